@@ -1,0 +1,270 @@
+//! What became of the events: the counts, and the reasons behind them.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Why an event was turned away at the door. Its number in the session is used up all the same, so a gap in
+/// `event_session_index` shows the loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusalReason {
+    /// As many events are pending as `max_queue_size` allows.
+    QueueFull,
+    /// As many bytes are pending as `max_queue_bytes` allows.
+    QueueBytes,
+    /// The event alone is larger than `max_event_bytes`.
+    TooLarge,
+    /// The data failed to serialise, or panicked while it did.
+    InvalidData,
+    /// The reporter had been stopped.
+    Stopped,
+    /// The call came from inside the reporter's own work, or from inside the serialisation of another event.
+    Reentrant,
+}
+
+impl RefusalReason {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::QueueFull,
+        Self::QueueBytes,
+        Self::TooLarge,
+        Self::InvalidData,
+        Self::Stopped,
+        Self::Reentrant,
+    ];
+
+    /// The reason in `snake_case`, as [`Stats`] shows it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::QueueBytes => "queue_bytes",
+            Self::TooLarge => "too_large",
+            Self::InvalidData => "invalid_data",
+            Self::Stopped => "stopped",
+            Self::Reentrant => "reentrant",
+        }
+    }
+}
+
+impl fmt::Display for RefusalReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why an accepted event was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// The server answered with a status that no retry can mend.
+    Rejected,
+    /// The server answered 401 or 403.
+    Unauthorized,
+    /// The event was sent alone and the server still answered 413.
+    TooLarge,
+    /// Every retry was used up.
+    RetriesExhausted,
+    /// The reporter was stopped and ran out of time.
+    Deadline,
+    /// The reporter itself failed.
+    Internal,
+}
+
+impl DropReason {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Rejected,
+        Self::Unauthorized,
+        Self::TooLarge,
+        Self::RetriesExhausted,
+        Self::Deadline,
+        Self::Internal,
+    ];
+
+    /// The reason in `snake_case`, as [`Stats`] shows it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Unauthorized => "unauthorized",
+            Self::TooLarge => "too_large",
+            Self::RetriesExhausted => "retries_exhausted",
+            Self::Deadline => "deadline",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Refusals, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Refused {
+    /// See [`RefusalReason::QueueFull`].
+    pub queue_full: u64,
+    /// See [`RefusalReason::QueueBytes`].
+    pub queue_bytes: u64,
+    /// See [`RefusalReason::TooLarge`].
+    pub too_large: u64,
+    /// See [`RefusalReason::InvalidData`].
+    pub invalid_data: u64,
+    /// See [`RefusalReason::Stopped`].
+    pub stopped: u64,
+    /// See [`RefusalReason::Reentrant`].
+    pub reentrant: u64,
+}
+
+impl Refused {
+    /// How many were refused for this reason.
+    pub fn by(&self, reason: RefusalReason) -> u64 {
+        match reason {
+            RefusalReason::QueueFull => self.queue_full,
+            RefusalReason::QueueBytes => self.queue_bytes,
+            RefusalReason::TooLarge => self.too_large,
+            RefusalReason::InvalidData => self.invalid_data,
+            RefusalReason::Stopped => self.stopped,
+            RefusalReason::Reentrant => self.reentrant,
+        }
+    }
+
+    /// How many were refused in all.
+    pub fn total(&self) -> u64 {
+        RefusalReason::ALL.into_iter().map(|reason| self.by(reason)).sum()
+    }
+}
+
+/// Drops, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Dropped {
+    /// See [`DropReason::Rejected`].
+    pub rejected: u64,
+    /// See [`DropReason::Unauthorized`].
+    pub unauthorized: u64,
+    /// See [`DropReason::TooLarge`].
+    pub too_large: u64,
+    /// See [`DropReason::RetriesExhausted`].
+    pub retries_exhausted: u64,
+    /// See [`DropReason::Deadline`].
+    pub deadline: u64,
+    /// See [`DropReason::Internal`].
+    pub internal: u64,
+}
+
+impl Dropped {
+    /// How many were dropped for this reason.
+    pub fn by(&self, reason: DropReason) -> u64 {
+        match reason {
+            DropReason::Rejected => self.rejected,
+            DropReason::Unauthorized => self.unauthorized,
+            DropReason::TooLarge => self.too_large,
+            DropReason::RetriesExhausted => self.retries_exhausted,
+            DropReason::Deadline => self.deadline,
+            DropReason::Internal => self.internal,
+        }
+    }
+
+    pub(crate) fn add(&mut self, reason: DropReason, events: u64) {
+        *match reason {
+            DropReason::Rejected => &mut self.rejected,
+            DropReason::Unauthorized => &mut self.unauthorized,
+            DropReason::TooLarge => &mut self.too_large,
+            DropReason::RetriesExhausted => &mut self.retries_exhausted,
+            DropReason::Deadline => &mut self.deadline,
+            DropReason::Internal => &mut self.internal,
+        } += events;
+    }
+
+    /// How many were dropped in all.
+    pub fn total(&self) -> u64 {
+        DropReason::ALL.into_iter().map(|reason| self.by(reason)).sum()
+    }
+}
+
+/// One consistent snapshot of what became of the events.
+///
+/// In every snapshot `offered == accepted + refused.total()` and
+/// `accepted == delivered + dropped.total() + pending`. `Display` is one line for an exit message:
+///
+/// ```
+/// let stats = tinker_telemetry::Reporter::disabled().stats();
+/// assert_eq!(stats.to_string(), "telemetry: 0 offered, 0 delivered");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Events given to the reporter, those it made itself (session start and end) among them.
+    pub offered: u64,
+    /// Events turned away at the door.
+    pub refused: Refused,
+    /// Events taken. From then on each has exactly one fate.
+    pub accepted: u64,
+    /// Events that a 2xx answered.
+    pub delivered: u64,
+    /// Events given up.
+    pub dropped: Dropped,
+    /// Events accepted and without a fate yet: queued, in a batch, on the wire, or waiting for a retry.
+    pub pending: u64,
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "telemetry: {} offered, {} delivered", self.offered, self.delivered)?;
+        if self.pending > 0 {
+            write!(f, ", {} pending", self.pending)?;
+        }
+        let dropped = DropReason::ALL.map(|reason| (reason.as_str(), self.dropped.by(reason)));
+        write_reasons(f, "dropped", self.dropped.total(), &dropped)?;
+        let refused = RefusalReason::ALL.map(|reason| (reason.as_str(), self.refused.by(reason)));
+        write_reasons(f, "refused", self.refused.total(), &refused)
+    }
+}
+
+/// Adds `, 3 dropped (2 rejected, 1 deadline)`, or nothing where the total is 0.
+fn write_reasons(
+    f: &mut fmt::Formatter<'_>,
+    what: &str,
+    total: u64,
+    reasons: &[(&str, u64)],
+) -> fmt::Result {
+    if total == 0 {
+        return Ok(());
+    }
+    write!(f, ", {total} {what} (")?;
+    for (place, (reason, count)) in reasons.iter().filter(|(_, count)| *count > 0).enumerate() {
+        let comma = if place == 0 { "" } else { ", " };
+        write!(f, "{comma}{count} {reason}")?;
+    }
+    f.write_str(")")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_is_one_line_that_names_only_what_happened() {
+        let mut stats = Stats { offered: 9, accepted: 7, delivered: 3, pending: 1, ..Stats::default() };
+        stats.dropped.add(DropReason::Rejected, 2);
+        stats.dropped.add(DropReason::Deadline, 1);
+        stats.refused.queue_full = 2;
+        assert_eq!(
+            stats.to_string(),
+            "telemetry: 9 offered, 3 delivered, 1 pending, 3 dropped (2 rejected, 1 deadline), \
+             2 refused (2 queue_full)"
+        );
+    }
+
+    #[test]
+    fn each_reason_has_a_count_of_its_own() {
+        let mut dropped = Dropped::default();
+        for (add, reason) in (1..).zip(DropReason::ALL) {
+            dropped.add(reason, add);
+        }
+        assert_eq!(DropReason::ALL.map(|reason| dropped.by(reason)), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(dropped.total(), 21);
+    }
+}
