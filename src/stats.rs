@@ -64,7 +64,7 @@ pub enum DropReason {
     TooLarge,
     /// Every retry was used up.
     RetriesExhausted,
-    /// The reporter was stopped and ran out of time.
+    /// The reporter was stopped before the event could be delivered.
     Deadline,
     /// The reporter itself failed.
     Internal,
@@ -224,12 +224,7 @@ impl fmt::Display for Stats {
 }
 
 /// Adds `, 3 dropped (2 rejected, 1 deadline)`, or nothing where the total is 0.
-fn write_reasons(
-    f: &mut fmt::Formatter<'_>,
-    what: &str,
-    total: u64,
-    reasons: &[(&str, u64)],
-) -> fmt::Result {
+fn write_reasons(f: &mut fmt::Formatter<'_>, what: &str, total: u64, reasons: &[(&str, u64)]) -> fmt::Result {
     if total == 0 {
         return Ok(());
     }

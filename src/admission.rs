@@ -1,0 +1,192 @@
+//! The door: one atomic word that says whether the reporter is open and how much is pending.
+//!
+//! A caller takes room for an event with one compare-and-swap and no lock; the room is given back when the
+//! event has its fate, so what the word holds *is* what is pending. Closing sets a bit in the same word: an
+//! event is either admitted before the close, and counted, or refused by it. There is no third way.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::stats::RefusalReason;
+
+// The word, from the top: 1 bit closed, 23 bits events, 40 bits bytes.
+const BYTES_BITS: u32 = 40;
+const BYTES: u64 = (1 << BYTES_BITS) - 1;
+const ONE_EVENT: u64 = 1 << BYTES_BITS;
+const CLOSED: u64 = 1 << 63;
+
+/// The most events that limits may name: half of what the word can count, far from its overflow.
+pub(crate) const MOST_EVENTS: usize = 1 << 22;
+/// The most bytes that limits may name, likewise.
+pub(crate) const MOST_BYTES: u64 = 1 << 39;
+
+/// Room that ordinary events cannot take: a fatal exception is what nobody wants to lose to a full queue.
+/// A thread that reports one waits for it, so this many threads would have to be dying at once.
+pub(crate) const RESERVED_EVENTS: usize = 512;
+/// The same in bytes; a traceback is cut at 64 KiB, most are far smaller.
+const RESERVED_BYTES: u64 = 4 * 1024 * 1024;
+/// Session start and session end: one each, on top of all others.
+pub(crate) const SESSION_EVENTS: usize = 2;
+
+/// How far into the queue an event may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Up to the limits.
+    Ordinary,
+    /// Into the reserved room as well.
+    Fatal,
+    /// Past the reserved room.
+    Session,
+}
+
+/// A number of events and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Load {
+    fn from_word(word: u64) -> Self {
+        Self { events: (word & !CLOSED) >> BYTES_BITS, bytes: word & BYTES }
+    }
+
+    fn as_word(self) -> u64 {
+        (self.events << BYTES_BITS) | self.bytes
+    }
+
+    /// Whether this is enough to be worth a request.
+    fn reaches(self, threshold: Load) -> bool {
+        self.events >= threshold.events || self.bytes >= threshold.bytes
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Door {
+    word: AtomicU64,
+    limits: Load,
+    threshold: Load,
+}
+
+impl Door {
+    pub(crate) fn new(limits: Load, threshold: Load) -> Self {
+        Self { word: AtomicU64::new(0), limits, threshold }
+    }
+
+    /// Takes room for one event. `Ok(true)`: with it the pending events reach the threshold, so the caller
+    /// is the one to wake the worker.
+    pub(crate) fn admit(&self, bytes: u64, lane: Lane) -> Result<bool, RefusalReason> {
+        let limits = self.limits_of(lane);
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            let held = Load::from_word(word);
+            if word & CLOSED != 0 {
+                return Err(RefusalReason::Stopped);
+            }
+            if held.events >= limits.events {
+                return Err(RefusalReason::QueueFull);
+            }
+            if held.bytes + bytes > limits.bytes {
+                return Err(RefusalReason::QueueBytes);
+            }
+            let next = word + ONE_EVENT + bytes;
+            match self.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => {
+                    let reached = Load::from_word(next).reaches(self.threshold);
+                    return Ok(reached && !held.reaches(self.threshold));
+                }
+                Err(changed) => word = changed,
+            }
+        }
+    }
+
+    fn limits_of(&self, lane: Lane) -> Load {
+        let (events, bytes) = match lane {
+            Lane::Ordinary => (0, 0),
+            Lane::Fatal => (RESERVED_EVENTS, RESERVED_BYTES),
+            Lane::Session => (RESERVED_EVENTS + SESSION_EVENTS, 2 * RESERVED_BYTES),
+        };
+        Load { events: self.limits.events + events as u64, bytes: self.limits.bytes + bytes }
+    }
+
+    /// Gives room back: these events have their fate.
+    pub(crate) fn release(&self, load: Load) {
+        self.word.fetch_sub(load.as_word(), Ordering::AcqRel);
+    }
+
+    /// From now on every event is refused as `stopped`.
+    pub(crate) fn close(&self) {
+        self.word.fetch_or(CLOSED, Ordering::AcqRel);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.word.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    /// What is admitted and without a fate.
+    pub(crate) fn pending(&self) -> Load {
+        Load::from_word(self.word.load(Ordering::Acquire))
+    }
+
+    /// Whether enough is pending to be worth a request.
+    pub(crate) fn is_due(&self) -> bool {
+        self.pending().reaches(self.threshold)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn door(events: u64, bytes: u64) -> Door {
+        let threshold = Load { events: 3, bytes: 1_000 };
+        Door::new(Load { events, bytes }, threshold)
+    }
+
+    #[test]
+    fn room_is_exact_and_comes_back() {
+        let door = door(2, 100);
+        assert_eq!(door.admit(40, Lane::Ordinary), Ok(false));
+        assert_eq!(door.admit(61, Lane::Ordinary), Err(RefusalReason::QueueBytes));
+        assert_eq!(door.admit(60, Lane::Ordinary), Ok(false));
+        assert_eq!(door.admit(0, Lane::Ordinary), Err(RefusalReason::QueueFull));
+        assert_eq!(door.pending(), Load { events: 2, bytes: 100 });
+        door.release(Load { events: 1, bytes: 60 });
+        assert_eq!(door.admit(60, Lane::Ordinary), Ok(false));
+    }
+
+    #[test]
+    fn the_event_that_reaches_the_threshold_is_told_so_once() {
+        let by_count = door(10, 10_000);
+        let told: Vec<_> = (0..5).map(|_| by_count.admit(1, Lane::Ordinary)).collect();
+        assert_eq!(told, [Ok(false), Ok(false), Ok(true), Ok(false), Ok(false)]);
+
+        let by_bytes = door(10, 10_000);
+        let told: Vec<_> = (0..3).map(|_| by_bytes.admit(600, Lane::Ordinary)).collect();
+        assert_eq!(told, [Ok(false), Ok(true), Ok(false)]);
+    }
+
+    #[test]
+    fn reserved_room_is_there_when_the_queue_is_full() {
+        let door = door(1, 10);
+        assert!(door.admit(10, Lane::Ordinary).is_ok());
+        for _ in 0..RESERVED_EVENTS {
+            assert!(door.admit(100, Lane::Fatal).is_ok());
+        }
+        assert_eq!(door.admit(0, Lane::Fatal), Err(RefusalReason::QueueFull));
+        for _ in 0..SESSION_EVENTS {
+            assert!(door.admit(100, Lane::Session).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_closed_door_refuses_every_lane_and_keeps_its_count() {
+        let door = door(10, 100);
+        assert!(door.admit(7, Lane::Ordinary).is_ok());
+        door.close();
+        for lane in [Lane::Ordinary, Lane::Fatal, Lane::Session] {
+            assert_eq!(door.admit(1, lane), Err(RefusalReason::Stopped));
+        }
+        assert!(door.is_closed());
+        assert_eq!(door.pending(), Load { events: 1, bytes: 7 });
+    }
+}

@@ -1,0 +1,317 @@
+//! Makes every part, starts the worker, hands out the reporter. The defaults are here, each with its reason.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::tick;
+
+use crate::admission::{Door, Load, MOST_BYTES, MOST_EVENTS};
+use crate::batch::Batcher;
+use crate::config::{self, Config};
+use crate::delivery::Delivery;
+use crate::encode::{Envelope, Ids};
+use crate::episode::Episode;
+use crate::error::StartError;
+use crate::exception::{Teach, UserError};
+use crate::ledger::Ledger;
+use crate::process;
+use crate::queue::queue;
+use crate::reporter::{Owner, Reporter, Session};
+use crate::retry::{LONGEST_WAIT, RetryPolicy};
+use crate::transport::Http;
+use crate::worker::Worker;
+
+/// Long enough that a quiet program makes few requests, short enough that somebody who watches sees it live.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(10);
+/// A full batch: sooner would make more requests, later would not make fewer.
+const FLUSH_THRESHOLD: usize = 100;
+/// A dying program has nothing better to do than to say why, but must still die.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
+/// What the official SDK allows one attempt.
+const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
+/// With the delays below this outlasts a restart of the backend's front, and no more.
+const MAX_RETRIES: u32 = 3;
+const RETRY_BASE_DELAY: Duration = Duration::from_secs(1);
+/// A hundred full batches: what the backend takes in some seconds after an outage.
+const MAX_QUEUE_SIZE: usize = 10_000;
+/// What the backend accepts in one request.
+const MAX_BATCH_SIZE: usize = 100;
+/// Memory that nobody misses beside a training run; large events reach it before the queue's count is reached.
+const MAX_QUEUE_BYTES: usize = 16 * 1024 * 1024;
+/// Below the 1 MB and more that proxies usually take.
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
+/// Four to a batch; what is larger is a file, not an event.
+const MAX_EVENT_BYTES: usize = 256 * 1024;
+/// What somebody who has typed the last command waits for without wondering.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Settings of a reporter, and its start.
+///
+/// ```
+/// use std::time::Duration;
+/// use tinker_telemetry::{Config, Reporter};
+///
+/// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
+/// let reporter = Reporter::builder(config, "session-0001")
+///     .flush_interval(Duration::from_secs(2))
+///     .shutdown_timeout(Duration::from_secs(1))
+///     .start()?;
+/// # Ok::<(), tinker_telemetry::StartError>(())
+/// ```
+#[must_use = "nothing is reported until `start` is called"]
+pub struct Builder {
+    config: Config,
+    /// `None`: work without a session.
+    session_id: Option<String>,
+    enabled: Option<bool>,
+    teach: Option<Arc<Teach>>,
+    flush_interval: Duration,
+    flush_threshold: usize,
+    flush_timeout: Duration,
+    http_timeout: Duration,
+    max_retries: u32,
+    retry_base_delay: Duration,
+    max_queue_size: usize,
+    max_batch_size: usize,
+    max_queue_bytes: usize,
+    max_batch_bytes: usize,
+    max_event_bytes: usize,
+    shutdown_timeout: Duration,
+}
+
+impl Reporter {
+    /// Starts a reporter with what the environment says: `TINKER_TELEMETRY` and `DO_NOT_TRACK` whether to report at
+    /// all (switched off it needs no key), then as [`Config::from_env`]. All settings are the defaults.
+    pub fn from_env(session_id: impl Into<String>) -> Result<Self, StartError> {
+        Self::builder(Config::from_env(), session_id).start()
+    }
+
+    /// Settings for a reporter of the session with this id.
+    pub fn builder(config: Config, session_id: impl Into<String>) -> Builder {
+        Builder::new(config, Some(session_id.into()))
+    }
+
+    /// Settings for a reporter of work that has no session: the id is `sessionless-` and a UUID, and neither a
+    /// session start nor a session end is reported.
+    pub fn sessionless(config: Config) -> Builder {
+        Builder::new(config, None)
+    }
+}
+
+impl Builder {
+    fn new(config: Config, session_id: Option<String>) -> Self {
+        Self {
+            config,
+            session_id,
+            enabled: None,
+            teach: None,
+            flush_interval: FLUSH_INTERVAL,
+            flush_threshold: FLUSH_THRESHOLD,
+            flush_timeout: FLUSH_TIMEOUT,
+            http_timeout: HTTP_TIMEOUT,
+            max_retries: MAX_RETRIES,
+            retry_base_delay: RETRY_BASE_DELAY,
+            max_queue_size: MAX_QUEUE_SIZE,
+            max_batch_size: MAX_BATCH_SIZE,
+            max_queue_bytes: MAX_QUEUE_BYTES,
+            max_batch_bytes: MAX_BATCH_BYTES,
+            max_event_bytes: MAX_EVENT_BYTES,
+            shutdown_timeout: SHUTDOWN_TIMEOUT,
+        }
+    }
+
+    /// Whether to report at all. Beats the environment. Defaults to what `TINKER_TELEMETRY` and `DO_NOT_TRACK` say.
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.enabled = Some(enabled);
+        self
+    }
+
+    /// Teaches the reporter which errors of other crates are the user's doing. Asked for each error of a chain that
+    /// is not an [`ApiError`](crate::ApiError) of the user's; must not block. Defaults to knowing none.
+    ///
+    /// ```
+    /// use tinker_telemetry::{Config, Reporter, UserError};
+    ///
+    /// let builder = Reporter::builder(Config::new("tml-example"), "session-0001").user_errors(|error| {
+    ///     let error = error.downcast_ref::<std::num::ParseIntError>()?;
+    ///     Some(UserError::new("ParseIntError", error.to_string()))
+    /// });
+    /// ```
+    pub fn user_errors(
+        mut self,
+        find: impl Fn(&(dyn Error + 'static)) -> Option<UserError> + Send + Sync + 'static,
+    ) -> Self {
+        self.teach = Some(Arc::new(find));
+        self
+    }
+
+    /// How long an event waits at the most before it is sent. Must be more than nothing. Defaults to 10 s.
+    pub fn flush_interval(mut self, interval: Duration) -> Self {
+        self.flush_interval = interval;
+        self
+    }
+
+    /// How many pending events are sent without waiting for the interval. At least 1. Defaults to 100.
+    pub fn flush_threshold(mut self, events: usize) -> Self {
+        self.flush_threshold = events;
+        self
+    }
+
+    /// How long [`log_fatal_exception`](Reporter::log_fatal_exception) waits at the most. Defaults to 30 s.
+    pub fn flush_timeout(mut self, timeout: Duration) -> Self {
+        self.flush_timeout = timeout;
+        self
+    }
+
+    /// How long one attempt may take in all, from the name lookup to the end of the answer. Must be more than
+    /// nothing. Defaults to 5 s.
+    pub fn http_timeout(mut self, timeout: Duration) -> Self {
+        self.http_timeout = timeout;
+        self
+    }
+
+    /// How often a batch is sent again after a failure that may pass. Defaults to 3.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = retries;
+        self
+    }
+
+    /// The wait before the first retry; it doubles with each, up to 60 s, which is also the most that may be set
+    /// here. Defaults to 1 s.
+    pub fn retry_base_delay(mut self, delay: Duration) -> Self {
+        self.retry_base_delay = delay;
+        self
+    }
+
+    /// How many events may be pending; more are refused as `queue_full`. 1 to 4 194 304. Their slots are allocated
+    /// at the start, of some 80 bytes each. Defaults to 10 000.
+    pub fn max_queue_size(mut self, events: usize) -> Self {
+        self.max_queue_size = events;
+        self
+    }
+
+    /// How many events one request carries at the most. At least 1. Defaults to 100.
+    pub fn max_batch_size(mut self, events: usize) -> Self {
+        self.max_batch_size = events;
+        self
+    }
+
+    /// How many bytes of memory pending events may hold; more are refused as `queue_bytes`. 1 to 512 GiB. Defaults
+    /// to 16 MiB.
+    pub fn max_queue_bytes(mut self, bytes: usize) -> Self {
+        self.max_queue_bytes = bytes;
+        self
+    }
+
+    /// How large a request's body may be, unless a single event is larger. At least 1. Defaults to 1 MiB.
+    pub fn max_batch_bytes(mut self, bytes: usize) -> Self {
+        self.max_batch_bytes = bytes;
+        self
+    }
+
+    /// How large one event may be, its name and its data as JSON; larger ones are refused as `too_large`. At least
+    /// 1. Defaults to 256 KiB.
+    pub fn max_event_bytes(mut self, bytes: usize) -> Self {
+        self.max_event_bytes = bytes;
+        self
+    }
+
+    /// How long the drop of the last clone may take. Defaults to 5 s.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = timeout;
+        self
+    }
+
+    /// Checks everything, starts the worker and reports the session's start. Takes a fraction of a millisecond and
+    /// touches no network.
+    ///
+    /// Where telemetry is switched off this checks nothing and gives [`Reporter::disabled`].
+    pub fn start(self) -> Result<Reporter, StartError> {
+        if !self.enabled.unwrap_or_else(config::is_wanted) {
+            return Ok(Reporter::disabled());
+        }
+        let endpoint = self.config.validate()?;
+        self.validate()?;
+        let mut ids = Ids::new();
+        let announced = self.session_id.is_some();
+        let session_id = match &self.session_id {
+            Some(id) if id.trim().is_empty() => return Err(StartError::EmptySessionId),
+            Some(id) => id.clone(),
+            None => format!("sessionless-{}", ids.next().map_err(StartError::NoRandomness)?),
+        };
+        let transport = Http::new(endpoint, self.http_timeout)?;
+        let hangup = transport.hangup();
+        let process = process::uuid().map_err(StartError::NoRandomness)?;
+        let envelope = Envelope::new(&session_id, process);
+
+        let ledger = Arc::new(Ledger::new(self.door()));
+        let (intake, outlet) = queue(Arc::clone(&ledger), self.max_queue_size);
+        let worker = Worker {
+            ledger: Arc::clone(&ledger),
+            outlet,
+            ticker: tick(self.flush_interval),
+            batcher: Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len())),
+            delivery: Delivery {
+                ledger: Arc::clone(&ledger),
+                episode: Episode::new(transport.host()),
+                transport,
+                envelope,
+                policy: RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay },
+                http_timeout: self.http_timeout,
+                keys: Ids::new(),
+            },
+            ids,
+            flushed: 0,
+            json: Vec::new(),
+        };
+        thread::Builder::new()
+            .name("tinker-telemetry".to_owned())
+            .spawn(|| worker.live())
+            .map_err(StartError::Thread)?;
+        Ok(Reporter::new(Owner {
+            session: Session::new(session_id, announced),
+            ledger,
+            intake,
+            hangup,
+            teach: self.teach,
+            max_event_bytes: self.max_event_bytes,
+            flush_timeout: self.flush_timeout,
+            shutdown_timeout: self.shutdown_timeout,
+        }))
+    }
+
+    fn door(&self) -> Door {
+        let limits = Load { events: self.max_queue_size as u64, bytes: self.max_queue_bytes as u64 };
+        let threshold = Load {
+            events: self.flush_threshold.min(self.max_queue_size) as u64,
+            bytes: self.max_batch_bytes.min(self.max_queue_bytes) as u64,
+        };
+        Door::new(limits, threshold)
+    }
+
+    fn validate(&self) -> Result<(), StartError> {
+        let at_least_one = "must be at least 1";
+        let more_than_nothing = "must be more than nothing";
+        let rules = [
+            ("flush_interval", !self.flush_interval.is_zero(), more_than_nothing),
+            ("flush_threshold", self.flush_threshold >= 1, at_least_one),
+            ("http_timeout", !self.http_timeout.is_zero(), more_than_nothing),
+            ("retry_base_delay", self.retry_base_delay <= LONGEST_WAIT, "must be at most 60 s"),
+            ("max_queue_size", (1..=MOST_EVENTS).contains(&self.max_queue_size), "must be 1 to 4 194 304"),
+            ("max_batch_size", self.max_batch_size >= 1, at_least_one),
+            (
+                "max_queue_bytes",
+                (1..=MOST_BYTES).contains(&(self.max_queue_bytes as u64)),
+                "must be 1 to 512 GiB",
+            ),
+            ("max_batch_bytes", self.max_batch_bytes >= 1, at_least_one),
+            ("max_event_bytes", self.max_event_bytes >= 1, at_least_one),
+        ];
+        match rules.into_iter().find(|(_, holds, _)| !holds) {
+            Some((setting, _, reason)) => Err(StartError::InvalidSetting { setting, reason }),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The caller's data, encoded on the caller's thread: a snapshot of exactly known size, so that limits are
+//! checked at the door and the worker never runs the caller's code.
+
+use std::cell::Cell;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::Serialize;
+
+use crate::quiet;
+use crate::stats::RefusalReason;
+
+/// A thread keeps its scratch buffer up to this size: room for all but rare events, little for an idle thread.
+const SCRATCH_KEPT: usize = 16 * 1024;
+
+thread_local! {
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Encodes `data` to a JSON object of at most `limit` bytes: an object goes as it is, nothing becomes `{}`, any
+/// other value becomes `{"value": …}`.
+pub(crate) fn encode(data: &impl Serialize, limit: usize) -> Result<Box<[u8]>, RefusalReason> {
+    let _scope = quiet::enter().ok_or(RefusalReason::Reentrant)?;
+    // While the thread's locals are torn down there is no scratch: the event pays for a buffer of its own.
+    let mut json = Bounded { bytes: SCRATCH.try_with(Cell::take).unwrap_or_default(), limit };
+    let written = catch_unwind(AssertUnwindSafe(|| serde_json::to_writer(&mut json, data)));
+    let object = match written {
+        Ok(Ok(())) => as_object(&json.bytes, limit),
+        Ok(Err(error)) if error.is_io() => Err(RefusalReason::TooLarge),
+        Ok(Err(_)) | Err(_) => Err(RefusalReason::InvalidData),
+    };
+    json.bytes.clear();
+    json.bytes.shrink_to(SCRATCH_KEPT);
+    let _ = SCRATCH.try_with(|scratch| scratch.set(json.bytes));
+    object
+}
+
+fn as_object(json: &[u8], limit: usize) -> Result<Box<[u8]>, RefusalReason> {
+    match json.first() {
+        Some(b'{') => Ok(json.into()),
+        Some(b'n') => Ok(b"{}"[..].into()), // null: the only JSON value that begins so
+        Some(_) => {
+            let object = [br#"{"value":"#, json, b"}"].concat();
+            if object.len() <= limit { Ok(object.into()) } else { Err(RefusalReason::TooLarge) }
+        }
+        None => Err(RefusalReason::InvalidData),
+    }
+}
+
+/// Stops a value that grows past the limit while it is still being written.
+struct Bounded {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.len() > self.limit - self.bytes.len() {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Serializer;
+    use serde::ser::Error;
+    use serde_json::json;
+
+    use super::*;
+
+    const LIMIT: usize = 64;
+
+    fn text(data: impl Serialize) -> Result<String, RefusalReason> {
+        encode(&data, LIMIT).map(|json| String::from_utf8(json.into()).unwrap())
+    }
+
+    #[test]
+    fn objects_stay_nothing_is_empty_and_the_rest_is_a_value() {
+        assert_eq!(text(json!({"a": 1, "none": null})).unwrap(), r#"{"a":1,"none":null}"#);
+        assert_eq!(text(()).unwrap(), "{}");
+        assert_eq!(text(None::<u8>).unwrap(), "{}");
+        assert_eq!(text(3).unwrap(), r#"{"value":3}"#);
+        assert_eq!(text("null").unwrap(), r#"{"value":"null"}"#);
+        assert_eq!(text(["x"]).unwrap(), r#"{"value":["x"]}"#);
+        assert_eq!(text(BTreeMap::from([(1, 2)])).unwrap(), r#"{"1":2}"#);
+    }
+
+    #[test]
+    fn what_json_cannot_say_becomes_null() {
+        let data = BTreeMap::from([("inf", f64::INFINITY), ("nan", f64::NAN)]);
+        assert_eq!(text(data).unwrap(), r#"{"inf":null,"nan":null}"#);
+    }
+
+    #[test]
+    fn the_limit_is_exact_and_a_value_past_it_is_not_written_out() {
+        let fits = "x".repeat(LIMIT - r#"{"value":""}"#.len());
+        assert_eq!(text(&fits).unwrap().len(), LIMIT);
+        assert_eq!(text(fits + "x"), Err(RefusalReason::TooLarge));
+
+        struct Endless;
+        impl Serialize for Endless {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_seq(std::iter::repeat(0))
+            }
+        }
+        assert_eq!(text(Endless), Err(RefusalReason::TooLarge));
+    }
+
+    #[test]
+    fn data_that_fails_or_panics_is_invalid_and_the_next_is_not() {
+        struct Fails;
+        impl Serialize for Fails {
+            fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+                Err(S::Error::custom("cannot"))
+            }
+        }
+        struct Panics;
+        impl Serialize for Panics {
+            fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+                panic!("while serialising, as the test wants it")
+            }
+        }
+        assert_eq!(text(Fails), Err(RefusalReason::InvalidData));
+        assert_eq!(text(BTreeMap::from([((1, 2), 3)])), Err(RefusalReason::InvalidData));
+        assert_eq!(text(Panics), Err(RefusalReason::InvalidData));
+        assert_eq!(text(1).unwrap(), r#"{"value":1}"#);
+    }
+
+    #[test]
+    fn data_that_encodes_data_is_reentrant() {
+        struct Nested;
+        impl Serialize for Nested {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(&format_args!("{:?}", text(1)))
+            }
+        }
+        assert_eq!(text(Nested).unwrap(), r#"{"value":"Err(Reentrant)"}"#);
+    }
+}

@@ -1,0 +1,62 @@
+//! What can be wrong at the door: the one error of this crate.
+
+use std::io;
+
+/// Why a reporter could not be started. Each names the field to mend and never a value that may be secret.
+///
+/// ```
+/// use tinker_telemetry::{Config, Reporter, StartError};
+///
+/// let started = Reporter::builder(Config::new("key with spaces"), "session-0001").enabled(true).start();
+/// assert!(matches!(started, Err(StartError::InvalidApiKey)));
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// No API key was given: `TINKER_API_KEY` is unset or empty.
+    #[error("no API key: set TINKER_API_KEY, or pass one to Config::new")]
+    MissingApiKey,
+    /// The API key has a character that cannot stand in a header: a space, a line break, a letter outside ASCII.
+    #[error("the API key (TINKER_API_KEY) has a character that cannot stand in a header")]
+    InvalidApiKey,
+    /// The base URL cannot be used. It is not repeated here, since a URL may carry a password.
+    #[error("the base URL (base_url, TINKER_BASE_URL) {reason}")]
+    InvalidBaseUrl {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The base URL would send the API key unencrypted to another machine.
+    #[error(
+        "the base URL (base_url, TINKER_BASE_URL) sends the API key unencrypted to {host}: \
+         use https, or allow it with allow_insecure_http(true)"
+    )]
+    InsecureBaseUrl {
+        /// The host that it names.
+        host: String,
+    },
+    /// A header that was added to the configuration cannot be sent.
+    #[error("header {place} (counted from 1, in the order they were added) {reason}")]
+    InvalidHeader {
+        /// Which one, counted from 1 in the order they were added.
+        place: usize,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The session id is empty.
+    #[error("the session id is empty")]
+    EmptySessionId,
+    /// A setting of the builder, or of the configuration, is out of its bounds.
+    #[error("{setting} {reason}")]
+    InvalidSetting {
+        /// The setter's name.
+        setting: &'static str,
+        /// What is wrong with the value.
+        reason: &'static str,
+    },
+    /// The operating system gave no random numbers, so no ids can be made.
+    #[error("the operating system gave no random numbers: {0}")]
+    NoRandomness(io::Error),
+    /// The worker's thread could not be started.
+    #[error("the worker thread could not be started: {0}")]
+    Thread(io::Error),
+}

@@ -1,0 +1,292 @@
+//! The one mutex and condvar: fates are settled here, and everybody who waits waits here.
+//!
+//! Nothing slow happens under the lock. What is pending is not stored: it is what the [`Door`] holds, and a
+//! settled event leaves the door under this lock, so a snapshot taken under it always adds up.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::admission::{Door, Lane, Load};
+use crate::stats::{DropReason, Dropped, RefusalReason, Refused, Stats};
+
+/// What became of accepted events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Delivered,
+    Dropped(DropReason),
+}
+
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    door: Door,
+    /// One count for each of [`RefusalReason::ALL`], in that order: a refusal takes no lock.
+    refused: [AtomicU64; RefusalReason::ALL.len()],
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    delivered: u64,
+    dropped: Dropped,
+    /// Flushes are numbered from 1: how many were asked for, and up to which all is settled.
+    flushes_asked: u64,
+    flushes_done: u64,
+    /// Set by the first close; a later close may only bring it forward.
+    deadline: Option<Instant>,
+    /// The worker is gone, or given up: what was pending has its fate, nothing changes any more.
+    finished: bool,
+}
+
+impl Ledger {
+    pub(crate) fn new(door: Door) -> Self {
+        Self { door, refused: Default::default(), state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Takes room for one event, or counts the refusal. See [`Door::admit`].
+    pub(crate) fn admit(&self, bytes: u64, lane: Lane) -> Result<bool, RefusalReason> {
+        self.door.admit(bytes, lane).inspect_err(|reason| self.refuse(*reason))
+    }
+
+    pub(crate) fn refuse(&self, reason: RefusalReason) {
+        self.refused[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refused(&self) -> Refused {
+        let count = |reason: RefusalReason| self.refused[reason as usize].load(Ordering::Relaxed);
+        Refused {
+            queue_full: count(RefusalReason::QueueFull),
+            queue_bytes: count(RefusalReason::QueueBytes),
+            too_large: count(RefusalReason::TooLarge),
+            invalid_data: count(RefusalReason::InvalidData),
+            stopped: count(RefusalReason::Stopped),
+            reentrant: count(RefusalReason::Reentrant),
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.door.is_closed()
+    }
+
+    pub(crate) fn is_due(&self) -> bool {
+        self.door.is_due()
+    }
+
+    pub(crate) fn has_pending(&self) -> bool {
+        self.door.pending().events > 0
+    }
+
+    /// Takes responsibility for events that are about to be sent.
+    pub(crate) fn claim(&self, load: Load) -> Claim<'_> {
+        Claim { ledger: self, load }
+    }
+
+    fn settle(&self, load: Load, fate: Fate) {
+        let mut state = self.state.lock();
+        if state.finished {
+            return; // they were settled with all the rest
+        }
+        self.door.release(load);
+        match fate {
+            Fate::Delivered => state.delivered += load.events,
+            Fate::Dropped(reason) => state.dropped.add(reason, load.events),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let state = self.state.lock();
+        let pending = self.door.pending().events;
+        let accepted = state.delivered + state.dropped.total() + pending;
+        let refused = self.refused();
+        Stats {
+            offered: accepted + refused.total(),
+            refused,
+            accepted,
+            delivered: state.delivered,
+            dropped: state.dropped,
+            pending,
+        }
+    }
+
+    /// Takes the number of a new flush. The worker looks for it when the bell rings.
+    pub(crate) fn ask_flush(&self) -> u64 {
+        let mut state = self.state.lock();
+        state.flushes_asked += 1;
+        state.flushes_asked
+    }
+
+    pub(crate) fn flushes_asked(&self) -> u64 {
+        self.state.lock().flushes_asked
+    }
+
+    /// All that was accepted before these flushes were asked for has its fate.
+    pub(crate) fn flushes_done(&self, up_to: u64) {
+        self.state.lock().flushes_done = up_to;
+        self.changed.notify_all();
+    }
+
+    /// Waits for a flush, until the deadline at most. `true`: it is done.
+    pub(crate) fn wait_flushed(&self, flush: u64, deadline: Instant) -> bool {
+        self.wait(deadline, |state| state.finished || state.flushes_done >= flush)
+    }
+
+    /// Closes the door and gives the worker until `deadline` for what it has; an earlier deadline stands.
+    pub(crate) fn close(&self, deadline: Instant) {
+        let mut state = self.state.lock();
+        self.door.close();
+        state.deadline = Some(state.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+        self.changed.notify_all();
+    }
+
+    /// When the worker must be done; `None` while the reporter is open.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.state.lock().deadline
+    }
+
+    /// Waits until `until`, or until the deadline is no longer the one that the caller has `seen`.
+    pub(crate) fn pause(&self, until: Instant, seen: Option<Instant>) {
+        self.wait(until, |state| state.finished || state.deadline != seen);
+    }
+
+    pub(crate) fn wait_finished(&self, deadline: Instant) -> bool {
+        self.wait(deadline, |state| state.finished)
+    }
+
+    /// Drops whatever is pending, for this reason, and frees everybody who waits. Nothing changes after it: a
+    /// worker that was given up may still learn of an answer, but its events have been counted.
+    pub(crate) fn finish(&self, reason: DropReason) {
+        let mut state = self.state.lock();
+        if state.finished {
+            return;
+        }
+        state.finished = true;
+        self.door.close(); // before the count: whoever comes later is refused
+        let rest = self.door.pending();
+        self.door.release(rest);
+        state.dropped.add(reason, rest.events);
+        self.changed.notify_all();
+    }
+
+    fn wait(&self, deadline: Instant, until: impl Fn(&State) -> bool) -> bool {
+        let mut state = self.state.lock();
+        self.changed.wait_while_until(&mut state, |state| !until(state), deadline);
+        until(&state)
+    }
+}
+
+/// Events on their way out. Each gets its fate here exactly once: those whose claim is lost, by a panic say,
+/// are dropped as `internal`.
+#[must_use = "a claim that is dropped counts its events as lost"]
+pub(crate) struct Claim<'a> {
+    ledger: &'a Ledger,
+    load: Load,
+}
+
+impl Claim<'_> {
+    pub(crate) fn settle(mut self, fate: Fate) {
+        self.ledger.settle(std::mem::take(&mut self.load), fate);
+    }
+
+    /// Somebody else answers for the events now.
+    pub(crate) fn hand_over(mut self) {
+        self.load = Load::default();
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if self.load.events > 0 {
+            self.ledger.settle(self.load, Fate::Dropped(DropReason::Internal));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    const FAR: Duration = Duration::from_secs(60);
+
+    fn ledger_with(events: u64) -> Ledger {
+        let limits = Load { events: 1_000, bytes: 1_000_000 };
+        let ledger = Ledger::new(Door::new(limits, limits));
+        for _ in 0..events {
+            ledger.admit(10, Lane::Ordinary).unwrap();
+        }
+        ledger
+    }
+
+    fn load(events: u64) -> Load {
+        Load { events, bytes: events * 10 }
+    }
+
+    #[test]
+    fn every_fate_is_counted_once_and_the_equations_hold() {
+        let ledger = ledger_with(9);
+        ledger.refuse(RefusalReason::InvalidData);
+        ledger.claim(load(3)).settle(Fate::Delivered);
+        ledger.claim(load(2)).settle(Fate::Dropped(DropReason::Rejected));
+        let stats = ledger.stats();
+        assert_eq!((stats.offered, stats.accepted, stats.pending), (10, 9, 4));
+        assert_eq!((stats.delivered, stats.dropped.rejected, stats.refused.invalid_data), (3, 2, 1));
+    }
+
+    #[test]
+    fn a_lost_claim_is_internal() {
+        let ledger = ledger_with(2);
+        drop(ledger.claim(load(2)));
+        let stats = ledger.stats();
+        assert_eq!((stats.dropped.internal, stats.pending), (2, 0));
+    }
+
+    #[test]
+    fn finish_settles_the_rest_once_and_for_all() {
+        let ledger = ledger_with(5);
+        let on_the_wire = ledger.claim(load(2));
+        ledger.finish(DropReason::Deadline);
+        on_the_wire.settle(Fate::Delivered);
+        ledger.finish(DropReason::Internal);
+        assert_eq!(ledger.admit(1, Lane::Session), Err(RefusalReason::Stopped));
+        let stats = ledger.stats();
+        assert_eq!((stats.delivered, stats.dropped.deadline, stats.dropped.internal), (0, 5, 0));
+        assert_eq!((stats.pending, stats.refused.stopped), (0, 1));
+    }
+
+    #[test]
+    fn a_waiter_is_freed_by_its_flush_and_by_the_end_but_by_no_earlier_flush() {
+        let ledger = ledger_with(1);
+        let (first, second) = (ledger.ask_flush(), ledger.ask_flush());
+        let now = Instant::now();
+        assert!(!ledger.wait_flushed(first, now));
+        ledger.flushes_done(first);
+        assert!(ledger.wait_flushed(first, now));
+        assert!(!ledger.wait_flushed(second, now));
+        ledger.finish(DropReason::Deadline);
+        assert!(ledger.wait_flushed(second, now));
+    }
+
+    #[test]
+    fn a_close_cuts_a_pause_short_and_may_only_bring_the_deadline_forward() {
+        let ledger = ledger_with(0);
+        let started = Instant::now();
+        let (paused, over) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                ledger.pause(started + FAR, None);
+                paused.send(()).unwrap();
+            });
+            ledger.close(started + FAR);
+            over.recv_timeout(FAR / 2).expect("the pause was cut short");
+        });
+        ledger.close(started + 2 * FAR);
+        assert_eq!(ledger.deadline(), Some(started + FAR));
+        ledger.close(started);
+        assert_eq!(ledger.deadline(), Some(started));
+    }
+}

@@ -1,0 +1,52 @@
+//! The bounded queue and the bell beside it, cut in two: the intake for callers, the outlet for the worker.
+//!
+//! The bell has room for one ring: a bell that has been rung is ringing already, so a ring never waits behind
+//! data and never blocks.
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::admission::{Lane, RESERVED_EVENTS, SESSION_EVENTS};
+use crate::ledger::Ledger;
+use crate::record::Record;
+use crate::stats::RefusalReason;
+
+#[derive(Debug)]
+pub(crate) struct Intake {
+    ledger: Arc<Ledger>,
+    records: Sender<Record>,
+    bell: Sender<()>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    pub(crate) records: Receiver<Record>,
+    pub(crate) bell: Receiver<()>,
+}
+
+/// A queue with a slot for every event that the ledger's door lets in.
+pub(crate) fn queue(ledger: Arc<Ledger>, max_queue_size: usize) -> (Intake, Outlet) {
+    let (records, outlet_records) = bounded(max_queue_size + RESERVED_EVENTS + SESSION_EVENTS);
+    let (bell, outlet_bell) = bounded(1);
+    (Intake { ledger, records, bell }, Outlet { records: outlet_records, bell: outlet_bell })
+}
+
+impl Intake {
+    /// Puts an event into the queue, or counts why not. Wakes the worker only with the event that makes a batch
+    /// worth sending: waking a parked thread costs more than all the rest.
+    pub(crate) fn offer(&self, record: Record, lane: Lane) -> Result<(), RefusalReason> {
+        let is_due = self.ledger.admit(record.body.weight() as u64, lane)?;
+        // There is a slot for everything that was admitted. Should the worker be gone, the ledger has settled it.
+        let _ = self.records.try_send(record);
+        if is_due {
+            self.ring();
+        }
+        Ok(())
+    }
+
+    /// Wakes the worker.
+    pub(crate) fn ring(&self) {
+        let _ = self.bell.try_send(());
+    }
+}

@@ -1,0 +1,36 @@
+//! The "do not report" scope of a thread: what happens inside it must not come back as an event.
+//!
+//! The worker lives in it, so that its HTTP client's log records are not reported in turn; a caller's thread
+//! is in it while data is encoded, so that a `Serialize` that logs cannot recurse. Every bridge asks first.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+
+thread_local! {
+    // Constant and without a destructor: readable even while the thread's other locals are torn down.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The scope; it ends when this is dropped, by a panic too.
+#[must_use = "the scope ends when this is dropped"]
+pub(crate) struct Scope {
+    /// Not `Send`: a scope ends on the thread that it began on.
+    thread_bound: PhantomData<*const ()>,
+}
+
+/// Enters the scope; `None` where the thread is in it already.
+pub(crate) fn enter() -> Option<Scope> {
+    let entered = !QUIET.replace(true);
+    entered.then_some(Scope { thread_bound: PhantomData })
+}
+
+/// Whether this thread is inside the scope.
+pub(crate) fn is_quiet() -> bool {
+    QUIET.get()
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        QUIET.set(false);
+    }
+}

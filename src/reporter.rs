@@ -1,0 +1,324 @@
+//! The handle that programs hold, and the owner behind it, which ends the session when the last handle goes.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Once, Weak};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Serialize;
+
+use crate::admission::Lane;
+use crate::event::Severity;
+use crate::exception::{self, AsError, Teach};
+use crate::ledger::Ledger;
+use crate::queue::Intake;
+use crate::record::{Body, Record};
+use crate::stats::{DropReason, RefusalReason, Stats};
+use crate::transport::Hangup;
+use crate::{data, quiet};
+
+/// Reports what happens in one session. Cheap to clone and to share between threads.
+///
+/// Nothing here returns an error: telemetry must not become its host's problem. What goes wrong after the start is a
+/// number with a reason in [`stats`](Self::stats), and one warning in the program's log, said by the worker.
+///
+/// When the last clone is dropped the reporter stops as [`stop`](Self::stop) does, within `shutdown_timeout`. A
+/// reporter in a `static` is never dropped, and neither is one at `std::process::exit`: call `stop` there.
+#[derive(Clone)]
+pub struct Reporter {
+    /// `None`: switched off.
+    owner: Option<Arc<Owner>>,
+}
+
+/// What all clones share. Reporter and worker never meet: between them are the queue and the ledger.
+pub(crate) struct Owner {
+    pub(crate) session: Session,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) intake: Intake,
+    pub(crate) hangup: Hangup,
+    pub(crate) teach: Option<Arc<Teach>>,
+    pub(crate) max_event_bytes: usize,
+    pub(crate) flush_timeout: Duration,
+    pub(crate) shutdown_timeout: Duration,
+}
+
+/// The session as far as callers move it on.
+pub(crate) struct Session {
+    id: String,
+    /// Whether it is a Tinker session, which starts and ends, rather than work without one.
+    announced: bool,
+    next_index: AtomicU64,
+    started: Instant,
+    ended: Once,
+}
+
+impl Session {
+    pub(crate) fn new(id: String, announced: bool) -> Self {
+        let (next_index, started, ended) = (AtomicU64::new(0), Instant::now(), Once::new());
+        Self { id, announced, next_index, started, ended }
+    }
+}
+
+impl Reporter {
+    pub(crate) fn new(owner: Owner) -> Self {
+        owner.start_session();
+        Self { owner: Some(Arc::new(owner)) }
+    }
+
+    /// A reporter that is switched off: every call is a no-op of a few nanoseconds, `log` answers `false`, and
+    /// `wait_until_drained` answers `true`.
+    pub fn disabled() -> Self {
+        Self { owner: None }
+    }
+
+    /// A handle that does not keep the session going: for what outlives it, a global logger say.
+    pub fn downgrade(&self) -> WeakReporter {
+        WeakReporter { owner: self.owner.as_ref().map(Arc::downgrade) }
+    }
+
+    /// Whether this reporter reports. `false` for one that is switched off.
+    pub fn is_enabled(&self) -> bool {
+        self.owner.is_some()
+    }
+
+    /// The id of the session that it reports to; `None` for a reporter that is switched off.
+    pub fn session_id(&self) -> Option<&str> {
+        self.owner.as_ref().map(|owner| owner.session.id.as_str())
+    }
+
+    /// Reports that `name` happened, with what is to be known of it. Answers whether the event was accepted; why
+    /// not is in [`stats`](Self::stats).
+    ///
+    /// Never blocks, never panics, does no I/O and logs nothing: the data is encoded on this thread and queued, all
+    /// else is the worker's. An object goes as it is, nothing (`()`, `None`) becomes `{}`, any other value becomes
+    /// `{"value": …}`; numbers that JSON has no word for (NaN, infinities) become null.
+    ///
+    /// ```
+    /// use serde::Serialize;
+    /// use serde_json::json;
+    /// use tinker_telemetry::{Reporter, Severity};
+    ///
+    /// # let reporter = Reporter::disabled();
+    /// reporter.log("checkpoint.saved", json!({"step": 1200, "loss": 0.4213}), Severity::Info);
+    ///
+    /// #[derive(Serialize)]
+    /// struct Saved<'a> {
+    ///     step: u64,
+    ///     path: &'a str,
+    /// }
+    /// // A struct of borrowed fields is the cheapest data there is.
+    /// reporter.log("checkpoint.saved", Saved { step: 1300, path: "runs/a" }, Severity::Info);
+    /// ```
+    pub fn log(&self, name: impl Into<Cow<'static, str>>, data: impl Serialize, severity: Severity) -> bool {
+        let Some(owner) = &self.owner else { return false };
+        owner.log(name.into(), &data, severity)
+    }
+
+    /// Reports an error: as a `user_error` event of severity `WARNING` where it or one of its sources is the user's
+    /// doing (see [`find_user_error_in_chain`](crate::find_user_error_in_chain)), else as an unhandled exception with
+    /// the traceback of its sources. Answers whether the event was accepted.
+    ///
+    /// Takes every `std::error::Error`, trait objects, boxes of them, and `anyhow::Error`: see [`AsError`]. Asks
+    /// for a flush and does not wait for it. Where `RUST_BACKTRACE` asks for backtraces the stack of this call is
+    /// captured, which takes milliseconds.
+    pub fn log_exception<E: AsError<Kind> + ?Sized, Kind>(&self, error: &E, severity: Severity) -> bool {
+        let Some(owner) = &self.owner else { return false };
+        let accepted = owner.log_exception(error, severity, Lane::Ordinary);
+        owner.flush();
+        accepted
+    }
+
+    /// Reports an error as [`log_exception`](Self::log_exception) does, ends the session, and waits until both are
+    /// through, for `flush_timeout` at most. Then it names the session in the program's log, at info level, for
+    /// whoever looks into it.
+    ///
+    /// A full queue refuses neither event: there is room that only they may take.
+    pub fn log_fatal_exception<E: AsError<Kind> + ?Sized, Kind>(
+        &self,
+        error: &E,
+        severity: Severity,
+    ) -> bool {
+        let Some(owner) = &self.owner else { return false };
+        let accepted = owner.log_exception(error, severity, Lane::Fatal);
+        owner.end_session();
+        owner.wait_until_drained(owner.flush_timeout);
+        log::info!("session {} ended with a fatal exception", owner.session.id);
+        accepted
+    }
+
+    /// Asks for everything accepted so far to be sent now. Returns at once.
+    pub fn flush(&self) {
+        if let Some(owner) = &self.owner {
+            owner.flush();
+        }
+    }
+
+    /// Flushes, and waits until nothing is pending of what was accepted before this call, for `timeout` at most.
+    /// Answers whether that came to be.
+    ///
+    /// Drained is not delivered: events that were given up are not pending either. What became of them is in
+    /// [`stats`](Self::stats).
+    pub fn wait_until_drained(&self, timeout: Duration) -> bool {
+        self.owner.as_ref().is_none_or(|owner| owner.wait_until_drained(timeout))
+    }
+
+    /// Ends the session, accepts no more events, and gives the worker until `timeout` to send what is pending;
+    /// what is left then is dropped as `deadline`. Answers whether everything met its fate in time.
+    ///
+    /// Returns within `timeout` and 50 ms whatever the network does. May be called from any thread and more than
+    /// once: a later call may bring the deadline forward, and answers the same.
+    pub fn stop(&self, timeout: Duration) -> bool {
+        self.owner.as_ref().is_none_or(|owner| owner.stop(timeout))
+    }
+
+    /// What became of the events so far: one consistent snapshot.
+    pub fn stats(&self) -> Stats {
+        self.owner.as_ref().map(|owner| owner.ledger.stats()).unwrap_or_default()
+    }
+}
+
+/// A [`Reporter`] that does not keep the session going.
+#[derive(Clone, Default)]
+pub struct WeakReporter {
+    owner: Option<Weak<Owner>>,
+}
+
+impl WeakReporter {
+    /// The reporter; `None` once its last clone is gone, and for one that is switched off.
+    pub fn upgrade(&self) -> Option<Reporter> {
+        let owner = self.owner.as_ref()?.upgrade()?;
+        Some(Reporter { owner: Some(owner) })
+    }
+}
+
+impl Owner {
+    fn log(&self, name: Cow<'static, str>, data: &impl Serialize, severity: Severity) -> bool {
+        let (index, time) = self.moment();
+        let room = self.max_event_bytes.checked_sub(name.len()).ok_or(RefusalReason::TooLarge);
+        match room.and_then(|room| data::encode(data, room)) {
+            Ok(data) => self
+                .offer(Record { index, time, severity, body: Body::Generic { name, data } }, Lane::Ordinary),
+            Err(reason) => self.refuse(reason),
+        }
+    }
+
+    fn log_exception<E: AsError<Kind> + ?Sized, Kind>(
+        &self,
+        error: &E,
+        severity: Severity,
+        lane: Lane,
+    ) -> bool {
+        let (index, time) = self.moment();
+        match self.describe(error.as_error(), error.type_name(), severity) {
+            Ok((body, severity)) => self.offer(Record { index, time, severity, body }, lane),
+            Err(reason) => self.refuse(reason),
+        }
+    }
+
+    /// The body for an error. The error's own code runs here, so it may panic, or call us.
+    fn describe(
+        &self,
+        error: &(dyn std::error::Error + 'static),
+        type_name: Option<&str>,
+        severity: Severity,
+    ) -> Result<(Body, Severity), RefusalReason> {
+        let scope = quiet::enter().ok_or(RefusalReason::Reentrant)?;
+        let described = catch_unwind(AssertUnwindSafe(|| {
+            exception::find_user_error(error, self.teach.as_deref())
+                .ok_or_else(|| exception::describe(error, type_name, self.max_event_bytes))
+        }));
+        drop(scope);
+        match described.map_err(|_| RefusalReason::InvalidData)? {
+            Ok(user_error) => {
+                let (name, data) = ("user_error".into(), data::encode(&user_error, self.max_event_bytes)?);
+                Ok((Body::Generic { name, data }, Severity::Warning))
+            }
+            Err(exception) => Ok((Body::Exception(Box::new(exception)), severity)),
+        }
+    }
+
+    /// An event's number and time: those of the call, so they come before anything that takes time.
+    fn moment(&self) -> (u64, SystemTime) {
+        (self.session.next_index.fetch_add(1, Ordering::Relaxed), SystemTime::now())
+    }
+
+    fn offer(&self, record: Record, lane: Lane) -> bool {
+        self.intake.offer(record, lane).is_ok()
+    }
+
+    fn refuse(&self, reason: RefusalReason) -> bool {
+        self.ledger.refuse(reason);
+        false
+    }
+
+    fn start_session(&self) {
+        self.announce(Body::SessionStart);
+    }
+
+    fn end_session(&self) {
+        self.session.ended.call_once(|| self.announce(Body::SessionEnd(self.session.started.elapsed())));
+    }
+
+    fn announce(&self, body: Body) {
+        if self.session.announced {
+            let (index, time) = self.moment();
+            self.offer(Record { index, time, severity: Severity::Info, body }, Lane::Session);
+        }
+    }
+
+    fn flush(&self) -> u64 {
+        let flush = self.ledger.ask_flush();
+        self.intake.ring();
+        flush
+    }
+
+    fn wait_until_drained(&self, timeout: Duration) -> bool {
+        // Inside the quiet scope this may be the worker itself, which cannot wait for itself.
+        if !self.ledger.has_pending() || quiet::is_quiet() {
+            return !self.ledger.has_pending();
+        }
+        self.ledger.wait_flushed(self.flush(), after(timeout))
+    }
+
+    fn stop(&self, timeout: Duration) -> bool {
+        let deadline = after(timeout);
+        self.end_session();
+        self.ledger.close(deadline);
+        self.intake.ring();
+        if !quiet::is_quiet() && !self.ledger.wait_finished(deadline) {
+            self.ledger.finish(DropReason::Deadline);
+            self.hangup.hang_up();
+        }
+        self.ledger.stats().dropped.deadline == 0
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.stop(self.shutdown_timeout);
+    }
+}
+
+/// The moment a wait ends. A timeout that no clock can hold is a wait of years.
+fn after(timeout: Duration) -> Instant {
+    const YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(timeout.min(YEARS)).unwrap_or(now)
+}
+
+impl fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reporter")
+            .field("session_id", &self.session_id())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for WeakReporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakReporter").finish_non_exhaustive()
+    }
+}

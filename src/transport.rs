@@ -1,0 +1,209 @@
+//! The network's edge: bytes out within a time limit, a verdict back. The only file that knows ureq.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant, SystemTime};
+
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use http::uri::Uri;
+use ureq::Agent;
+
+use crate::config::Endpoint;
+use crate::encode::Request;
+use crate::error::StartError;
+use crate::retry::{Answer, Verdict, retry_after};
+
+/// The one seam: a worker sends through this, and tests send through something else.
+pub(crate) trait Transport {
+    /// One attempt, over within `limit`. `retry` counts the attempts before it.
+    fn post(&mut self, request: &Request, retry: u32, limit: Duration) -> Verdict;
+}
+
+/// No answer's body is read further: it says nothing that matters, and a server must not make us hold more.
+const MAX_ANSWER: u64 = 64 * 1024;
+
+/// How long the rest of an answer may take once its head has told the verdict: enough for a healthy server, whose
+/// connection is then kept for the next batch; a slow one only loses that.
+const BODY_GRACE: Duration = Duration::from_millis(500);
+
+/// HTTP by ureq.
+pub(crate) struct Http {
+    agent: Agent,
+    uri: Uri,
+    headers: HeaderMap,
+    /// Whether the last exchange left its connection open, so that the next one may find it closed meanwhile.
+    kept_alive: bool,
+}
+
+/// Breaks the attempt on the wire, from another thread.
+pub(crate) struct Hangup(Agent);
+
+impl Hangup {
+    pub(crate) fn hang_up(&self) {
+        // ureq locks its pool here, and panics if a thread died with that lock: then there is nothing to break.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.0.clone().shutdown()));
+    }
+}
+
+impl Http {
+    pub(crate) fn new(endpoint: Endpoint, http_timeout: Duration) -> Result<Self, StartError> {
+        let config = Agent::config_builder()
+            .http_status_as_error(false) // an answer is a verdict, and its headers matter
+            .max_redirects(0) // following would forward the key and turn the POST into a GET
+            .max_redirects_will_error(false)
+            .proxy(None) // ureq would take the environment's silently
+            .max_idle_connections(1);
+        #[cfg(feature = "tls")]
+        let config = config.tls_config(tls_config(endpoint.root_certificates.as_deref())?);
+        let mut headers = endpoint.headers;
+        headers.extend(own_headers(http_timeout));
+        Ok(Self { agent: config.build().into(), uri: endpoint.uri, headers, kept_alive: false })
+    }
+
+    pub(crate) fn hangup(&self) -> Hangup {
+        Hangup(self.agent.clone())
+    }
+
+    /// Where it sends, for a log line: a host, never a path or a secret.
+    pub(crate) fn host(&self) -> &str {
+        self.uri.host().unwrap_or_default()
+    }
+
+    fn attempt(&mut self, request: &Request, retry: u32, limit: Duration) -> Result<Answer, ureq::Error> {
+        let was_kept_alive = std::mem::take(&mut self.kept_alive);
+        let started = Instant::now();
+        match self.exchange(request, retry, limit) {
+            // The server had closed the kept connection when our bytes came: no attempt has been made yet.
+            Err(error) if was_kept_alive && is_stale_connection(&error) => {
+                self.exchange(request, retry, limit.saturating_sub(started.elapsed()))
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn exchange(&mut self, request: &Request, retry: u32, limit: Duration) -> Result<Answer, ureq::Error> {
+        let mut post = self.agent.post(&self.uri);
+        if let Some(headers) = post.headers_mut() {
+            headers.extend(self.headers.clone());
+        }
+        let response = post
+            .header("x-idempotency-key", &request.idempotency_key)
+            .header("x-stainless-retry-count", retry)
+            .config()
+            .timeout_global(Some(limit))
+            .timeout_recv_body(Some(BODY_GRACE))
+            .build()
+            .send(request.body.as_slice())?;
+        let (head, body) = response.into_parts();
+        // Read to its end, or the connection cannot be kept.
+        let body = &mut body.into_with_config().limit(MAX_ANSWER).reader();
+        self.kept_alive = io::copy(body, &mut io::sink()).is_ok();
+        Ok(read_answer(head.status.as_u16(), &head.headers))
+    }
+}
+
+impl Transport for Http {
+    fn post(&mut self, request: &Request, retry: u32, limit: Duration) -> Verdict {
+        // ureq panics where the system gives it no thread for a name lookup; that is a network that does not work.
+        let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(request, retry, limit)));
+        match attempt {
+            Ok(Ok(answer)) => Verdict::Answer(answer),
+            Ok(Err(error)) => Verdict::Silence(cause(&error)),
+            Err(_) => Verdict::Silence("the HTTP client failed".to_owned()),
+        }
+    }
+}
+
+fn read_answer(status: u16, headers: &HeaderMap) -> Answer {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let should_retry = match text("x-should-retry") {
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        _ => None,
+    };
+    let retry_after = retry_after(text("retry-after-ms"), text("retry-after"), SystemTime::now());
+    Answer { status, should_retry, retry_after }
+}
+
+fn is_stale_connection(error: &ureq::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let ureq::Error::Io(error) = error else { return false };
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+}
+
+/// Why there was no answer, in words of our own: ureq's may repeat an address with a password in it.
+fn cause(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => error.kind().to_string(),
+        ureq::Error::Timeout(_) => "timed out".to_owned(),
+        ureq::Error::HostNotFound => "host not found".to_owned(),
+        ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => "not an HTTP answer".to_owned(),
+        #[cfg(feature = "tls")]
+        ureq::Error::Rustls(error) => format!("TLS: {error}"),
+        _ => "connection failed".to_owned(),
+    }
+}
+
+/// The headers that are the same in every request, as the official SDK sends them.
+fn own_headers(http_timeout: Duration) -> HeaderMap {
+    let read_timeout = format!("{:?}", http_timeout.as_secs_f64());
+    let headers = [
+        (USER_AGENT.as_str(), concat!("tinker-telemetry/", env!("CARGO_PKG_VERSION"))),
+        (ACCEPT.as_str(), "application/json"),
+        (CONTENT_TYPE.as_str(), "application/json"),
+        ("x-stainless-async", "false"),
+        ("x-stainless-runtime", "rust"),
+        ("x-stainless-os", os()),
+        ("x-stainless-arch", arch()),
+        ("x-stainless-package-version", env!("CARGO_PKG_VERSION")),
+        ("x-stainless-read-timeout", &read_timeout),
+    ];
+    let pairs = headers.into_iter().filter_map(|(name, value)| {
+        Some((http::HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
+    });
+    pairs.collect()
+}
+
+/// The operating system as the official SDK names it in headers.
+fn os() -> &'static str {
+    match std::env::consts::OS {
+        "linux" => "Linux",
+        "macos" => "MacOS",
+        "windows" => "Windows",
+        _ => "Unknown",
+    }
+}
+
+/// The processor, likewise.
+fn arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "x64",
+        "x86" => "x32",
+        "aarch64" => "arm64",
+        "arm" => "arm",
+        _ => "unknown",
+    }
+}
+
+/// Trusts the certificates of the PEM text, or where there is none those that Mozilla trusts.
+#[cfg(feature = "tls")]
+fn tls_config(pem: Option<&[u8]>) -> Result<ureq::tls::TlsConfig, StartError> {
+    use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+
+    let invalid = |reason| StartError::InvalidSetting { setting: "root_certificates", reason };
+    let mut roots = RootCerts::WebPki;
+    if let Some(pem) = pem {
+        let items: Result<Vec<_>, _> = parse_pem(pem).collect();
+        let certificates =
+            items.map_err(|_| invalid("is not PEM"))?.into_iter().filter_map(|item| match item {
+                PemItem::Certificate(certificate) => Some(certificate),
+                _ => None,
+            });
+        let certificates: Vec<_> = certificates.collect();
+        if certificates.is_empty() {
+            return Err(invalid("holds no certificate"));
+        }
+        roots = certificates.into();
+    }
+    Ok(TlsConfig::builder().root_certs(roots).build())
+}

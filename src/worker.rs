@@ -1,0 +1,136 @@
+//! The one thread: takes events from the queue, gathers them into batches, has each delivered.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, never, select};
+
+use crate::admission::Load;
+use crate::batch::{Batch, Batcher};
+use crate::delivery::Delivery;
+use crate::encode::{Ids, write_event};
+use crate::ledger::Ledger;
+use crate::queue::Outlet;
+use crate::quiet;
+use crate::record::Record;
+use crate::stats::DropReason;
+use crate::transport::Transport;
+
+pub(crate) struct Worker<T> {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) outlet: Outlet,
+    pub(crate) ticker: Receiver<Instant>,
+    pub(crate) batcher: Batcher,
+    pub(crate) delivery: Delivery<T>,
+    pub(crate) ids: Ids,
+    /// The last flush that was answered.
+    pub(crate) flushed: u64,
+    /// An event's JSON on its way into the batch.
+    pub(crate) json: Vec<u8>,
+}
+
+impl<T: Transport> Worker<T> {
+    /// The thread's whole life. A panic costs the batch that it struck, counted as `internal`, never the program.
+    pub(crate) fn live(mut self) {
+        let _scope = quiet::enter();
+        let _guard = FinishOnDrop(Arc::clone(&self.ledger));
+        while catch_unwind(AssertUnwindSafe(|| self.run())).is_err() && !self.ledger.is_closed() {}
+    }
+
+    fn run(&mut self) {
+        let nobody = never();
+        while !self.ledger.is_closed() {
+            // With a batch open nobody need wake us for one event more: the ticker or the bell will.
+            let arrivals = if self.batcher.is_empty() { &self.outlet.records } else { &nobody };
+            select! {
+                recv(self.ticker) -> _ => self.tick(),
+                recv(self.outlet.bell) -> _ => self.answer(),
+                recv(arrivals) -> record => if let Ok(record) = record { self.gather(&record); },
+            }
+            while self.ledger.is_due() && self.send_next() {}
+        }
+        self.close();
+    }
+
+    fn tick(&mut self) {
+        self.flush();
+        self.delivery.episode.refusals(&self.ledger.refused());
+    }
+
+    /// The bell: somebody asked for a flush, or there is enough for a batch, which `run` looks after.
+    fn answer(&mut self) {
+        let asked = self.ledger.flushes_asked();
+        if asked > self.flushed {
+            self.flush();
+            self.flushed = asked;
+            self.ledger.flushes_done(asked);
+        }
+    }
+
+    /// Sends what was gathered, and all that was in the queue when this began.
+    fn flush(&mut self) {
+        for _ in 0..self.outlet.records.len() {
+            let Ok(record) = self.outlet.records.try_recv() else { break };
+            self.gather(&record);
+        }
+        self.send_open();
+    }
+
+    /// Sends one batch, a full one if the queue has enough for it. `false`: there was nothing to send.
+    fn send_next(&mut self) -> bool {
+        while let Ok(record) = self.outlet.records.try_recv() {
+            if self.gather(&record) {
+                return true;
+            }
+        }
+        self.send_open()
+    }
+
+    /// The door is closed: sends what is left while there is time, and ends the story of all events.
+    fn close(&mut self) {
+        loop {
+            self.flush();
+            // Somebody who was let in before the door closed may yet be about to put an event into the queue.
+            let deadline = self.ledger.deadline().filter(|_| self.ledger.has_pending());
+            let late = deadline.and_then(|deadline| self.outlet.records.recv_deadline(deadline).ok());
+            let Some(record) = late else { break };
+            self.gather(&record);
+        }
+        self.ledger.finish(DropReason::Deadline);
+    }
+
+    /// Encodes an event into the open batch. `true`: that filled a batch, and it was sent.
+    fn gather(&mut self, record: &Record) -> bool {
+        let weight = record.body.weight() as u64;
+        let claim = self.ledger.claim(Load { events: 1, bytes: weight });
+        self.json.clear();
+        let encoded = self.ids.next().and_then(|id| write_event(record, id, &mut self.json));
+        if encoded.is_err() {
+            return false; // no random id to be had; the claim counts the event as lost
+        }
+        claim.hand_over();
+        let full = self.batcher.push(&self.json, weight);
+        full.is_some_and(|batch| self.send(&batch))
+    }
+
+    fn send_open(&mut self) -> bool {
+        self.batcher.take().is_some_and(|batch| self.send(&batch))
+    }
+
+    fn send(&mut self, batch: &Batch) -> bool {
+        if let Some(too_large) = self.delivery.deliver(batch) {
+            self.batcher.learn_too_large(too_large);
+        }
+        true
+    }
+}
+
+/// Frees whoever waits, however the thread ends.
+struct FinishOnDrop(Arc<Ledger>);
+
+impl Drop for FinishOnDrop {
+    fn drop(&mut self) {
+        self.0.finish(DropReason::Internal);
+    }
+}
