@@ -1,4 +1,67 @@
-//! Telemetry reporter for Tinker sessions, for programs without an async runtime.
+//! Telemetry for Tinker sessions, for programs without an async runtime: synchronous command-line tools and services
+//! made of threads.
+//!
+//! A program that trains or samples through Tinker opens a session; a [`Reporter`] tells the backend what happens in
+//! it: that it starts and ends, custom events, errors.
+//!
+//! ```
+//! use std::time::Duration;
+//! use serde_json::json;
+//! use tinker_telemetry::{Reporter, Severity};
+//!
+//! # fn train() -> Result<(), std::io::Error> { Ok(()) }
+//! # fn main() -> Result<(), tinker_telemetry::StartError> {
+//! # let reporter = Reporter::disabled();
+//! # /*
+//! let reporter = Reporter::from_env("session-0001")?; // TINKER_API_KEY, TINKER_BASE_URL, TINKER_TELEMETRY
+//! # */
+//! reporter.log("checkpoint.saved", json!({"step": 1200, "loss": 0.4213}), Severity::Info);
+//! if let Err(error) = train() {
+//!     reporter.log_fatal_exception(&error, Severity::Critical); // the error, the session's end, a bounded flush
+//! }
+//! reporter.wait_until_drained(Duration::from_secs(5));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Three promises
+//!
+//! **It costs the caller nothing.** [`log`](Reporter::log) encodes the data, puts it into a bounded queue and is done:
+//! no I/O, no lock that is held across anything slow, no wake-up of a thread per event, no panic, no `Result`.
+//!
+//! **It is gone on time.** Every wait has a deadline that holds whatever the network does:
+//! [`wait_until_drained`](Reporter::wait_until_drained), [`stop`](Reporter::stop),
+//! [`log_fatal_exception`](Reporter::log_fatal_exception), and the drop of the last clone.
+//!
+//! **It tells the truth.** Each accepted event has exactly one fate, and [`stats`](Reporter::stats) counts it: delivered
+//! when a 2xx answered it, dropped with a reason, or pending. Drained is not delivered.
+//!
+//! # How it works
+//!
+//! A worker thread of its own takes events from the queue and posts them in batches of up to 100: every 10 s, as soon
+//! as 100 are pending, and when asked to. It retries what may pass, with backoff; splits what a server finds too
+//! large; drops what cannot be delivered, says so once in the program's log (crate `log`), and counts it.
+//!
+//! # At the end of a program
+//!
+//! Dropping the last clone of a reporter ends the session and waits for what is pending, 5 s at most. That does not
+//! happen at `std::process::exit`, for a reporter in a `static`, or with `panic = "abort"`: there, call
+//! [`stop`](Reporter::stop) yourself before the end.
+//!
+//! # What it does not do
+//!
+//! - It keeps nothing on disk: what is pending when the process is killed is gone.
+//! - It does not sample, aggregate or deduplicate. One call is one event.
+//! - It has no async twin. In an async program its calls are safe to make, but `wait_until_drained`, `stop` and
+//!   the last drop block their thread.
+//! - It does not report by itself what a program logs or panics about; bridges are features of their own.
+//! - It cannot keep its HTTP client's `TRACE` records from the program's logger, and those show the API key: the
+//!   target `ureq_proto` is not for production logs.
+//!
+//! # Features
+//!
+//! - `tls` (default): HTTPS. Without it only `http://` endpoints can be reported to.
+//! - `collector`: a small collector on loopback, for tests of programs that report.
 
 mod config;
 mod error;
@@ -27,6 +90,9 @@ mod transport;
 mod ledger;
 mod process;
 mod stats;
+
+#[cfg(feature = "collector")]
+pub mod collector;
 
 pub use builder::Builder;
 pub use config::Config;

@@ -1,0 +1,343 @@
+//! The reading half of HTTP/1.1: bytes to requests, within bounds.
+
+use std::io::{ErrorKind, Read};
+
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, PROXY_AUTHORIZATION};
+use http::header::{HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::{Method, StatusCode};
+use httparse::Status;
+
+/// The largest request head. A reporter's has half a kilobyte; servers commonly stop between 8 and 64.
+pub(super) const MAX_HEAD: usize = 16 * 1024;
+
+/// The largest request body: 64 times what a reporter sends by default.
+pub(super) const MAX_BODY: usize = 64 * 1024 * 1024;
+
+/// The most headers of a request, and of a trailer.
+const MAX_HEADERS: usize = 100;
+
+/// How much is read at once while there is no saying how much will come.
+const READ: usize = 8 * 1024;
+
+/// Headers that carry credentials, besides those that HTTP itself knows.
+const CREDENTIALS: [&str; 3] = ["x-api-key", "cf-access-client-id", "cf-access-client-secret"];
+
+/// Why there is no request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The connection failed or was closed.
+    Gone,
+    /// The client is to be told this status. What follows on the connection makes no sense any more.
+    Refused(StatusCode),
+}
+
+const BAD_REQUEST: Fault = Fault::Refused(StatusCode::BAD_REQUEST);
+const HEAD_TOO_LARGE: Fault = Fault::Refused(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+const BODY_TOO_LARGE: Fault = Fault::Refused(StatusCode::PAYLOAD_TOO_LARGE);
+
+/// Everything of a request but its body.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) headers: HeaderMap,
+    pub(super) framing: Framing,
+    pub(super) keep_alive: bool,
+    /// The client waits for a word before it sends the body.
+    pub(super) expects_continue: bool,
+}
+
+/// How the end of the body is told.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// This many bytes, at most [`MAX_BODY`].
+    Length(usize),
+    Chunked,
+}
+
+/// The requests of one connection, one after the other: a head, then its body.
+pub(super) struct Requests<R> {
+    from: R,
+    /// Read and not used yet.
+    buffer: Vec<u8>,
+}
+
+impl<R: Read> Requests<R> {
+    pub(super) fn new(from: R) -> Self {
+        Self { from, buffer: Vec::new() }
+    }
+
+    /// The head of the next request; `None` when the client closed the connection instead.
+    pub(super) fn head(&mut self) -> Result<Option<Head>, Fault> {
+        loop {
+            if let Some((used, head)) = parse_head(&self.buffer)? {
+                self.buffer.drain(..used);
+                return Ok(Some(head));
+            }
+            if self.buffer.len() > MAX_HEAD {
+                return Err(HEAD_TOO_LARGE);
+            }
+            if self.fill()? == 0 {
+                return if self.buffer.is_empty() { Ok(None) } else { Err(BAD_REQUEST) };
+            }
+        }
+    }
+
+    /// Whether something was read past the last head or body.
+    pub(super) fn has_more(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    /// The body that goes with the head just read.
+    pub(super) fn body(&mut self, framing: &Framing) -> Result<Vec<u8>, Fault> {
+        let mut body = Vec::new();
+        match *framing {
+            Framing::Length(length) => self.append(length, &mut body)?,
+            Framing::Chunked => self.append_chunks(&mut body)?,
+        }
+        Ok(body)
+    }
+
+    fn append_chunks(&mut self, body: &mut Vec<u8>) -> Result<(), Fault> {
+        loop {
+            let size = self.parse(|bytes| {
+                let Ok(size) = httparse::parse_chunk_size(bytes) else { return Err(BAD_REQUEST) };
+                Ok(if let Status::Complete(size) = size { Some(size) } else { None })
+            })?;
+            if size == 0 {
+                return self.skip_trailer();
+            }
+            let size = usize::try_from(size).map_err(|_| BODY_TOO_LARGE)?;
+            if size > MAX_BODY - body.len() {
+                return Err(BODY_TOO_LARGE);
+            }
+            self.append(size, body)?;
+            let mut line_end = Vec::new();
+            self.append(2, &mut line_end)?;
+            if line_end != b"\r\n" {
+                return Err(BAD_REQUEST);
+            }
+        }
+    }
+
+    fn skip_trailer(&mut self) -> Result<(), Fault> {
+        self.parse(|bytes| {
+            let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+            match httparse::parse_headers(bytes, &mut headers) {
+                Ok(Status::Complete((used, _))) => Ok(Some((used, ()))),
+                Ok(Status::Partial) => Ok(None),
+                Err(_) => Err(BAD_REQUEST),
+            }
+        })
+    }
+
+    /// Reads until `parser` finds what it looks for, and takes that off the buffer. Inside a body, so the end
+    /// of the input is a fault, and so is a line or trailer longer than a head may be.
+    fn parse<T>(&mut self, parser: impl Fn(&[u8]) -> Result<Option<(usize, T)>, Fault>) -> Result<T, Fault> {
+        loop {
+            // Cut to the limit, as the buffer may hold the next requests too.
+            if let Some((used, found)) = parser(&self.buffer[..self.buffer.len().min(MAX_HEAD)])? {
+                self.buffer.drain(..used);
+                return Ok(found);
+            }
+            if self.buffer.len() >= MAX_HEAD || self.fill()? == 0 {
+                return Err(BAD_REQUEST);
+            }
+        }
+    }
+
+    /// Appends exactly `length` bytes. Memory follows what arrives, not what was promised.
+    fn append(&mut self, length: usize, to: &mut Vec<u8>) -> Result<(), Fault> {
+        let buffered = length.min(self.buffer.len());
+        to.extend(self.buffer.drain(..buffered));
+        let missing = length - buffered;
+        let read = self.from.by_ref().take(missing as u64).read_to_end(to).map_err(|_| Fault::Gone)?;
+        if read == missing { Ok(()) } else { Err(BAD_REQUEST) }
+    }
+
+    /// Reads once, at least a byte; 0 at the end of the input.
+    fn fill(&mut self) -> Result<usize, Fault> {
+        let mut bytes = [0; READ];
+        loop {
+            match self.from.read(&mut bytes) {
+                Ok(read) => {
+                    self.buffer.extend_from_slice(&bytes[..read]);
+                    return Ok(read);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Err(Fault::Gone),
+            }
+        }
+    }
+}
+
+/// The head at the start of `bytes` and its length; `None` while it is incomplete.
+fn parse_head(bytes: &[u8]) -> Result<Option<(usize, Head)>, Fault> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut request = httparse::Request::new(&mut headers);
+    let used = match request.parse(bytes) {
+        Ok(Status::Complete(used)) if used <= MAX_HEAD => used,
+        Ok(Status::Partial) => return Ok(None),
+        Ok(Status::Complete(_)) | Err(httparse::Error::TooManyHeaders) => return Err(HEAD_TOO_LARGE),
+        Err(_) => return Err(BAD_REQUEST),
+    };
+    let headers = header_map(request.headers).ok_or(BAD_REQUEST)?;
+    let is_1_1 = request.version == Some(1);
+    if is_1_1 && !headers.contains_key(HOST) {
+        return Err(BAD_REQUEST);
+    }
+    let head = Head {
+        method: request.method.unwrap_or_default().parse().map_err(|_| BAD_REQUEST)?,
+        path: request.path.unwrap_or_default().to_owned(),
+        framing: framing(&headers)?,
+        keep_alive: is_1_1 && !has_token(&headers, &CONNECTION, "close"),
+        expects_continue: is_1_1 && has_token(&headers, &EXPECT, "100-continue"),
+        headers,
+    };
+    Ok(Some((used, head)))
+}
+
+fn header_map(parsed: &[httparse::Header<'_>]) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::with_capacity(parsed.len());
+    for header in parsed {
+        let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+        let mut value = HeaderValue::from_bytes(header.value).ok()?;
+        value.set_sensitive(
+            [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(&name)
+                || CREDENTIALS.contains(&name.as_str()),
+        );
+        headers.append(name, value);
+    }
+    Some(headers)
+}
+
+/// How the body ends. Two opinions about that are refused, as RFC 9112 section 6.3 asks.
+fn framing(headers: &HeaderMap) -> Result<Framing, Fault> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (lengths.next(), codings.next()) {
+        (None, None) => Ok(Framing::Length(0)),
+        (None, Some(coding)) => {
+            let chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
+            if chunked { Ok(Framing::Chunked) } else { Err(Fault::Refused(StatusCode::NOT_IMPLEMENTED)) }
+        }
+        (Some(length), None) if lengths.all(|other| other == length) => body_length(length),
+        (Some(_), _) => Err(BAD_REQUEST),
+    }
+}
+
+fn body_length(value: &HeaderValue) -> Result<Framing, Fault> {
+    let digits = value.to_str().map_err(|_| BAD_REQUEST)?;
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(BAD_REQUEST);
+    }
+    // Digits that do not fit are many.
+    let length = digits.parse().unwrap_or(usize::MAX);
+    if length <= MAX_BODY { Ok(Framing::Length(length)) } else { Err(BODY_TOO_LARGE) }
+}
+
+/// Whether one of the comma-separated words of a header is `token`.
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives at most so many bytes at once.
+    struct Drip<'a>(&'a [u8], usize);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+            let end = self.1.min(self.0.len());
+            self.0[..end].as_ref().read(to).inspect(|&read| self.0 = &self.0[read..])
+        }
+    }
+
+    fn body_of(bytes: &[u8]) -> Result<Vec<u8>, Fault> {
+        let mut requests = Requests::new(bytes);
+        let head = requests.head()?.unwrap();
+        requests.body(&head.framing)
+    }
+
+    #[test]
+    fn requests_are_the_same_however_their_bytes_are_cut() {
+        let bytes = b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nfirst\
+            POST /b?c=d HTTP/1.1\r\nhost: x\r\ntransfer-encoding: Chunked\r\n\r\n\
+            3;of=six\r\nsec\r\n00000003\r\nond\r\n0\r\ntrailer: t\r\n\r\n\
+            GET / HTTP/1.1\r\nhost: x\r\nconnection: foo, Close\r\n\r\n";
+        for at_once in 1..=bytes.len() {
+            let mut requests = Requests::new(Drip(bytes, at_once));
+            let mut seen = Vec::new();
+            while let Some(head) = requests.head().unwrap() {
+                let body = requests.body(&head.framing).unwrap();
+                seen.push((head.path, String::from_utf8(body).unwrap(), head.keep_alive));
+            }
+            let expected = [("/a", "first", true), ("/b?c=d", "second", true), ("/", "", false)];
+            let expected = expected.map(|(path, body, keep)| (path.to_owned(), body.to_owned(), keep));
+            assert_eq!(seen, expected, "{at_once} bytes at once");
+        }
+    }
+
+    #[test]
+    fn a_body_of_unclear_length_is_refused() {
+        let not_implemented = Fault::Refused(StatusCode::NOT_IMPLEMENTED);
+        for (headers, fault) in [
+            ("content-length: 1\r\ncontent-length: 2", BAD_REQUEST),
+            ("content-length: 1\r\ntransfer-encoding: chunked", BAD_REQUEST),
+            ("content-length: 1, 1", BAD_REQUEST),
+            ("content-length: +1", BAD_REQUEST),
+            ("content-length: -1", BAD_REQUEST),
+            ("content-length:", BAD_REQUEST),
+            ("content-length: 67108865", BODY_TOO_LARGE),
+            ("content-length: 99999999999999999999999999", BODY_TOO_LARGE),
+            ("transfer-encoding: gzip, chunked", not_implemented),
+        ] {
+            let request = format!("POST / HTTP/1.1\r\nhost: x\r\n{headers}\r\n\r\nab");
+            assert_eq!(body_of(request.as_bytes()), Err(fault), "{headers}");
+        }
+    }
+
+    #[test]
+    fn chunks_are_held_to_the_limits_of_a_body() {
+        let long_line = format!("1;{}\r\n", "x".repeat(MAX_HEAD));
+        let long_trailer = format!("0\r\na: {}\r\n\r\n", "x".repeat(MAX_HEAD));
+        for (chunks, fault) in [
+            ("4000001\r\n", BODY_TOO_LARGE),
+            ("1\r\na\r\n4000000\r\n", BODY_TOO_LARGE),
+            ("fffffffffffffffff\r\n", BAD_REQUEST),
+            ("x\r\n", BAD_REQUEST),
+            ("1\r\nab\r\n", BAD_REQUEST),
+            ("5\r\nab", BAD_REQUEST),
+            (&long_line, BAD_REQUEST),
+            (&long_trailer, BAD_REQUEST),
+        ] {
+            let request = format!("POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n{chunks}");
+            assert_eq!(body_of(request.as_bytes()), Err(fault), "{chunks:.20}");
+        }
+    }
+
+    #[test]
+    fn a_head_may_have_16_kib_and_not_a_byte_more() {
+        let around = "GET / HTTP/1.1\r\nhost: x\r\na: \r\n\r\n".len();
+        let head = |length: usize| {
+            let bytes = format!("GET / HTTP/1.1\r\nhost: x\r\na: {}\r\n\r\n", "x".repeat(length - around));
+            Requests::new(bytes.as_bytes()).head().map(|head| head.is_some())
+        };
+        assert_eq!(head(MAX_HEAD), Ok(true));
+        assert_eq!(head(MAX_HEAD + 1), Err(HEAD_TOO_LARGE));
+        assert_eq!(head(10 * MAX_HEAD), Err(HEAD_TOO_LARGE));
+    }
+
+    #[test]
+    fn credentials_do_not_show_in_debug() {
+        let bytes = b"GET / HTTP/1.1\r\nHost: x\r\nX-Api-Key: canary\r\nAuthorization: canary\r\n\
+            Cookie: canary\r\nProxy-Authorization: canary\r\nCF-Access-Client-Id: canary\r\n\
+            CF-Access-Client-Secret: canary\r\n\r\n";
+        let head = Requests::new(&bytes[..]).head().unwrap().unwrap();
+        assert_eq!(head.headers["x-api-key"], "canary");
+        assert!(!format!("{head:?}").contains("canary"), "{head:?}");
+    }
+}

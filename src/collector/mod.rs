@@ -1,0 +1,239 @@
+//! A small collector on loopback: for the quickstart, for development without an account, and for tests of
+//! programs that report.
+//!
+//! It takes what a reporter sends, keeps it as typed values, and answers 200, or whatever it was told to
+//! answer. This is a whole test of a program's telemetry:
+//!
+//! ```
+//! use std::time::Duration;
+//! use serde_json::json;
+//! use tinker_telemetry::collector::{Answer, Collector};
+//! use tinker_telemetry::{Config, Reporter, Severity};
+//!
+//! let collector = Collector::start()?;
+//! let config = Config::new("tml-test").base_url(collector.url());
+//! let reporter = Reporter::builder(config, "session-0001").start()?;
+//! reporter.log("checkpoint.saved", json!({"step": 1200}), Severity::Info);
+//! assert!(reporter.wait_until_drained(Duration::from_secs(5)));
+//!
+//! let events = collector.events();
+//! assert!(events.iter().any(|event| event.name() == "checkpoint.saved"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Making trouble
+//!
+//! [`answer`](Collector::answer) queues what the next requests get: another status, headers, a delay, a
+//! connection closed without a word. [`hold_answers`](Collector::hold_answers) keeps requests waiting for
+//! exactly as long as a test wants, so that "while the batch is on the wire" needs no sleeping.
+//! [`start_on`](Collector::start_on) brings a collector back on the port of one that was dropped.
+//!
+//! # What it does not do
+//!
+//! It speaks HTTP/1.1 without TLS, does not decompress, and trusts whoever can reach loopback. It does not
+//! judge what it gets: any path, any API key and any body are answered alike, and
+//! [`Received`] says what they were. It keeps all it received in memory until
+//! [`take_events`](Collector::take_events) or its drop.
+
+mod answer;
+mod connection;
+mod http;
+mod received;
+mod shared;
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+pub use answer::Answer;
+pub use received::Received;
+use shared::Shared;
+
+use crate::event::Event;
+
+/// How long a drop waits for the threads of connections. They end at once unless one is parsing a large
+/// body; that one is left to end alone, with nobody to tell.
+const CONNECTIONS_END_WITHIN: Duration = Duration::from_millis(50);
+
+/// How long a drop tries to wake the accepting thread. A connection on loopback takes microseconds; the limit
+/// is for a firewall that swallows even those.
+const WAKE_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long to wait after a failed accept, which mostly means that the process is out of file descriptors:
+/// trying again at once would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// A running collector; see the [module's documentation](self) for a test that uses one.
+///
+/// Dropping it closes every connection and frees the port, within some milliseconds, whatever its clients
+/// do. The methods take `&self` and may be called from any thread.
+#[must_use = "the collector is gone as soon as it is dropped"]
+pub struct Collector {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl Collector {
+    /// Starts a collector on a free port of 127.0.0.1. It is ready when this returns.
+    pub fn start() -> io::Result<Self> {
+        Self::start_on(0)
+    }
+
+    /// Starts a collector on the given port of 127.0.0.1, for a client that is to find one where another was
+    /// before. 0 is any free port. Fails where the port is taken.
+    pub fn start_on(port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared::default());
+        let accepting = {
+            let shared = Arc::clone(&shared);
+            thread::Builder::new().name("collector".into()).spawn(move || accept(&listener, &shared))?
+        };
+        Ok(Self { address, shared, accepting: Some(accepting) })
+    }
+
+    /// The base URL, for example `http://127.0.0.1:41234`: telemetry arrives at `{url}/api/v1/telemetry`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Queues the answer to one request: the first queued answer goes to the next request that arrives, and
+    /// so on. When the queue is empty the default answers.
+    pub fn answer(&self, answer: Answer) {
+        self.shared.lock().script.push_back(answer);
+    }
+
+    /// Sets the answer to every request that finds no queued one. It is [`Answer::ok`] until then.
+    pub fn answer_by_default(&self, answer: Answer) {
+        self.shared.lock().default_answer = answer;
+    }
+
+    /// Holds back every answer while the guard lives. Requests still arrive, and count as received.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tinker_telemetry::{Config, Reporter, Severity, collector::Collector};
+    /// # let limit = Duration::from_secs(5);
+    /// # let collector = Collector::start()?;
+    /// # let config = Config::new("tml-test").base_url(collector.url());
+    /// # let reporter = Reporter::builder(config, "session-0001").start()?;
+    /// let hold = collector.hold_answers();
+    /// reporter.log("checkpoint.saved", (), Severity::Info);
+    /// reporter.flush();
+    /// assert!(collector.next_request(limit).is_some()); // the batch is on the wire, and stays there
+    /// assert!(!reporter.wait_until_drained(Duration::ZERO));
+    /// drop(hold);
+    /// assert!(reporter.wait_until_drained(limit));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn hold_answers(&self) -> Hold {
+        self.shared.lock().holds += 1;
+        Hold(Arc::clone(&self.shared))
+    }
+
+    /// The next request in the order of arrival, each given out once; waits for it up to `timeout`, then
+    /// answers `None`. A request counts when its last byte has arrived, before its answer goes out.
+    ///
+    /// Giving a request out does not take it from [`requests`](Self::requests) or [`events`](Self::events).
+    pub fn next_request(&self, timeout: Duration) -> Option<Arc<Received>> {
+        let mut state = self.shared.wait_while(timeout, |state| state.received.len() <= state.given_out);
+        let next = state.received.get(state.given_out).map(Arc::clone)?;
+        state.given_out += 1;
+        Some(next)
+    }
+
+    /// Every request so far, whatever its answer, in the order of arrival.
+    pub fn requests(&self) -> Vec<Arc<Received>> {
+        self.shared.lock().received.clone()
+    }
+
+    /// Every event so far whose request got a 2xx answer: what a backend would now hold, in the order of
+    /// arrival. An event that came twice is here twice.
+    pub fn events(&self) -> Vec<Event> {
+        self.shared.lock().accepted_events()
+    }
+
+    /// [`events`](Self::events) as soon as there are at least `count`; after `timeout`, those that there are,
+    /// so that an assertion on them shows what is missing.
+    pub fn wait_for_events(&self, count: usize, timeout: Duration) -> Vec<Event> {
+        self.shared.wait_while(timeout, |state| state.accepted < count).accepted_events()
+    }
+
+    /// [`events`](Self::events), and forgets all it received, requests too, in one step: for the next part of
+    /// a test, and to give memory back in a long run. Queued answers stay.
+    pub fn take_events(&self) -> Vec<Event> {
+        let mut state = self.shared.lock();
+        let events = state.accepted_events();
+        state.forget_received();
+        events
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.shared.close();
+        drop(self.shared.wait_while(CONNECTIONS_END_WITHIN, |state| !state.open.is_empty()));
+        // Nothing in std ends a blocked accept but a connection. Refused means that the thread saw the close
+        // by itself.
+        let ending = match TcpStream::connect_timeout(&self.address, WAKE_WITHIN) {
+            Ok(_) => true,
+            Err(error) => matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset),
+        };
+        match self.accepting.take() {
+            Some(thread) if ending => drop(thread.join()),
+            _ => log::debug!(
+                "the collector could not wake its accepting thread; port {} stays taken",
+                self.port()
+            ),
+        }
+    }
+}
+
+impl fmt::Debug for Collector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collector").field("url", &self.url()).finish_non_exhaustive()
+    }
+}
+
+/// Holds back the answers of a [`Collector`]; when the last one is dropped they go out.
+#[must_use = "answers are held back for as long as this lives"]
+pub struct Hold(Arc<Shared>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.change(|state| state.holds -= 1);
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hold")
+    }
+}
+
+/// Gives each connection a thread of its own, so that one which says nothing keeps nobody waiting. Returns
+/// when the collector is closed.
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    loop {
+        let accepted = listener.accept();
+        if shared.is_closed() {
+            return;
+        }
+        match accepted.and_then(|(stream, _)| connection::start(stream, shared)) {
+            Ok(()) => {}
+            Err(error) => {
+                log::debug!("the collector could not take a connection: {error}");
+                drop(shared.wait_while(ACCEPT_PAUSE, |state| !state.closed));
+            }
+        }
+    }
+}

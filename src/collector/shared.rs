@@ -1,0 +1,115 @@
+//! What the collector's threads share: one mutex, and one condvar for every change of it.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{Answer, Received};
+use crate::event::Event;
+
+#[derive(Default)]
+pub(super) struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) received: Vec<Arc<Received>>,
+    /// How many of `received` were given out one by one.
+    pub(super) given_out: usize,
+    /// How many events of `received` were answered 2xx: kept so that a wait for them need not count.
+    pub(super) accepted: usize,
+    pub(super) script: VecDeque<Answer>,
+    pub(super) default_answer: Answer,
+    pub(super) holds: usize,
+    /// The open connections by number. Each is closed when it leaves: its thread lets go of it first.
+    pub(super) open: HashMap<u64, Arc<TcpStream>>,
+    pub(super) connections: u64,
+    pub(super) closed: bool,
+}
+
+impl State {
+    pub(super) fn accepted_events(&self) -> Vec<Event> {
+        let accepted = self.received.iter().filter(|received| received.is_accepted());
+        accepted.flat_map(|received| received.events()).cloned().collect()
+    }
+
+    pub(super) fn forget_received(&mut self) {
+        self.received.clear();
+        self.given_out = 0;
+        self.accepted = 0;
+    }
+}
+
+impl Shared {
+    /// A panic elsewhere leaves nothing half done in the state, so poisoning is of no interest.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state and wakes whoever waits for a change.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let changed = change(&mut self.lock());
+        self.changed.notify_all();
+        changed
+    }
+
+    /// Waits while the condition holds, up to `timeout`.
+    pub(super) fn wait_while(
+        &self,
+        timeout: Duration,
+        mut condition: impl FnMut(&State) -> bool,
+    ) -> MutexGuard<'_, State> {
+        let waited = self.changed.wait_timeout_while(self.lock(), timeout, |state| condition(state));
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Records a request and picks its answer, in one step, so that both are in the same order.
+    pub(super) fn record(&self, mut received: Received) -> Answer {
+        self.change(|state| {
+            let answer = state.script.pop_front().unwrap_or_else(|| state.default_answer.clone());
+            received.status = answer.status;
+            if received.is_accepted() {
+                state.accepted += received.events().len();
+            }
+            state.received.push(Arc::new(received));
+            answer
+        })
+    }
+
+    /// Waits until the answer is due. `false`: the collector was closed before.
+    pub(super) fn wait_until_due(&self, answer: &Answer) -> bool {
+        let waited = self.changed.wait_while(self.lock(), |state| state.holds > 0 && !state.closed);
+        drop(waited);
+        !self.wait_while(answer.delay, |state| !state.closed).closed
+    }
+
+    /// Registers a connection, unless the collector is closed. Its number.
+    pub(super) fn open(&self, stream: &Arc<TcpStream>) -> Option<u64> {
+        let mut state = self.lock();
+        if state.closed {
+            return None;
+        }
+        state.connections += 1;
+        let number = state.connections;
+        state.open.insert(number, Arc::clone(stream));
+        Some(number)
+    }
+
+    /// Ends every wait and every read and write on a connection, now and later.
+    pub(super) fn close(&self) {
+        self.change(|state| {
+            state.closed = true;
+            for stream in state.open.values() {
+                // Fails only where the client was faster.
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+        });
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+}
