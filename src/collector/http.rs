@@ -291,6 +291,7 @@ mod tests {
             ("content-length: +1", BAD_REQUEST),
             ("content-length: -1", BAD_REQUEST),
             ("content-length:", BAD_REQUEST),
+            ("content-length: 3", BAD_REQUEST), // there are two
             ("content-length: 67108865", BODY_TOO_LARGE),
             ("content-length: 99999999999999999999999999", BODY_TOO_LARGE),
             ("transfer-encoding: gzip, chunked", not_implemented),
