@@ -16,7 +16,7 @@ fn header(variables: &[(&str, &str)], name: &str) -> Option<String> {
     endpoint.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
 }
 
-fn uri_of(config: Config) -> Result<String, String> {
+fn uri_of(config: &Config) -> Result<String, String> {
     config.validate().map(|endpoint| endpoint.uri.to_string()).map_err(|error| error.to_string())
 }
 
@@ -33,7 +33,7 @@ fn tinker_api_key_is_trimmed_and_has_no_default() {
 #[test]
 fn tinker_base_url_is_the_backend_unless_set() {
     let uri = |url| {
-        uri_of(Config::from_variables(environment(&[("TINKER_API_KEY", KEY), ("TINKER_BASE_URL", url)])))
+        uri_of(&Config::from_variables(environment(&[("TINKER_API_KEY", KEY), ("TINKER_BASE_URL", url)])))
     };
     let default = "https://tinker.thinkingmachines.dev/services/tinker-prod/api/v1/telemetry";
     assert_eq!(uri("").unwrap(), default);
@@ -97,12 +97,12 @@ fn http_is_for_loopback_unless_it_is_allowed() {
     let elsewhere =
         ["example.com", "10.0.0.1", "127.0.0.1.example.com", "localhost.example.com", "[::2]", "0.0.0.0"];
     for host in local {
-        assert!(uri_of(Config::new(KEY).base_url(format!("http://{host}/"))).is_ok(), "{host}");
+        assert!(uri_of(&Config::new(KEY).base_url(format!("http://{host}/"))).is_ok(), "{host}");
     }
     for host in elsewhere {
         let config = Config::new(KEY).base_url(format!("http://{host}"));
         assert!(matches!(config.validate(), Err(StartError::InsecureBaseUrl { .. })), "{host}");
-        assert!(uri_of(config.allow_insecure_http(true)).is_ok(), "{host}");
+        assert!(uri_of(&config.allow_insecure_http(true)).is_ok(), "{host}");
     }
 }
 
@@ -131,7 +131,7 @@ fn a_base_url_that_cannot_be_used_is_refused_without_being_shown() {
         "http://höst.example",
     ];
     for url in bad {
-        let error = uri_of(Config::new(KEY).base_url(url).allow_insecure_http(true)).unwrap_err();
+        let error = uri_of(&Config::new(KEY).base_url(url).allow_insecure_http(true)).unwrap_err();
         assert!(error.contains("base_url") && !error.contains("canary"), "{url:?}: {error}");
     }
 }

@@ -61,7 +61,8 @@ impl<T: Transport> Delivery<T> {
         let request = self.envelope.seal(batch, key);
         let mut attempt = 0;
         loop {
-            let Some(limit) = self.time_for_attempt() else {
+            let deadline = self.ledger.deadline();
+            let Some(limit) = self.time_for_attempt(deadline) else {
                 return Outcome::Fate(Fate::Dropped(DropReason::Deadline));
             };
             let verdict = self.transport.post(&request, attempt, limit);
@@ -75,7 +76,7 @@ impl<T: Transport> Delivery<T> {
                 Step::GiveUp(reason) => return Outcome::Fate(self.give_up(reason, &verdict)),
                 Step::Retry(wait) => {
                     self.episode.failed(&verdict);
-                    if !self.wait(wait, &verdict) {
+                    if !self.wait(wait, &verdict, deadline) {
                         return Outcome::Fate(Fate::Dropped(DropReason::Deadline));
                     }
                     attempt += 1;
@@ -97,16 +98,17 @@ impl<T: Transport> Delivery<T> {
     }
 
     /// What an attempt may take; `None` once the deadline has passed.
-    fn time_for_attempt(&self) -> Option<Duration> {
-        let Some(deadline) = self.ledger.deadline() else { return Some(self.http_timeout) };
+    fn time_for_attempt(&self, deadline: Option<Instant>) -> Option<Duration> {
+        let Some(deadline) = deadline else { return Some(self.http_timeout) };
         let left = deadline.saturating_duration_since(Instant::now());
         (!left.is_zero()).then(|| left.min(self.http_timeout))
     }
 
-    /// Waits before a retry; a close cuts it short, to a last attempt. `false`: no use in waiting. The deadline comes
-    /// first, or nobody answers while a program waits to end: a machine that is offline must not cost it seconds.
-    fn wait(&self, wait: Duration, verdict: &Verdict) -> bool {
-        let (until, deadline) = (Instant::now() + wait, self.ledger.deadline());
+    /// Waits before a retry; a close since the caller saw `deadline` cuts it short, to a last attempt. `false`: no use
+    /// in waiting. The deadline comes first, or nobody answers while a program waits to end: a machine that is
+    /// offline must not cost it seconds.
+    fn wait(&self, wait: Duration, verdict: &Verdict, deadline: Option<Instant>) -> bool {
+        let until = Instant::now() + wait;
         let answered = matches!(verdict, Verdict::Answer(_));
         let worth_it = deadline.is_none_or(|deadline| answered && until < deadline);
         if worth_it {

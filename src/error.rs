@@ -7,7 +7,7 @@ use std::io;
 /// ```
 /// use tinker_telemetry::{Config, Reporter, StartError};
 ///
-/// let started = Reporter::builder(Config::new("key with spaces"), "session-0001").enabled(true).start();
+/// let started = Reporter::builder(Config::new("tml-1\nX-Admin: yes"), "session-0001").enabled(true).start();
 /// assert!(matches!(started, Err(StartError::InvalidApiKey)));
 /// ```
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub enum StartError {
     /// No API key was given: `TINKER_API_KEY` is unset or empty.
     #[error("no API key: set TINKER_API_KEY, or pass one to Config::new")]
     MissingApiKey,
-    /// The API key has a character that cannot stand in a header: a space, a line break, a letter outside ASCII.
+    /// The API key has a character that cannot stand in a header, a line break say, or a space at its end.
     #[error("the API key (TINKER_API_KEY) has a character that cannot stand in a header")]
     InvalidApiKey,
     /// The base URL cannot be used. It is not repeated here, since a URL may carry a password.

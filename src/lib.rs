@@ -63,6 +63,19 @@
 //! - `tls` (default): HTTPS. Without it only `http://` endpoints can be reported to.
 //! - `collector`: a small collector on loopback, for tests of programs that report.
 
+#![warn(missing_docs, unreachable_pub)]
+// A caller cannot catch what these do, and the worker must not die of it.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::print_stdout,
+        clippy::print_stderr
+    )
+)]
+
 mod config;
 mod error;
 pub mod event;

@@ -1,0 +1,213 @@
+//! Keeps the door: what is refused, why, and that a refusal costs nothing but the event itself.
+#![cfg(feature = "collector")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+use serde_json::json;
+use support::{LIMIT, assert_adds_up, names, session, sessionless};
+use tinker_telemetry::collector::Collector;
+use tinker_telemetry::event::Event;
+use tinker_telemetry::{Config, Reporter, Severity, StartError};
+
+const INFO: Severity = Severity::Info;
+
+#[test]
+fn a_full_queue_refuses_and_the_gap_in_the_indexes_shows_it() {
+    let collector = Collector::start().unwrap();
+    let hold = collector.hold_answers();
+    let reporter = sessionless(&collector).max_queue_size(3).start().unwrap();
+    let accepted = [0, 1, 2, 3, 4].map(|step| reporter.log("step", step, INFO));
+    assert_eq!(accepted, [true, true, true, false, false]);
+    assert_adds_up(reporter.stats());
+    drop(hold);
+    assert!(reporter.wait_until_drained(LIMIT));
+    assert!(reporter.log("after", (), INFO), "room comes back with the fate of what held it");
+    assert!(reporter.stop(LIMIT));
+    let indexes: Vec<_> = collector.events().iter().map(Event::session_index).collect();
+    assert_eq!(indexes, [0, 1, 2, 5]);
+    let stats = reporter.stats();
+    assert_eq!((stats.refused.queue_full, stats.offered, stats.delivered), (2, 6, 4));
+}
+
+#[test]
+fn the_byte_budget_refuses_before_the_count_does() {
+    let collector = Collector::start().unwrap();
+    let hold = collector.hold_answers();
+    let reporter = sessionless(&collector).max_queue_bytes(10_000).start().unwrap();
+    let text = "x".repeat(3_000);
+    let accepted = [0, 1, 2, 3].map(|_| reporter.log("text", &text, INFO));
+    assert_eq!(accepted, [true, true, true, false]);
+    assert_eq!(reporter.stats().refused.queue_bytes, 1);
+    assert!(reporter.log("small", (), INFO), "what still fits is taken");
+    drop(hold);
+    assert!(reporter.stop(LIMIT));
+    assert_eq!(reporter.stats().delivered, 4);
+}
+
+#[test]
+fn fatal_and_session_events_find_room_in_a_full_queue() {
+    let collector = Collector::start().unwrap();
+    let hold = collector.hold_answers();
+    let reporter =
+        session(&collector).max_queue_size(2).flush_timeout(std::time::Duration::ZERO).start().unwrap();
+    assert!(reporter.log("last", (), INFO));
+    assert!(!reporter.log("too many", (), INFO));
+    for _ in 0..100 {
+        assert!(reporter.log_fatal_exception(&std::fmt::Error, Severity::Critical));
+    }
+    drop(hold);
+    assert!(reporter.stop(LIMIT));
+    let events = collector.events();
+    assert_eq!(names(&events)[..2], ["SESSION_START", "last"]);
+    let count = |name| names(&events).into_iter().filter(|other| *other == name).count();
+    assert_eq!((count("UNHANDLED_EXCEPTION"), count("SESSION_END")), (100, 1));
+}
+
+#[test]
+fn an_event_past_its_size_is_too_large() {
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).start().unwrap();
+    let limit = 256 * 1024;
+    let overhead = "name".len() + r#"{"value":""}"#.len();
+    let fits = "x".repeat(limit - overhead);
+    assert!(reporter.log("name", &fits, INFO));
+    assert!(!reporter.log("name", fits + "x", INFO));
+    assert!(!reporter.log("n".repeat(limit + 1), (), INFO), "the name counts too");
+    assert!(reporter.stop(LIMIT));
+    let stats = reporter.stats();
+    assert_eq!((stats.refused.too_large, stats.delivered), (2, 1));
+}
+
+struct Panics;
+
+impl Serialize for Panics {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("while serialising, as the test wants it")
+    }
+}
+
+struct Fails;
+
+impl Serialize for Fails {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(S::Error::custom("cannot"))
+    }
+}
+
+#[test]
+fn data_that_fails_or_panics_is_refused_and_nothing_else_is_lost() {
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).start().unwrap();
+    assert!(reporter.log("before", (), INFO));
+    assert!(!reporter.log("panics", Panics, INFO));
+    assert!(!reporter.log("panics deep inside", json!({"a": [1]}).as_object().map(|_| [Some(Panics)]), INFO));
+    assert!(!reporter.log("fails", Fails, INFO));
+    assert!(!reporter.log("not a JSON key", BTreeMap::from([((1, 2), 3)]), INFO));
+    assert!(reporter.log("after", (), INFO));
+    assert!(reporter.stop(LIMIT));
+    assert_eq!(names(&collector.events()), ["before", "after"]);
+    assert_eq!(reporter.stats().refused.invalid_data, 4);
+}
+
+#[test]
+fn an_event_logged_while_another_is_serialised_is_reentrant() {
+    struct Logs(Reporter, Arc<Mutex<Vec<bool>>>);
+    impl Serialize for Logs {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.1.lock().unwrap().push(self.0.log("inner", (), INFO));
+            serializer.serialize_u8(1)
+        }
+    }
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).start().unwrap();
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    assert!(reporter.log("outer", Logs(reporter.clone(), Arc::clone(&answers)), INFO));
+    assert!(reporter.log("next", (), INFO));
+    assert!(reporter.stop(LIMIT));
+    assert_eq!(*answers.lock().unwrap(), [false]);
+    assert_eq!(reporter.stats().refused.reentrant, 1);
+    assert_eq!(names(&collector.events()), ["outer", "next"]);
+}
+
+#[test]
+fn a_stopped_reporter_refuses_everything() {
+    let collector = Collector::start().unwrap();
+    let reporter = session(&collector).start().unwrap();
+    assert!(reporter.stop(LIMIT));
+    assert!(!reporter.log("late", (), INFO));
+    assert!(!reporter.log_exception(&std::fmt::Error, Severity::Error));
+    assert!(!reporter.log_fatal_exception(&std::fmt::Error, Severity::Error));
+    let stats = reporter.stats();
+    assert_eq!((stats.refused.stopped, stats.delivered), (3, 2));
+    assert_adds_up(stats);
+}
+
+#[test]
+fn batches_hold_a_hundred_events_and_a_mebibyte() {
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).flush_threshold(1_000).start().unwrap();
+    for step in 0..250 {
+        assert!(reporter.log("step", step, INFO));
+    }
+    assert!(reporter.wait_until_drained(LIMIT));
+    let sizes: Vec<_> = collector.requests().iter().map(|request| request.events().len()).collect();
+    assert_eq!(sizes, [100, 100, 50]);
+
+    collector.take_events();
+    let large = "\u{1}".repeat(30_000); // six bytes a letter on the wire
+    for _ in 0..20 {
+        assert!(reporter.log("large", &large, INFO));
+    }
+    assert!(reporter.stop(LIMIT));
+    let requests = collector.requests();
+    assert!(requests.iter().all(|request| request.body.len() <= 1024 * 1024));
+    assert!(requests.iter().map(|request| request.body.len()).max().unwrap() > 800 * 1024, "and nearly that");
+    assert_eq!(requests.iter().map(|request| request.events().len()).sum::<usize>(), 20);
+}
+
+#[test]
+fn settings_out_of_bounds_are_named() {
+    use std::time::Duration;
+    let builder = || Reporter::sessionless(Config::new("k")).enabled(true);
+    let bad = [
+        ("flush_interval", builder().flush_interval(Duration::ZERO)),
+        ("flush_threshold", builder().flush_threshold(0)),
+        ("http_timeout", builder().http_timeout(Duration::ZERO)),
+        ("retry_base_delay", builder().retry_base_delay(Duration::from_secs(61))),
+        ("max_queue_size", builder().max_queue_size(0)),
+        ("max_queue_size", builder().max_queue_size(usize::MAX)),
+        ("max_batch_size", builder().max_batch_size(0)),
+        ("max_queue_bytes", builder().max_queue_bytes(0)),
+        ("max_queue_bytes", builder().max_queue_bytes(usize::MAX)),
+        ("max_batch_bytes", builder().max_batch_bytes(0)),
+        ("max_event_bytes", builder().max_event_bytes(0)),
+    ];
+    for (name, builder) in bad {
+        let error = builder.start().unwrap_err();
+        assert!(matches!(error, StartError::InvalidSetting { setting, .. } if setting == name), "{error}");
+        assert!(error.to_string().starts_with(name));
+    }
+}
+
+#[test]
+fn an_empty_session_id_is_refused() {
+    for id in ["", " ", "\n"] {
+        let started = Reporter::builder(Config::new("k"), id).enabled(true).start();
+        assert!(matches!(started, Err(StartError::EmptySessionId)), "{id:?}");
+    }
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn root_certificates_that_are_none_are_refused() {
+    for pem in ["", "not PEM", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"] {
+        let config = Config::new("k").root_certificates(pem);
+        let error = Reporter::sessionless(config).enabled(true).start().unwrap_err();
+        assert!(error.to_string().starts_with("root_certificates"), "{pem:?}: {error}");
+    }
+}

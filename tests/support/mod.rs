@@ -1,0 +1,85 @@
+//! What the tests share: a collector to report to, a reporter that is quick to retry, and the checks that hold for
+//! every request and every snapshot.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use jsonschema::Validator;
+use serde_json::Value;
+use tinker_telemetry::collector::{Collector, Received};
+use tinker_telemetry::event::{Event, TelemetrySendRequest};
+use tinker_telemetry::{Builder, Config, Reporter, Stats};
+
+/// Longer than anything here takes on a loaded machine: it is there to catch hangs.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// Later than any test waits: a flush interval that takes no part.
+pub const NEVER: Duration = Duration::from_secs(3600);
+
+pub const KEY: &str = "tml-example";
+pub const SESSION: &str = "session-0001";
+
+pub fn config(collector: &Collector) -> Config {
+    Config::new(KEY).base_url(collector.url())
+}
+
+/// A session that reports to the collector and flushes only when asked to; retries follow at once.
+pub fn session(collector: &Collector) -> Builder {
+    in_tests(Reporter::builder(config(collector), SESSION))
+}
+
+/// The same without a session, so that only the test's own events are counted.
+pub fn sessionless(collector: &Collector) -> Builder {
+    in_tests(Reporter::sessionless(config(collector)))
+}
+
+fn in_tests(builder: Builder) -> Builder {
+    builder.enabled(true).flush_interval(NEVER).retry_base_delay(Duration::from_millis(1)).http_timeout(LIMIT)
+}
+
+/// The official request schema.
+static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
+    let schema: Value = serde_json::from_str(include_str!("../wire/send-request.schema.json")).unwrap();
+    jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
+});
+
+/// Holds a request to what every request must be: valid by the schema, and the typed request's own JSON.
+pub fn check_request(received: &Received) -> TelemetrySendRequest {
+    assert_eq!((received.method.as_str(), received.path.as_str()), ("POST", "/api/v1/telemetry"));
+    assert_eq!(received.header("x-api-key"), Some(KEY));
+    assert!(received.header("x-idempotency-key").is_some());
+    check_body(&received.body)
+}
+
+/// Holds a body to the schema and to the typed request, which must say the same JSON again.
+pub fn check_body(body: &[u8]) -> TelemetrySendRequest {
+    let value: Value = serde_json::from_slice(body).unwrap();
+    if let Err(error) = SCHEMA.validate(&value) {
+        panic!("{error} in {value:#}");
+    }
+    let request: TelemetrySendRequest = serde_json::from_value(value.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&request).unwrap(), value);
+    request
+}
+
+/// All requests so far, each held to [`check_request`].
+pub fn checked_requests(collector: &Collector) -> Vec<Arc<Received>> {
+    let requests = collector.requests();
+    for request in &requests {
+        check_request(request);
+    }
+    requests
+}
+
+/// The names of events, in order.
+pub fn names(events: &[Event]) -> Vec<&str> {
+    events.iter().map(Event::name).collect()
+}
+
+/// The two equations that hold in every snapshot.
+pub fn assert_adds_up(stats: Stats) {
+    assert_eq!(stats.offered, stats.accepted + stats.refused.total(), "{stats}");
+    assert_eq!(stats.accepted, stats.delivered + stats.dropped.total() + stats.pending, "{stats}");
+}
