@@ -218,7 +218,7 @@ impl AsError<kind::Boxed> for Box<dyn Error + Send> {
     }
 }
 
-/// `Box` and `Arc` of a thread-safe error, and `anyhow::Error` and its like.
+/// A `Box` of a thread-safe error, and `anyhow::Error` and its like.
 impl<P: AsRef<dyn Error + Send + Sync + 'static>> AsError<kind::Shared> for P {
     fn as_error(&self) -> &(dyn Error + 'static) {
         self.as_ref()

@@ -55,6 +55,11 @@ impl Http {
             .max_idle_connections(1);
         #[cfg(feature = "tls")]
         let config = config.tls_config(tls_config(endpoint.root_certificates.as_deref())?);
+        #[cfg(not(feature = "tls"))]
+        if endpoint.root_certificates.is_some() {
+            let reason = "needs the feature `tls`, which this program was built without";
+            return Err(StartError::InvalidSetting { setting: "root_certificates", reason });
+        }
         let mut headers = endpoint.headers;
         headers.extend(own_headers(http_timeout));
         Ok(Self { agent: config.build().into(), uri: endpoint.uri, headers, kept_alive: false })

@@ -1,0 +1,192 @@
+//! Keeps the house: which room imports which, how large a file may be, and that CI runs what the README says.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each room may import of the others. Events flow down this list, fates flow up through the ledger.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("event", &[]),
+    ("stats", &[]),
+    ("error", &[]),
+    ("quiet", &[]),
+    ("record", &["event"]),
+    ("data", &["quiet", "stats"]),
+    ("exception", &["record"]),
+    ("admission", &["stats"]),
+    ("ledger", &["admission", "stats"]),
+    ("queue", &["admission", "ledger", "record", "stats"]),
+    ("batch", &["admission"]),
+    ("encode", &["batch", "event", "record"]),
+    ("process", &["encode"]),
+    ("config", &["error"]),
+    ("retry", &["stats"]),
+    ("transport", &["config", "encode", "error", "retry"]),
+    ("episode", &["retry", "stats"]),
+    ("delivery", &["batch", "encode", "episode", "ledger", "retry", "stats", "transport"]),
+    (
+        "worker",
+        &[
+            "admission",
+            "batch",
+            "delivery",
+            "encode",
+            "ledger",
+            "queue",
+            "quiet",
+            "record",
+            "stats",
+            "transport",
+        ],
+    ),
+    (
+        "reporter",
+        &[
+            "admission",
+            "data",
+            "event",
+            "exception",
+            "ledger",
+            "queue",
+            "quiet",
+            "record",
+            "stats",
+            "transport",
+        ],
+    ),
+    ("collector", &["event"]),
+];
+
+/// Each of these is named in one room only.
+const ONE_ROOM: &[(&str, &str)] =
+    &[("ureq::", "transport"), ("parking_lot", "ledger"), ("std::env::var", "config")];
+
+/// Rust files below `src`, each with its room and its text without tests and comments.
+fn sources() -> Vec<(PathBuf, String, String)> {
+    let mut files = Vec::new();
+    collect(Path::new("src"), &mut files);
+    files
+        .into_iter()
+        .map(|path| {
+            let room = path.strip_prefix("src").unwrap().iter().next().unwrap();
+            let room = room.to_str().unwrap().trim_end_matches(".rs").to_owned();
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            let code = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>();
+            (path, room, code.join("\n"))
+        })
+        .filter(|(path, ..)| !path.to_str().unwrap().ends_with("_tests.rs"))
+        .collect()
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// The rooms that a file names: `crate::queue::Intake`, and `crate::{data, quiet}`.
+fn imports(code: &str) -> BTreeSet<String> {
+    let mut rooms = BTreeSet::new();
+    for rest in code.split("crate::").skip(1) {
+        let names = match rest.strip_prefix('{') {
+            Some(list) => list.split('}').next().unwrap(),
+            None => rest,
+        };
+        for name in names.split(',') {
+            let name: String =
+                name.trim().chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+            rooms.insert(name);
+            if !rest.starts_with('{') {
+                break;
+            }
+        }
+    }
+    rooms
+}
+
+#[test]
+fn rooms_import_only_what_the_plan_allows() {
+    for (path, room, code) in sources() {
+        if ["lib", "builder", "bridge"].contains(&room.as_str()) {
+            continue; // the builder introduces everybody; bridges are leaves over the public surface
+        }
+        let (_, allowed) = ROOMS
+            .iter()
+            .find(|(name, _)| *name == room)
+            .unwrap_or_else(|| panic!("{room} is not in the plan"));
+        for import in imports(&code) {
+            assert!(
+                import == room || allowed.contains(&import.as_str()),
+                "{} imports {import}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_plan_has_no_room_that_is_not_there_and_no_door_that_nobody_uses() {
+    let sources = sources();
+    for (room, allowed) in ROOMS {
+        let used: BTreeSet<String> =
+            sources.iter().filter(|(_, name, _)| name == room).flat_map(|(.., code)| imports(code)).collect();
+        assert!(sources.iter().any(|(_, name, _)| name == room), "{room} is gone");
+        for import in *allowed {
+            assert!(used.contains(*import), "{room} does not import {import}");
+        }
+    }
+}
+
+#[test]
+fn what_one_room_names_no_other_does() {
+    for (path, room, code) in sources() {
+        for (name, home) in ONE_ROOM {
+            assert!(
+                room == *home || room == "bridge" || !code.contains(name),
+                "{} names {name}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn no_file_holds_two_things() {
+    for (path, ..) in sources() {
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines <= 500, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn lib_holds_no_logic() {
+    let (.., code) = sources().into_iter().find(|(_, room, _)| room == "lib").unwrap();
+    assert!(!code.contains("fn "), "lib.rs only lists the rooms");
+}
+
+#[test]
+fn ci_runs_the_commands_that_the_readme_gives() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let ci = fs::read_to_string(".ci/run").unwrap();
+    for command in ["cargo run --example quickstart", "cargo test --all-features"] {
+        assert!(readme.contains(command) && ci.contains(command), "{command}");
+    }
+}
+
+#[test]
+fn the_readme_has_the_table_of_settings_as_the_builder_has_it() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let builder = fs::read_to_string("src/builder.rs").unwrap();
+    for setter in builder.lines().filter_map(|line| line.trim().strip_prefix("pub fn ")) {
+        let name = setter.split('(').next().unwrap();
+        if setter.contains("mut self") {
+            assert!(readme.contains(&format!("| `{name}`")), "README says nothing of {name}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Keeps the program's log: one warning when trouble begins, one line when it ends, nothing from a caller's `log`. The
+//! logger is the process's own, so this binary is one test.
+#![cfg(feature = "collector")]
+
+mod support;
+
+use std::sync::Mutex;
+use std::thread::{self, ThreadId};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use support::{LIMIT, session, sessionless};
+use tinker_telemetry::collector::{Answer, Collector};
+use tinker_telemetry::{Reporter, Severity};
+
+struct Keep(Mutex<Vec<(ThreadId, Level, String)>>);
+
+static KEPT: Keep = Keep(Mutex::new(Vec::new()));
+
+impl Log for Keep {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if record.target().starts_with("tinker_telemetry") {
+            let line = (thread::current().id(), record.level(), record.args().to_string());
+            self.0.lock().unwrap().push(line);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// The lines since the last look; none may come from this thread, which only ever called `log`.
+fn lines() -> Vec<(Level, String)> {
+    let kept = std::mem::take(&mut *KEPT.0.lock().unwrap());
+    let own = thread::current().id();
+    kept.into_iter()
+        .map(|(thread, level, text)| {
+            assert_ne!(thread, own, "{text}");
+            (level, text)
+        })
+        .collect()
+}
+
+fn report(reporter: &Reporter, events: u64) {
+    for step in 0..events {
+        reporter.log("step", step, Severity::Info);
+    }
+    assert!(reporter.wait_until_drained(LIMIT));
+}
+
+#[test]
+fn the_log_tells_of_each_trouble_once() {
+    log::set_logger(&KEPT).unwrap();
+    log::set_max_level(LevelFilter::Debug);
+    let collector = Collector::start().unwrap();
+
+    // An outage: many batches and attempts fail, the program hears of it once, and once when it is over.
+    let reporter = sessionless(&collector).max_retries(1).max_batch_size(1).start().unwrap();
+    (0..6).for_each(|_| collector.answer(Answer::status(503)));
+    report(&reporter, 4);
+    assert_eq!(reporter.stats().dropped.retries_exhausted, 3);
+    let expected = [
+        (Level::Warn, "telemetry to 127.0.0.1 is answered with status 503".to_owned()),
+        (Level::Info, "telemetry reaches 127.0.0.1 again; 3 events were dropped and 0 refused".to_owned()),
+    ];
+    assert_eq!(lines(), expected);
+    report(&reporter, 1);
+    assert_eq!(lines(), [], "no news when all is well");
+
+    // A key that is refused: the status is named.
+    collector.answer(Answer::status(401));
+    report(&reporter, 1);
+    let [(Level::Warn, text)] = &lines()[..] else { panic!("one warning") };
+    assert!(text.contains("401"), "{text}");
+
+    // Refusals without an outage: one warning that names the reasons, said by the worker when it next looks.
+    let reporter =
+        sessionless(&collector).flush_interval(std::time::Duration::from_millis(10)).start().unwrap();
+    for _ in 0..50 {
+        reporter.log("too large", "x".repeat(300_000), Severity::Info);
+    }
+    let started = std::time::Instant::now();
+    let warning = loop {
+        assert!(started.elapsed() < LIMIT, "no warning of the refusals");
+        if let Some(line) = lines().pop() {
+            break line;
+        }
+        thread::yield_now();
+    };
+    assert_eq!(warning.0, Level::Warn);
+    assert!(warning.1.contains("too_large"), "{}", warning.1);
+
+    // A fatal exception names the session, here on the thread that waited for it.
+    let fatal = session(&collector).start().unwrap();
+    thread::spawn(move || fatal.log_fatal_exception(&std::fmt::Error, Severity::Critical)).join().unwrap();
+    assert_eq!(lines(), [(Level::Info, "session session-0001 ended with a fatal exception".to_owned())]);
+}
