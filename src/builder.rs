@@ -267,7 +267,7 @@ impl Builder {
             json: Vec::new(),
         };
         thread::Builder::new()
-            .name("tinker-telemetry".to_owned())
+            .name("tinker-reporter".to_owned())
             .spawn(|| worker.live())
             .map_err(StartError::Thread)?;
         Ok(Reporter::new(Owner {

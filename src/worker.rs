@@ -40,6 +40,7 @@ impl<T: Transport> Worker<T> {
 
     fn run(&mut self) {
         let nobody = never();
+        self.answer(); // a panic may have struck while somebody waited
         while !self.ledger.is_closed() {
             // With a batch open nobody need wake us for one event more: the ticker or the bell will.
             let arrivals = if self.batcher.is_empty() { &self.outlet.records } else { &nobody };
@@ -134,3 +135,7 @@ impl Drop for FinishOnDrop {
         self.0.finish(DropReason::Internal);
     }
 }
+
+#[cfg(test)]
+#[path = "worker_tests.rs"]
+mod tests;

@@ -1,0 +1,257 @@
+//! The worker against a transport and a ticker that are fed by hand: when it wakes, what a panic costs, and how much
+//! time an attempt is given.
+
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, SystemTime};
+
+use crossbeam_channel::{Sender, bounded};
+use uuid::Uuid;
+
+use super::*;
+use crate::admission::{Door, Lane};
+use crate::encode::{Envelope, Request};
+use crate::episode::Episode;
+use crate::event::{Severity, TelemetrySendRequest};
+use crate::queue::{Intake, queue};
+use crate::record::Body;
+use crate::retry::{Answer, RetryPolicy, Verdict};
+
+const LIMIT: Duration = Duration::from_secs(30);
+const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Tells the test of each attempt, and does with it as the test says.
+struct ByHand {
+    attempts: mpsc::Sender<Attempt>,
+    replies: mpsc::Receiver<Reply>,
+}
+
+#[derive(Debug)]
+struct Attempt {
+    names: Vec<String>,
+    retry: u32,
+    limit: Duration,
+}
+
+enum Reply {
+    Status(u16),
+    /// A server that asks for a wait which no test waits out.
+    ComeBackMuchLater,
+    Panic,
+}
+
+impl Transport for ByHand {
+    fn post(&mut self, request: &Request, retry: u32, limit: Duration) -> Verdict {
+        let sent: TelemetrySendRequest = serde_json::from_slice(&request.body).unwrap();
+        let names = sent.events.iter().map(|event| event.name().to_owned()).collect();
+        self.attempts.send(Attempt { names, retry, limit }).unwrap();
+        let answer = Answer { status: 503, should_retry: None, retry_after: Some(2 * LIMIT) };
+        Verdict::Answer(match self.replies.recv().unwrap() {
+            Reply::Status(status) => Answer { status, retry_after: None, ..answer },
+            Reply::ComeBackMuchLater => answer,
+            Reply::Panic => panic!("in the transport, as the test wants it"),
+        })
+    }
+}
+
+/// A worker with everything that a test may do to it.
+struct Bench {
+    ledger: Arc<Ledger>,
+    intake: Intake,
+    /// What is in the queue, for counting.
+    queued: Receiver<Record>,
+    ticker: Sender<Instant>,
+    attempts: mpsc::Receiver<Attempt>,
+    replies: mpsc::Sender<Reply>,
+    thread: JoinHandle<()>,
+}
+
+const THRESHOLD: u64 = 10;
+
+impl Bench {
+    fn start() -> Self {
+        let limits = Load { events: 1_000, bytes: 1_000_000 };
+        let door = Door::new(limits, Load { events: THRESHOLD, ..limits });
+        let ledger = Arc::new(Ledger::new(door));
+        let (intake, outlet) = queue(Arc::clone(&ledger), 1_000);
+        let queued = outlet.records.clone();
+        let (ticker, ticks) = bounded(1);
+        let (attempt, attempts) = mpsc::channel();
+        let (replies, reply) = mpsc::channel();
+        let worker = Worker {
+            ledger: Arc::clone(&ledger),
+            outlet,
+            ticker: ticks,
+            batcher: Batcher::new(100, 1_000_000),
+            delivery: Delivery {
+                ledger: Arc::clone(&ledger),
+                transport: ByHand { attempts: attempt, replies: reply },
+                envelope: Envelope::new("session-0001", Uuid::nil()),
+                policy: RetryPolicy { max_retries: 3, base_delay: Duration::from_millis(1) },
+                http_timeout: HTTP_TIMEOUT,
+                episode: Episode::new("host"),
+                keys: Ids::new(),
+            },
+            ids: Ids::new(),
+            flushed: 0,
+            json: Vec::new(),
+        };
+        let thread = thread::spawn(|| worker.live());
+        Self { ledger, intake, queued, ticker, attempts, replies, thread }
+    }
+
+    fn log(&self, name: &'static str) {
+        let body = Body::Generic { name: name.into(), data: b"{}"[..].into() };
+        let record = Record { index: 0, time: SystemTime::now(), severity: Severity::Info, body };
+        self.intake.offer(record, Lane::Ordinary).unwrap();
+    }
+
+    fn flush(&self) -> u64 {
+        let flush = self.ledger.ask_flush();
+        self.intake.ring();
+        flush
+    }
+
+    fn close(&self, timeout: Duration) {
+        self.ledger.close(Instant::now() + timeout);
+        self.intake.ring();
+    }
+
+    /// The next attempt, which is then answered so.
+    fn answer(&self, reply: Reply) -> Attempt {
+        let attempt = self.attempts.recv_timeout(LIMIT).expect("an attempt");
+        self.replies.send(reply).unwrap();
+        attempt
+    }
+
+    fn drained(&self, flush: u64) {
+        assert!(self.ledger.wait_flushed(flush, Instant::now() + LIMIT));
+    }
+
+    /// Ends the worker, which has nothing left to send.
+    fn end(self) {
+        self.close(LIMIT);
+        self.thread.join().unwrap();
+        assert!(!self.ledger.has_pending());
+    }
+
+    fn wait_until_queued(&self, events: usize) {
+        let started = Instant::now();
+        while self.queued.len() != events {
+            assert!(started.elapsed() < LIMIT, "{} are queued, not {events}", self.queued.len());
+            thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn with_a_batch_open_no_event_wakes_the_worker_until_the_threshold() {
+    let bench = Bench::start();
+    bench.log("opens the batch");
+    bench.wait_until_queued(0);
+    // From here on the worker would take an event at once if it listened for one.
+    for queued in 1..THRESHOLD as usize - 1 {
+        bench.log("waits");
+        assert_eq!(bench.queued.len(), queued);
+    }
+    bench.log("reaches the threshold");
+    let attempt = bench.answer(Reply::Status(200));
+    assert_eq!(attempt.names.len() as u64, THRESHOLD);
+    bench.end();
+}
+
+#[test]
+fn the_ticker_sends_what_there_is() {
+    let bench = Bench::start();
+    bench.log("a");
+    bench.log("b");
+    bench.ticker.send(Instant::now()).unwrap();
+    assert_eq!(bench.answer(Reply::Status(200)).names, ["a", "b"]);
+    bench.end();
+}
+
+#[test]
+fn a_flush_covers_what_was_logged_before_it() {
+    let bench = Bench::start();
+    bench.log("a");
+    let flush = bench.flush();
+    let attempt = bench.attempts.recv_timeout(LIMIT).unwrap();
+    bench.log("while a is on the wire");
+    let later = bench.flush();
+    assert!(!bench.ledger.wait_flushed(flush, Instant::now()));
+    bench.replies.send(Reply::Status(200)).unwrap();
+    bench.drained(flush);
+    assert_eq!((attempt.names, attempt.retry, attempt.limit), (vec!["a".to_owned()], 0, HTTP_TIMEOUT));
+    assert!(!bench.ledger.wait_flushed(later, Instant::now()), "the later one is not through");
+    bench.answer(Reply::Status(200));
+    bench.drained(later);
+    bench.end();
+}
+
+#[test]
+fn a_panic_costs_the_batch_that_it_struck_and_nothing_else() {
+    let bench = Bench::start();
+    bench.log("struck");
+    let flush = bench.flush();
+    bench.answer(Reply::Panic);
+    bench.drained(flush);
+    bench.log("spared");
+    let flush = bench.flush();
+    bench.answer(Reply::Status(200));
+    bench.drained(flush);
+    let stats = bench.ledger.stats();
+    assert_eq!((stats.dropped.internal, stats.delivered, stats.pending), (1, 1, 0));
+    bench.end();
+}
+
+#[test]
+fn a_panic_in_one_half_leaves_no_event_of_the_other_unaccounted() {
+    let bench = Bench::start();
+    for name in ["a", "b", "c", "d"] {
+        bench.log(name);
+    }
+    bench.flush();
+    assert_eq!(bench.answer(Reply::Status(413)).names.len(), 4);
+    assert_eq!(bench.answer(Reply::Panic).names, ["a", "b"]);
+    bench.close(LIMIT);
+    bench.thread.join().unwrap();
+    let stats = bench.ledger.stats();
+    assert_eq!((stats.dropped.internal, stats.pending), (4, 0));
+}
+
+#[test]
+fn a_worker_that_dies_while_closing_frees_whoever_waits() {
+    let bench = Bench::start();
+    bench.log("struck");
+    bench.close(LIMIT);
+    bench.answer(Reply::Panic);
+    assert!(bench.ledger.wait_finished(Instant::now() + LIMIT));
+    assert_eq!(bench.ledger.stats().dropped.internal, 1);
+}
+
+#[test]
+fn a_close_gives_the_batch_in_hand_a_last_attempt_within_the_deadline() {
+    let bench = Bench::start();
+    bench.log("a");
+    bench.flush();
+    bench.answer(Reply::ComeBackMuchLater);
+    bench.close(HTTP_TIMEOUT / 2);
+    let last = bench.answer(Reply::ComeBackMuchLater);
+    assert!(last.retry == 1 && last.limit <= HTTP_TIMEOUT / 2, "{last:?}");
+    bench.thread.join().unwrap();
+    assert_eq!(bench.ledger.stats().dropped.deadline, 1);
+}
+
+#[test]
+fn past_the_deadline_nothing_is_attempted() {
+    let bench = Bench::start();
+    bench.log("a");
+    bench.flush();
+    let _on_the_wire = bench.attempts.recv_timeout(LIMIT).unwrap();
+    bench.log("b");
+    bench.close(Duration::ZERO);
+    bench.replies.send(Reply::Status(503)).unwrap();
+    bench.thread.join().unwrap();
+    assert!(bench.attempts.try_recv().is_err());
+    assert_eq!(bench.ledger.stats().dropped.deadline, 2);
+}
