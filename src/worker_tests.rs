@@ -66,12 +66,12 @@ struct Bench {
     thread: JoinHandle<()>,
 }
 
-const THRESHOLD: u64 = 10;
+const THRESHOLD: usize = 10;
 
 impl Bench {
     fn start() -> Self {
         let limits = Load { events: 1_000, bytes: 1_000_000 };
-        let door = Door::new(limits, Load { events: THRESHOLD, ..limits });
+        let door = Door::new(limits, Load { events: THRESHOLD as u64, ..limits });
         let ledger = Arc::new(Ledger::new(door));
         let (intake, outlet) = queue(Arc::clone(&ledger), 1_000);
         let queued = outlet.records.clone();
@@ -150,13 +150,13 @@ fn with_a_batch_open_no_event_wakes_the_worker_until_the_threshold() {
     bench.log("opens the batch");
     bench.wait_until_queued(0);
     // From here on the worker would take an event at once if it listened for one.
-    for queued in 1..THRESHOLD as usize - 1 {
+    for queued in (1..).take(THRESHOLD - 2) {
         bench.log("waits");
         assert_eq!(bench.queued.len(), queued);
     }
     bench.log("reaches the threshold");
     let attempt = bench.answer(Reply::Status(200));
-    assert_eq!(attempt.names.len() as u64, THRESHOLD);
+    assert_eq!(attempt.names.len(), THRESHOLD);
     bench.end();
 }
 
