@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::batch::Batch;
 use crate::event::{DurationText, Severity, Timestamp};
+use crate::exception::cut;
 use crate::record::{Body, Record};
 
 /// Appends the event as JSON.
@@ -31,9 +32,8 @@ pub(crate) fn write_event(record: &Record, id: Uuid, out: &mut Vec<u8>) -> io::R
             head.write("UNHANDLED_EXCEPTION", out)?;
             write_text("error_type", &exception.error_type, out)?;
             write_text("error_message", &exception.message, out)?;
-            if let Some(traceback) = &exception.traceback {
-                write_text("traceback", traceback, out)?;
-            }
+            let traceback = &exception.traceback;
+            write_text("traceback", &cut(traceback, traceback.max), out)?;
         }
     }
     out.push(b'}');

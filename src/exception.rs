@@ -8,7 +8,7 @@ use std::io;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::record::Exception;
+use crate::record::{Exception, Traceback};
 
 /// Sources followed at the most: an error whose `source` is itself must not hold the caller for ever.
 const MAX_DEPTH: usize = 64;
@@ -261,28 +261,24 @@ pub(crate) fn describe(error: &(dyn Error + 'static), type_name: Option<&str>, l
         None => cut(debug_name(error), MAX_TYPE.min(limit / 8)),
     };
     let message = cut(error, MAX_MESSAGE.min(limit / 4));
-    let backtrace = Backtrace::capture();
-    let traceback = Traceback { error, error_type: &error_type, message: &message, backtrace: &backtrace };
-    let traceback = Some(cut(traceback, MAX_TRACEBACK.min(limit / 2)));
-    Exception { error_type, message, traceback }
+    let max = MAX_TRACEBACK.min(limit / 2);
+    let causes = cut(Causes { error, error_type: &error_type, message: &message }, max);
+    let stack = Some(Backtrace::capture()).filter(|stack| stack.status() == BacktraceStatus::Captured);
+    Exception { error_type, message, traceback: Traceback { causes, stack, max } }
 }
 
-struct Traceback<'a> {
+struct Causes<'a> {
     error: &'a (dyn Error + 'static),
     error_type: &'a str,
     message: &'a str,
-    backtrace: &'a Backtrace,
 }
 
-impl Display for Traceback<'_> {
+impl Display for Causes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.error_type, self.message)?;
         let causes = std::iter::successors(self.error.source(), |&cause| cause.source());
         for cause in causes.take(MAX_DEPTH) {
             write!(f, "\nCaused by: {cause}")?;
-        }
-        if self.backtrace.status() == BacktraceStatus::Captured {
-            write!(f, "\n\nStack backtrace:\n{}", self.backtrace)?;
         }
         Ok(())
     }
@@ -410,7 +406,7 @@ mod tests {
         let chain = "tinker_telemetry::exception::tests::Layer: outer failed\n\
                      Caused by: middle failed\n\
                      Caused by: an error occurred when formatting an argument";
-        let traceback = exception.traceback.unwrap();
+        let traceback = exception.traceback.to_string();
         assert!(traceback.starts_with(chain), "{traceback}");
     }
 
@@ -437,7 +433,7 @@ mod tests {
             }
         }
         assert_eq!(find_user_error_in_chain(&Snake), None);
-        let causes = describe(&Snake, None, 100_000).traceback.unwrap();
+        let causes = describe(&Snake, None, 100_000).traceback.to_string();
         assert_eq!(causes.matches("Caused by").count(), MAX_DEPTH);
     }
 

@@ -1,6 +1,8 @@
 //! An event as the caller's thread leaves it: everything known, nothing formatted. It becomes JSON on the worker.
 
+use std::backtrace::Backtrace;
 use std::borrow::Cow;
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::event::Severity;
@@ -27,11 +29,41 @@ pub(crate) enum Body {
 }
 
 /// The text of an error or a panic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Exception {
     pub(crate) error_type: String,
     pub(crate) message: String,
-    pub(crate) traceback: Option<String>,
+    pub(crate) traceback: Traceback,
+}
+
+/// The causes of an error and, where one was captured, the stack.
+#[derive(Debug)]
+pub(crate) struct Traceback {
+    pub(crate) causes: String,
+    /// Addresses only until it is shown: looking up their names takes a tenth of a second the first time, and a
+    /// program that waits for its end must not wait for that.
+    pub(crate) stack: Option<Backtrace>,
+    /// How many bytes its text may have.
+    pub(crate) max: usize,
+}
+
+/// What the addresses of a stack hold in memory, roughly.
+const STACK_WEIGHT: usize = 4 * 1024;
+
+impl Traceback {
+    fn weight(&self) -> usize {
+        self.causes.len() + if self.stack.is_some() { STACK_WEIGHT } else { 0 }
+    }
+}
+
+impl fmt::Display for Traceback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.causes)?;
+        match &self.stack {
+            Some(stack) => write!(f, "\n\nStack backtrace:\n{stack}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Body {
@@ -40,8 +72,7 @@ impl Body {
         let text = match self {
             Self::Generic { name, data } => name.len() + data.len(),
             Self::Exception(exception) => {
-                let traceback = exception.traceback.as_ref().map_or(0, String::len);
-                exception.error_type.len() + exception.message.len() + traceback
+                exception.error_type.len() + exception.message.len() + exception.traceback.weight()
             }
             Self::SessionStart | Self::SessionEnd(_) => 0,
         };

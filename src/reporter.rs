@@ -122,7 +122,7 @@ impl Reporter {
     ///
     /// Takes every `std::error::Error`, trait objects, boxes of them, and `anyhow::Error`: see [`AsError`]. Asks
     /// for a flush and does not wait for it. Where `RUST_BACKTRACE` asks for backtraces the stack of this call is
-    /// captured, which takes milliseconds.
+    /// captured; the worker looks up its names, which takes longer than anything else here.
     pub fn log_exception<E: AsError<Kind> + ?Sized, Kind>(&self, error: &E, severity: Severity) -> bool {
         let Some(owner) = &self.owner else { return false };
         let accepted = owner.log_exception(error, severity, Lane::Ordinary);
@@ -227,7 +227,7 @@ impl Owner {
         let scope = quiet::enter().ok_or(RefusalReason::Reentrant)?;
         let described = catch_unwind(AssertUnwindSafe(|| {
             exception::find_user_error(error, self.teach.as_deref())
-                .ok_or_else(|| exception::describe(error, type_name, self.max_event_bytes))
+                .ok_or_else(|| Box::new(exception::describe(error, type_name, self.max_event_bytes)))
         }));
         drop(scope);
         match described.map_err(|_| RefusalReason::InvalidData)? {
@@ -235,7 +235,7 @@ impl Owner {
                 let (name, data) = ("user_error".into(), data::encode(&user_error, self.max_event_bytes)?);
                 Ok((Body::Generic { name, data }, Severity::Warning))
             }
-            Err(exception) => Ok((Body::Exception(Box::new(exception)), severity)),
+            Err(exception) => Ok((Body::Exception(exception), severity)),
         }
     }
 
