@@ -255,7 +255,7 @@ impl Builder {
             batcher: Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len())),
             delivery: Delivery {
                 ledger: Arc::clone(&ledger),
-                episode: Episode::new(transport.host()),
+                episode: Episode::new(transport.destination()),
                 transport,
                 envelope,
                 policy: RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay },

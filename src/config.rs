@@ -8,6 +8,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Scheme, Uri};
 
 use crate::error::StartError;
+use crate::proxy::{self, Proxy};
 
 /// Where Tinker's backend listens.
 const DEFAULT_BASE_URL: &str = "https://tinker.thinkingmachines.dev/services/tinker-prod";
@@ -48,6 +49,8 @@ pub struct Config {
     base_url: String,
     headers: Vec<(String, String)>,
     cloudflare_access: Option<(String, String)>,
+    proxy: Option<String>,
+    no_proxy: Option<String>,
     root_certificates: Option<Vec<u8>>,
     allow_insecure_http: bool,
 }
@@ -60,6 +63,8 @@ impl Config {
             base_url: DEFAULT_BASE_URL.to_owned(),
             headers: Vec::new(),
             cloudflare_access: None,
+            proxy: None,
+            no_proxy: None,
             root_certificates: None,
             allow_insecure_http: false,
         }
@@ -112,6 +117,35 @@ impl Config {
         self
     }
 
+    /// The proxy to send through: `http://user:password@host:port`, of which all but the host may be left out; the
+    /// port is then 1080. In user and password, what has a meaning in URLs is written as `%` and two digits. With
+    /// the feature `tls` it may be `https://` (port 443), where the proxy's certificate must be trusted too.
+    ///
+    /// Defaults to what the environment says when the reporter starts, whichever way this configuration was made,
+    /// since it is the machine's network that needs the proxy: `HTTPS_PROXY`, else `ALL_PROXY`, the lower case
+    /// spelling first, as curl reads them. For an `http://` endpoint it is `http_proxy`, in lower case only.
+    ///
+    /// Every request is tunnelled (`CONNECT`), so no proxy sees the API key of an `https://` endpoint. Loopback is
+    /// always reached directly. A proxy that cannot be used is refused at `start`.
+    ///
+    /// ```
+    /// use tinker_telemetry::Config;
+    ///
+    /// let config = Config::new("tml-example").proxy("http://proxy.example:3128").no_proxy("localhost, .example");
+    /// ```
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(url.into());
+        self
+    }
+
+    /// The hosts that are reached without a proxy, separated by commas or white space: names, which stand for all
+    /// names below them too, IP addresses, and networks as `10.0.0.0/8`. `*` is every host: no proxy at all; an empty
+    /// list is none. Defaults to the variable `NO_PROXY`, the lower case spelling first.
+    pub fn no_proxy(mut self, hosts: impl Into<String>) -> Self {
+        self.no_proxy = Some(hosts.into());
+        self
+    }
+
     /// Trusts these certificate authorities (PEM, one or more) instead of the ones that Mozilla trusts. Defaults to
     /// Mozilla's.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -128,6 +162,11 @@ impl Config {
 
     /// Checks everything and puts it into the form that requests are made of.
     pub(crate) fn validate(&self) -> Result<Endpoint, StartError> {
+        self.validate_in(|name| std::env::var_os(name))
+    }
+
+    /// The same in an environment of these variables.
+    fn validate_in(&self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Endpoint, StartError> {
         let mut headers = HeaderMap::new();
         headers.insert("x-api-key", self.valid_api_key()?);
         for (place, (name, value)) in (1..).zip(&self.headers) {
@@ -145,7 +184,33 @@ impl Config {
             headers.insert("cf-access-client-id", secret_value(id)?);
             headers.insert("cf-access-client-secret", secret_value(secret)?);
         }
-        Ok(Endpoint { uri: self.valid_uri()?, headers, root_certificates: self.root_certificates.clone() })
+        let uri = self.valid_uri()?;
+        let proxy = self.valid_proxy(&uri, variable)?;
+        Ok(Endpoint { uri, headers, proxy, root_certificates: self.root_certificates.clone() })
+    }
+
+    /// The proxy on the way to the target. One that was set is checked even where it is not needed; a variable is the
+    /// machine's, and concerns us only where we would use it.
+    fn valid_proxy(
+        &self,
+        target: &Uri,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Option<Proxy>, StartError> {
+        let first_of = |names: &[&'static str]| {
+            names.iter().find_map(|name| Some((*name, read_variable(&variable, name)?)))
+        };
+        let set = self.proxy.as_deref().map(|url| Proxy::parse("proxy", url)).transpose()?;
+        let host = target.host().unwrap_or_default();
+        let no_proxy = self.no_proxy.clone().or_else(|| first_of(&proxy::EXCEPT).map(|(_, list)| list));
+        if is_loopback(host) || no_proxy.is_some_and(|list| proxy::is_exempt(host, &list)) {
+            return Ok(None);
+        }
+        if set.is_some() {
+            return Ok(set);
+        }
+        let is_https = target.scheme() == Some(&Scheme::HTTPS);
+        let named = if is_https { first_of(&proxy::FOR_HTTPS) } else { first_of(&proxy::FOR_HTTP) };
+        named.map(|(name, url)| Proxy::parse(name, &url)).transpose()
     }
 
     fn valid_api_key(&self) -> Result<HeaderValue, StartError> {
@@ -171,7 +236,7 @@ impl Config {
             return Err(invalid("has no host"));
         }
         let port = authority.as_str().strip_prefix(host).and_then(|rest| rest.strip_prefix(':'));
-        if port.is_some_and(|port| !port.parse().is_ok_and(|port: u16| port != 0)) {
+        if port.is_some_and(|port| proxy::parse_port(port).is_none()) {
             return Err(invalid("has a port that is none"));
         }
         match uri.scheme() {
@@ -193,6 +258,8 @@ pub(crate) struct Endpoint {
     pub(crate) uri: Uri,
     /// The user's and the credentials; the secret ones are marked, so that no `Debug` shows them.
     pub(crate) headers: HeaderMap,
+    /// `None`: directly.
+    pub(crate) proxy: Option<Proxy>,
     /// PEM; the transport reads it, and tells what is wrong with it.
     pub(crate) root_certificates: Option<Vec<u8>>,
 }
@@ -257,6 +324,14 @@ impl fmt::Debug for Config {
             .field("endpoint", &self.valid_uri().map(|uri| uri.to_string()))
             .field("headers", &header_names)
             .field("cloudflare_access", &self.cloudflare_access.is_some())
+            .field(
+                "proxy",
+                &self
+                    .proxy
+                    .as_ref()
+                    .map(|url| Proxy::parse("proxy", url).map(|proxy| proxy.place().to_owned())),
+            )
+            .field("no_proxy", &self.no_proxy)
             .field("root_certificates", &self.root_certificates.is_some())
             .finish_non_exhaustive()
     }

@@ -11,20 +11,25 @@ fn environment<'a>(variables: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<OsS
     move |name| variables.get(name).map(OsString::from)
 }
 
+/// The environment of a process that has none, so that these tests pass behind any proxy.
+fn nothing(_: &str) -> Option<OsString> {
+    None
+}
+
 fn header(variables: &[(&str, &str)], name: &str) -> Option<String> {
-    let endpoint = Config::from_variables(environment(variables)).validate().unwrap();
+    let endpoint = Config::from_variables(environment(variables)).validate_in(nothing).unwrap();
     endpoint.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
 }
 
 fn uri_of(config: &Config) -> Result<String, String> {
-    config.validate().map(|endpoint| endpoint.uri.to_string()).map_err(|error| error.to_string())
+    config.validate_in(nothing).map(|endpoint| endpoint.uri.to_string()).map_err(|error| error.to_string())
 }
 
 #[test]
 fn tinker_api_key_is_trimmed_and_has_no_default() {
     assert_eq!(header(&[("TINKER_API_KEY", " tml-1\n")], "x-api-key").unwrap(), "tml-1");
     for unset in [&[][..], &[("TINKER_API_KEY", "")], &[("TINKER_API_KEY", "  ")]] {
-        let error = Config::from_variables(environment(unset)).validate().err().unwrap();
+        let error = Config::from_variables(environment(unset)).validate_in(nothing).err().unwrap();
         assert!(matches!(error, StartError::MissingApiKey));
         assert!(error.to_string().contains("TINKER_API_KEY"));
     }
@@ -49,7 +54,7 @@ fn cloudflare_access_needs_both_halves() {
     assert_eq!(header(&[key, id, secret], "CF-Access-Client-Secret").unwrap(), "hush");
     assert_eq!(header(&[key], "CF-Access-Client-Id"), None);
     for half in [id, secret] {
-        let error = Config::from_variables(environment(&[key, half])).validate().err().unwrap();
+        let error = Config::from_variables(environment(&[key, half])).validate_in(nothing).err().unwrap();
         assert!(error.to_string().contains("cloudflare_access"), "{error}");
     }
 }
@@ -81,13 +86,13 @@ fn a_variable_that_is_not_unicode_is_named_by_validation() {
     let config = Config::from_variables(|name| {
         (name == "TINKER_API_KEY").then(|| OsString::from_vec(vec![b't', b'm', 0xff]))
     });
-    assert!(matches!(config.validate(), Err(StartError::InvalidApiKey)));
+    assert!(matches!(config.validate_in(nothing), Err(StartError::InvalidApiKey)));
 }
 
 #[test]
 fn a_key_that_cannot_stand_in_a_header_is_refused() {
     for key in ["with\nbreak", "with\0nul", "ünïcode", "tab\there", " padded", "padded ", "del\x7f"] {
-        assert!(matches!(Config::new(key).validate(), Err(StartError::InvalidApiKey)), "{key:?}");
+        assert!(matches!(Config::new(key).validate_in(nothing), Err(StartError::InvalidApiKey)), "{key:?}");
     }
 }
 
@@ -101,7 +106,7 @@ fn http_is_for_loopback_unless_it_is_allowed() {
     }
     for host in elsewhere {
         let config = Config::new(KEY).base_url(format!("http://{host}"));
-        assert!(matches!(config.validate(), Err(StartError::InsecureBaseUrl { .. })), "{host}");
+        assert!(matches!(config.validate_in(nothing), Err(StartError::InsecureBaseUrl { .. })), "{host}");
         assert!(uri_of(&config.allow_insecure_http(true)).is_ok(), "{host}");
     }
 }
@@ -125,6 +130,7 @@ fn a_base_url_that_cannot_be_used_is_refused_without_being_shown() {
         "http://local host",
         "http://localhost:",
         "http://localhost:0",
+        "http://localhost:+1",
         "http://localhost:99999",
         "http://[::1",
         "http://ho\nst",
@@ -138,7 +144,7 @@ fn a_base_url_that_cannot_be_used_is_refused_without_being_shown() {
 
 #[test]
 fn headers_are_added_unless_they_are_ours_or_cannot_be_sent() {
-    let endpoint = Config::new(KEY).header("X-Team", "a").header("x-team", "b").validate().unwrap();
+    let endpoint = Config::new(KEY).header("X-Team", "a").header("x-team", "b").validate_in(nothing).unwrap();
     assert_eq!(endpoint.headers.get_all("x-team").iter().count(), 2);
     let bad = [
         ("x-api-key", "v"),
@@ -155,7 +161,8 @@ fn headers_are_added_unless_they_are_ours_or_cannot_be_sent() {
         ("x-ok", "canäry"),
     ];
     for (name, value) in bad {
-        let error = Config::new(KEY).header("x-fine", "v").header(name, value).validate().err().unwrap();
+        let error =
+            Config::new(KEY).header("x-fine", "v").header(name, value).validate_in(nothing).err().unwrap();
         assert!(matches!(error, StartError::InvalidHeader { place: 2, .. }), "{name:?}");
         assert!(!error.to_string().contains("canary") && !error.to_string().contains("canäry"), "{error}");
     }
@@ -166,8 +173,99 @@ fn no_secret_is_in_any_debug() {
     let config = Config::new(KEY)
         .base_url(format!("https://user:{KEY}@localhost/?{KEY}"))
         .header("x-secret", KEY)
-        .cloudflare_access(KEY, KEY);
+        .cloudflare_access(KEY, KEY)
+        .proxy(format!("http://{KEY}:{KEY}@proxy:3128"));
     assert!(!format!("{config:?} {config:#?}").contains(KEY));
-    let endpoint = config.base_url("http://localhost").validate().unwrap();
+    assert!(format!("{config:?}").contains("proxy:3128"));
+    let unusable = config.clone().proxy(format!("socks5://{KEY}"));
+    assert!(!format!("{unusable:?}").contains(KEY));
+    let endpoint = config.base_url("http://localhost").validate_in(nothing).unwrap();
     assert!(!format!("{:?} {:?}", endpoint.headers, endpoint.uri).contains(KEY));
+}
+
+/// A scheme, the variables, the proxy.
+type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
+/// The proxy that a request goes through: its URL, empty where there is none, or what is wrong.
+fn proxy_of(config: Config, variables: &[(&str, &str)]) -> Result<String, String> {
+    let endpoint = config.allow_insecure_http(true).validate_in(environment(variables));
+    let proxy = endpoint.map_err(|error| error.to_string())?.proxy;
+    Ok(proxy.map(|proxy| proxy.url().to_owned()).unwrap_or_default())
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn proxies_come_from_the_environment_as_curl_reads_them() {
+    let table: [Case; 14] = [
+        ("https", &[], ""),
+        ("https", &[("HTTPS_PROXY", "a:1")], "http://a:1"),
+        ("https", &[("HTTPS_PROXY", " a:1\n")], "http://a:1"),
+        ("https", &[("HTTPS_PROXY", "a:1"), ("https_proxy", "b:1")], "http://b:1"),
+        ("https", &[("HTTPS_PROXY", "a:1"), ("all_proxy", "b:1")], "http://a:1"),
+        ("https", &[("ALL_PROXY", "a:1"), ("all_proxy", "b:1")], "http://b:1"),
+        ("https", &[("ALL_PROXY", "a:1"), ("https_proxy", "")], "http://a:1"),
+        ("https", &[("http_proxy", "a:1"), ("HTTP_PROXY", "a:1")], ""),
+        ("http", &[("http_proxy", "a:1"), ("all_proxy", "b:1")], "http://a:1"),
+        ("http", &[("HTTP_PROXY", "a:1"), ("HTTPS_PROXY", "a:1"), ("https_proxy", "a:1")], ""),
+        ("http", &[("ALL_PROXY", "a:1")], "http://a:1"),
+        ("https", &[("HTTPS_PROXY", "a:1"), ("NO_PROXY", "x.org, example")], ""),
+        ("https", &[("HTTPS_PROXY", "a:1"), ("NO_PROXY", "example"), ("no_proxy", "x.org")], "http://a:1"),
+        ("https", &[("HTTPS_PROXY", "a:1"), ("NO_PROXY", "*"), ("no_proxy", " ")], ""),
+    ];
+    for (scheme, variables, proxy) in table {
+        let target = format!("{scheme}://tinker.example");
+        let new = Config::new(KEY).base_url(&target);
+        assert_eq!(proxy_of(new, variables).unwrap(), proxy, "{scheme} {variables:?}");
+        let read =
+            Config::from_variables(environment(&[("TINKER_API_KEY", KEY), ("TINKER_BASE_URL", &target)]));
+        assert_eq!(proxy_of(read, variables).unwrap(), proxy, "{scheme} {variables:?}");
+    }
+}
+
+#[test]
+fn a_setter_beats_its_variable_and_only_that() {
+    let variables =
+        [("ALL_PROXY", "env:1"), ("HTTPS_PROXY", "env:1"), ("http_proxy", "env:1"), ("NO_PROXY", "example")];
+    let config = Config::new(KEY).base_url("http://tinker.example");
+    let set = config.clone().proxy("set:1");
+    assert_eq!(
+        proxy_of(set.clone(), &variables).unwrap(),
+        "",
+        "the variable's exceptions are for the set proxy too"
+    );
+    assert_eq!(proxy_of(set.clone().no_proxy(""), &variables).unwrap(), "http://set:1");
+    assert_eq!(proxy_of(set.no_proxy("*"), &[]).unwrap(), "");
+    assert_eq!(proxy_of(config.clone().no_proxy("x.org"), &variables).unwrap(), "http://env:1");
+    assert_eq!(proxy_of(config.no_proxy("*"), &variables).unwrap(), "");
+}
+
+#[test]
+fn loopback_is_always_reached_directly() {
+    let variables = [("ALL_PROXY", "a:1"), ("http_proxy", "a:1")];
+    for host in ["localhost", "LocalHost:80", "127.0.0.1:1", "127.8.9.10", "[::1]:9"] {
+        let config = Config::new(KEY).base_url(format!("http://{host}")).no_proxy("");
+        assert_eq!(proxy_of(config.clone(), &variables).unwrap(), "", "{host}");
+        assert_eq!(proxy_of(config.proxy("set:1"), &variables).unwrap(), "", "{host}");
+    }
+    let config = Config::new(KEY).base_url("http://127.0.0.1.example");
+    assert_eq!(proxy_of(config, &variables).unwrap(), "http://a:1");
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_refused_where_it_would_be_used() {
+    let config = Config::new(KEY).base_url("http://tinker.example");
+    let bad = "socks5://me:canary@proxy";
+    for name in ["http_proxy", "all_proxy", "ALL_PROXY"] {
+        let error = proxy_of(config.clone(), &[(name, bad)]).unwrap_err();
+        assert!(error.contains(&format!("({name})")) && !error.contains("canary"), "{error}");
+        assert_eq!(proxy_of(config.clone().no_proxy("example"), &[(name, bad)]).unwrap(), "");
+        assert_eq!(proxy_of(config.clone().base_url("http://localhost"), &[(name, bad)]).unwrap(), "");
+    }
+    for config in [config.clone(), config.clone().no_proxy("*"), config.base_url("http://localhost")] {
+        let error = proxy_of(config.proxy(bad), &[]).unwrap_err();
+        assert!(
+            error.contains("(proxy)") && !error.contains("canary"),
+            "a setter is checked always: {error}"
+        );
+    }
 }

@@ -16,8 +16,8 @@ pub(crate) struct Episode {
 }
 
 impl Episode {
-    pub(crate) fn new(host: &str) -> Self {
-        Self { host: host.to_owned(), failing: false, refusing: false, refused: 0, dropped: 0 }
+    pub(crate) fn new(host: String) -> Self {
+        Self { host, failing: false, refusing: false, refused: 0, dropped: 0 }
     }
 
     /// An attempt did not deliver.

@@ -34,6 +34,14 @@ pub enum StartError {
         /// The host that it names.
         host: String,
     },
+    /// The proxy cannot be used. It is not repeated here, since its URL may carry a password.
+    #[error("the proxy ({origin}) {reason}")]
+    InvalidProxy {
+        /// Where it was read: the setter `proxy`, or the environment variable's name.
+        origin: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// A header that was added to the configuration cannot be sent.
     #[error("header {place} (counted from 1, in the order they were added) {reason}")]
     InvalidHeader {

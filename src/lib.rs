@@ -79,6 +79,7 @@
 mod config;
 mod error;
 pub mod event;
+mod proxy;
 
 mod builder;
 mod reporter;

@@ -26,10 +26,14 @@ const MAX_ANSWER: u64 = 64 * 1024;
 /// connection is then kept for the next batch; a slow one only loses that.
 const BODY_GRACE: Duration = Duration::from_millis(500);
 
+const OUR_NAME: &str = concat!("tinker-telemetry/", env!("CARGO_PKG_VERSION"));
+
 /// HTTP by ureq.
 pub(crate) struct Http {
     agent: Agent,
     uri: Uri,
+    /// The proxy's host and port.
+    proxy: Option<String>,
     headers: HeaderMap,
     /// Whether the last exchange left its connection open, so that the next one may find it closed meanwhile.
     kept_alive: bool,
@@ -47,11 +51,17 @@ impl Hangup {
 
 impl Http {
     pub(crate) fn new(endpoint: Endpoint, http_timeout: Duration) -> Result<Self, StartError> {
+        let proxy = endpoint.proxy.as_ref().map(|proxy| {
+            // Only ours tell what is wrong without showing a password.
+            ureq::Proxy::new(proxy.url()).map_err(|_| proxy.refused())
+        });
+        let proxy = proxy.transpose()?;
         let config = Agent::config_builder()
             .http_status_as_error(false) // an answer is a verdict, and its headers matter
             .max_redirects(0) // following would forward the key and turn the POST into a GET
             .max_redirects_will_error(false)
-            .proxy(None) // ureq would take the environment's silently
+            .proxy(proxy) // even where there is none, or ureq would take the environment's silently
+            .user_agent(OUR_NAME) // for the proxy; requests carry it as one of our headers
             .max_idle_connections(1);
         #[cfg(feature = "tls")]
         let config = config.tls_config(tls_config(endpoint.root_certificates.as_deref())?);
@@ -62,16 +72,21 @@ impl Http {
         }
         let mut headers = endpoint.headers;
         headers.extend(own_headers(http_timeout));
-        Ok(Self { agent: config.build().into(), uri: endpoint.uri, headers, kept_alive: false })
+        let place = endpoint.proxy.map(|proxy| proxy.place().to_owned());
+        Ok(Self { agent: config.build().into(), uri: endpoint.uri, proxy: place, headers, kept_alive: false })
     }
 
     pub(crate) fn hangup(&self) -> Hangup {
         Hangup(self.agent.clone())
     }
 
-    /// Where it sends, for a log line: a host, never a path or a secret.
-    pub(crate) fn host(&self) -> &str {
-        self.uri.host().unwrap_or_default()
+    /// Where it sends, for a log line: hosts, never a path or a secret.
+    pub(crate) fn destination(&self) -> String {
+        let host = self.uri.host().unwrap_or_default();
+        match &self.proxy {
+            Some(proxy) => format!("{host} through the proxy at {proxy}"),
+            None => host.to_owned(),
+        }
     }
 
     fn attempt(&mut self, request: &Request, retry: u32, limit: Duration) -> Result<Answer, ureq::Error> {
@@ -139,10 +154,15 @@ fn is_stale_connection(error: &ureq::Error) -> bool {
 /// Why there was no answer, in words of our own: ureq's may repeat an address with a password in it.
 fn cause(error: &ureq::Error) -> String {
     match error {
+        // What rustls finds wrong with a certificate comes out of a failed read.
+        #[cfg(feature = "tls")]
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => format!("TLS: {error}"),
         ureq::Error::Io(error) => error.kind().to_string(),
         ureq::Error::Timeout(_) => "timed out".to_owned(),
         ureq::Error::HostNotFound => "host not found".to_owned(),
         ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => "not an HTTP answer".to_owned(),
+        // Says "proxy server responded 407/407", or that it did not.
+        ureq::Error::ConnectProxyFailed(reason) => reason.split('/').next().unwrap_or_default().to_owned(),
         #[cfg(feature = "tls")]
         ureq::Error::Rustls(error) => format!("TLS: {error}"),
         _ => "connection failed".to_owned(),
@@ -153,7 +173,7 @@ fn cause(error: &ureq::Error) -> String {
 fn own_headers(http_timeout: Duration) -> HeaderMap {
     let read_timeout = format!("{:?}", http_timeout.as_secs_f64());
     let headers = [
-        (USER_AGENT.as_str(), concat!("tinker-telemetry/", env!("CARGO_PKG_VERSION"))),
+        (USER_AGENT.as_str(), OUR_NAME),
         (ACCEPT.as_str(), "application/json"),
         (CONTENT_TYPE.as_str(), "application/json"),
         ("x-stainless-async", "false"),
