@@ -156,7 +156,9 @@ fn cause(error: &ureq::Error) -> String {
     match error {
         // What rustls finds wrong with a certificate comes out of a failed read.
         #[cfg(feature = "tls")]
-        ureq::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => format!("TLS: {error}"),
+        ureq::Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+            format!("TLS: {error}")
+        }
         ureq::Error::Io(error) => error.kind().to_string(),
         ureq::Error::Timeout(_) => "timed out".to_owned(),
         ureq::Error::HostNotFound => "host not found".to_owned(),
@@ -225,8 +227,10 @@ fn tls_config(pem: Option<&[u8]>) -> Result<ureq::tls::TlsConfig, StartError> {
                 _ => None,
             });
         let certificates: Vec<_> = certificates.collect();
-        if certificates.is_empty() {
-            return Err(invalid("holds no certificate"));
+        // ureq leaves out what cannot be read, as is right for a system's bundle; but of none nothing would be trusted.
+        let readable = certificates.iter().map(|certificate| certificate.der().into());
+        if rustls::RootCertStore::empty().add_parsable_certificates(readable).0 == 0 {
+            return Err(invalid("holds no certificate that can be read"));
         }
         roots = certificates.into();
     }

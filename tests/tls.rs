@@ -18,6 +18,9 @@ use tls::{Authority, TlsServer, Validity};
 
 const KEY: &str = "tml-canary-77aa";
 
+/// PEM of something that is no certificate.
+const UNREADABLE: &str = "-----BEGIN CERTIFICATE-----\nY2FuYXJ5\n-----END CERTIFICATE-----\n";
+
 fn reporter(config: Config) -> Builder {
     let builder = Reporter::sessionless(config.no_proxy("*")).enabled(true).flush_interval(NEVER);
     builder.http_timeout(LIMIT).retry_base_delay(Duration::from_millis(1)).max_retries(2)
@@ -41,7 +44,7 @@ fn an_authority_that_was_set_is_trusted_and_its_connection_kept() {
     for name in ["localhost", "127.0.0.1"] {
         let server = TlsServer::start(&authority.certificate(name, Validity::Now));
         // Several authorities in one file, as bundles are.
-        let bundle = format!("{}{}", Authority::new().pem(), authority.pem());
+        let bundle = format!("{}{UNREADABLE}{}", Authority::new().pem(), authority.pem());
         let url = format!("https://{name}:{}", server.port());
         let reporter = reporter(Config::new(KEY).base_url(url).root_certificates(bundle)).start().unwrap();
         for batch in 1..=5 {
@@ -129,7 +132,7 @@ fn a_mute_tls_peer_does_not_hold_up_a_stop() {
 fn authorities_that_are_none_are_refused_at_the_start() {
     let certificate = Authority::new().certificate("localhost", Validity::Now);
     let broken = Authority::new().pem().replace("-----END CERTIFICATE-----", "");
-    let table = ["", "canary", &certificate.key_pem, &broken];
+    let table = ["", "canary", &certificate.key_pem, &broken, UNREADABLE];
     for pem in table {
         let config = Config::new(KEY).root_certificates(pem);
         let error = reporter(config).start().err().unwrap();
