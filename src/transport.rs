@@ -156,7 +156,7 @@ fn cause(error: &ureq::Error) -> String {
     match error {
         // What rustls finds wrong with a certificate comes out of a failed read.
         #[cfg(feature = "tls")]
-        ureq::Error::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+        ureq::Error::Io(error) if matches!(error.get_ref(), Some(inner) if inner.is::<rustls::Error>()) => {
             format!("TLS: {error}")
         }
         ureq::Error::Io(error) => error.kind().to_string(),

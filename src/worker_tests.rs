@@ -89,7 +89,7 @@ impl Bench {
                 envelope: Envelope::new("session-0001", Uuid::nil()),
                 policy: RetryPolicy { max_retries: 3, base_delay: Duration::from_millis(1) },
                 http_timeout: HTTP_TIMEOUT,
-                episode: Episode::new("host"),
+                episode: Episode::new("host".to_owned()),
                 keys: Ids::new(),
             },
             ids: Ids::new(),
