@@ -78,16 +78,7 @@ impl Door {
         let limits = self.limits_of(lane);
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            let held = Load::from_word(word);
-            if word & CLOSED != 0 {
-                return Err(RefusalReason::Stopped);
-            }
-            if held.events >= limits.events {
-                return Err(RefusalReason::QueueFull);
-            }
-            if held.bytes + bytes > limits.bytes {
-                return Err(RefusalReason::QueueBytes);
-            }
+            let held = has_room(word, limits, bytes)?;
             let next = word + ONE_EVENT + bytes;
             match self.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => {
@@ -97,6 +88,11 @@ impl Door {
                 Err(changed) => word = changed,
             }
         }
+    }
+
+    /// Whether an event of the smallest size would be let in now: what would not need not be encoded first.
+    pub(crate) fn is_open(&self, lane: Lane) -> Result<(), RefusalReason> {
+        has_room(self.word.load(Ordering::Relaxed), self.limits_of(lane), 0).map(|_| ())
     }
 
     fn limits_of(&self, lane: Lane) -> Load {
@@ -131,6 +127,21 @@ impl Door {
     pub(crate) fn is_due(&self) -> bool {
         self.pending().reaches(self.threshold)
     }
+}
+
+/// What the word holds, where one event more of this size is within the limits.
+fn has_room(word: u64, limits: Load, bytes: u64) -> Result<Load, RefusalReason> {
+    let held = Load::from_word(word);
+    if word & CLOSED != 0 {
+        return Err(RefusalReason::Stopped);
+    }
+    if held.events >= limits.events {
+        return Err(RefusalReason::QueueFull);
+    }
+    if held.bytes + bytes > limits.bytes {
+        return Err(RefusalReason::QueueBytes);
+    }
+    Ok(held)
 }
 
 #[cfg(test)]

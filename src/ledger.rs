@@ -50,6 +50,11 @@ impl Ledger {
         self.door.admit(bytes, lane).inspect_err(|reason| self.refuse(*reason))
     }
 
+    /// Whether it is worth making an event at all. See [`Door::is_open`].
+    pub(crate) fn is_open(&self, lane: Lane) -> Result<(), RefusalReason> {
+        self.door.is_open(lane)
+    }
+
     pub(crate) fn refuse(&self, reason: RefusalReason) {
         self.refused[reason as usize].fetch_add(1, Ordering::Relaxed);
     }

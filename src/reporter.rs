@@ -196,7 +196,9 @@ impl WeakReporter {
 impl Owner {
     fn log(&self, name: Cow<'static, str>, data: &impl Serialize, severity: Severity) -> bool {
         let (index, time) = self.moment();
-        let room = self.max_event_bytes.checked_sub(name.len()).ok_or(RefusalReason::TooLarge);
+        let open = self.ledger.is_open(Lane::Ordinary);
+        let room =
+            open.and_then(|()| self.max_event_bytes.checked_sub(name.len()).ok_or(RefusalReason::TooLarge));
         match room.and_then(|room| data::encode(data, room)) {
             Ok(data) => self
                 .offer(Record { index, time, severity, body: Body::Generic { name, data } }, Lane::Ordinary),

@@ -76,8 +76,7 @@ fn the_log_tells_of_each_trouble_once() {
     assert!(text.contains("401"), "{text}");
 
     // Refusals without an outage: one warning that names the reasons, said by the worker when it next looks.
-    let reporter =
-        sessionless(&collector).flush_interval(std::time::Duration::from_secs(1)).start().unwrap();
+    let reporter = sessionless(&collector).flush_interval(std::time::Duration::from_secs(1)).start().unwrap();
     for _ in 0..50 {
         reporter.log("too large", "x".repeat(300_000), Severity::Info);
     }
