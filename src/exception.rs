@@ -4,10 +4,13 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
 use std::fmt::{self, Display, Write};
 use std::io;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::foreign;
+use crate::panicking::Panic;
 use crate::record::{Exception, Traceback};
 
 /// Sources followed at the most: an error whose `source` is itself must not hold the caller for ever.
@@ -176,6 +179,10 @@ pub mod kind {
     pub enum Boxed {}
     #[derive(Debug)]
     pub enum Shared {}
+    #[derive(Debug)]
+    pub enum Captured {}
+    #[derive(Debug)]
+    pub enum Nothing {}
 }
 
 impl<E: Error + 'static> AsError<kind::Concrete> for E {
@@ -230,7 +237,7 @@ pub(crate) type Teach = dyn Fn(&(dyn Error + 'static)) -> Option<UserError> + Se
 
 /// The first user error in a chain of sources, from the error itself down; `None` where there is none.
 ///
-/// Knows [`ApiError`]. A reporter that was taught foreign errors with
+/// Knows [`ApiError`], and `ureq::Error::StatusCode`. A reporter that was taught other foreign errors with
 /// [`Builder::user_errors`](crate::Builder::user_errors) asks that too when it reports.
 pub fn find_user_error_in_chain<E: AsError<Kind> + ?Sized, Kind>(error: &E) -> Option<UserError> {
     find_user_error(error.as_error(), None)
@@ -240,7 +247,7 @@ pub(crate) fn find_user_error(error: &(dyn Error + 'static), teach: Option<&Teac
     let known = |error: &(dyn Error + 'static)| {
         error.downcast_ref::<ApiError>().filter(|error| error.is_user_error()).map(UserError::from)
     };
-    chain(error).find_map(|link| known(link).or_else(|| teach?(link)))
+    chain(error).find_map(|link| known(link).or_else(|| foreign::user_error(link)).or_else(|| teach?(link)))
 }
 
 /// The error and its sources. An I/O error shows what it wraps: its `source` skips that one.
@@ -263,8 +270,23 @@ pub(crate) fn describe(error: &(dyn Error + 'static), type_name: Option<&str>, l
     let message = cut(error, MAX_MESSAGE.min(limit / 4));
     let max = MAX_TRACEBACK.min(limit / 2);
     let causes = cut(Causes { error, error_type: &error_type, message: &message }, max);
-    let stack = Some(Backtrace::capture()).filter(|stack| stack.status() == BacktraceStatus::Captured);
-    Exception { error_type, message, traceback: Traceback { causes, stack, max } }
+    Exception { error_type, message, traceback: Traceback { causes, stack: capture_stack(), max } }
+}
+
+/// The stack of this call, where the environment asks for backtraces.
+pub(crate) fn capture_stack() -> Option<Arc<Backtrace>> {
+    let stack = Backtrace::capture();
+    (stack.status() == BacktraceStatus::Captured).then(|| Arc::new(stack))
+}
+
+/// The same of a panic; the text of the traceback is what the standard hook would say.
+pub(crate) fn describe_panic(panic: &Panic, limit: usize) -> Exception {
+    let max = MAX_TRACEBACK.min(limit / 2);
+    Exception {
+        error_type: cut("panic", MAX_TYPE.min(limit / 8)),
+        message: cut(panic.message(), MAX_MESSAGE.min(limit / 4)),
+        traceback: Traceback { causes: cut(panic, max), stack: panic.stack(), max },
+    }
 }
 
 struct Causes<'a> {

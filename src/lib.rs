@@ -84,8 +84,13 @@ mod proxy;
 mod builder;
 mod reporter;
 
+mod capture;
+mod provider;
+
 mod data;
 mod exception;
+mod foreign;
+mod panicking;
 mod quiet;
 mod record;
 
@@ -105,15 +110,18 @@ mod ledger;
 mod process;
 mod stats;
 
+pub mod bridge;
 #[cfg(feature = "collector")]
 pub mod collector;
 
 pub use builder::Builder;
+pub use capture::{CapturedError, Outcome};
 pub use config::Config;
 pub use error::StartError;
 pub use event::Severity;
 #[doc(hidden)]
 pub use exception::kind;
 pub use exception::{ApiError, AsError, ErrorCategory, UserError, find_user_error_in_chain};
+pub use provider::TelemetryProvider;
 pub use reporter::{Reporter, WeakReporter};
 pub use stats::{DropReason, Dropped, RefusalReason, Refused, Stats};

@@ -3,6 +3,7 @@
 use std::backtrace::Backtrace;
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::event::Severity;
@@ -41,8 +42,8 @@ pub(crate) struct Exception {
 pub(crate) struct Traceback {
     pub(crate) causes: String,
     /// Addresses only until it is shown: looking up their names takes a tenth of a second the first time, and a
-    /// program that waits for its end must not wait for that.
-    pub(crate) stack: Option<Backtrace>,
+    /// program that waits for its end must not wait for that. Shared: a panic may be told to several reporters.
+    pub(crate) stack: Option<Arc<Backtrace>>,
     /// How many bytes its text may have.
     pub(crate) max: usize,
 }

@@ -13,6 +13,7 @@ use crate::admission::Lane;
 use crate::event::Severity;
 use crate::exception::{self, AsError, Teach};
 use crate::ledger::Ledger;
+use crate::panicking::Panic;
 use crate::queue::Intake;
 use crate::record::{Body, Record};
 use crate::stats::{DropReason, RefusalReason, Stats};
@@ -143,9 +144,37 @@ impl Reporter {
         let Some(owner) = &self.owner else { return false };
         let accepted = owner.log_exception(error, severity, Lane::Fatal);
         owner.end_session();
+        self.outlast_fatal();
+        accepted
+    }
+
+    /// Reports a panic that somebody catches, as [`log_exception`](Self::log_exception) does an error.
+    pub(crate) fn log_panic(&self, panic: &Panic) {
+        let Some(owner) = &self.owner else { return };
+        owner.log_panic(panic, Severity::Error, Lane::Ordinary);
+        owner.flush();
+    }
+
+    /// Reports a panic that ends the session, and the end. Neither waits nor logs, and takes no lock that is held
+    /// while anybody's code runs: the panicking thread may hold any other.
+    pub(crate) fn log_fatal_panic(&self, panic: &Panic) {
+        let Some(owner) = &self.owner else { return };
+        owner.log_panic(panic, Severity::Critical, Lane::Fatal);
+        owner.end_session();
+        owner.flush();
+    }
+
+    /// Waits for what was fatal to be through, and names the session.
+    pub(crate) fn outlast_fatal(&self) {
+        let Some(owner) = &self.owner else { return };
         owner.wait_until_drained(owner.flush_timeout);
         log::info!("session {} ended with a fatal exception", owner.session.id);
-        accepted
+    }
+
+    /// How long what is fatal is waited for; nothing where there is nothing to wait for.
+    #[cfg(feature = "panic-hook")]
+    pub(crate) fn flush_timeout(&self) -> Duration {
+        self.owner.as_ref().map(|owner| owner.flush_timeout).unwrap_or_default()
     }
 
     /// Asks for everything accepted so far to be sent now. Returns at once.
@@ -191,6 +220,21 @@ impl WeakReporter {
         let owner = self.owner.as_ref()?.upgrade()?;
         Some(Reporter { owner: Some(owner) })
     }
+
+    /// Whether it will never report again.
+    #[cfg(any(feature = "panic-hook", feature = "ureq-middleware"))]
+    pub(crate) fn is_gone(&self) -> bool {
+        self.owner.as_ref().is_none_or(|owner| owner.strong_count() == 0)
+    }
+
+    /// Whether both are of one session.
+    #[cfg(feature = "panic-hook")]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.owner, &other.owner) {
+            (Some(one), Some(other)) => one.ptr_eq(other),
+            _ => false,
+        }
+    }
 }
 
 impl Owner {
@@ -217,6 +261,12 @@ impl Owner {
             Ok((body, severity)) => self.offer(Record { index, time, severity, body }, lane),
             Err(reason) => self.refuse(reason),
         }
+    }
+
+    fn log_panic(&self, panic: &Panic, severity: Severity, lane: Lane) {
+        let (index, time) = self.moment();
+        let body = Body::Exception(Box::new(exception::describe_panic(panic, self.max_event_bytes)));
+        self.offer(Record { index, time, severity, body }, lane);
     }
 
     /// The body for an error. The error's own code runs here, so it may panic, or call us.

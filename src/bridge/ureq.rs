@@ -1,0 +1,147 @@
+//! A ureq middleware: the HTTP requests of an agent are reported as they start and stop.
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use serde::Serialize;
+use ureq::http::{Request, Response};
+use ureq::middleware::{Middleware, MiddlewareNext};
+use ureq::{Body, Error, SendBody};
+
+use crate::event::Severity;
+use crate::quiet;
+use crate::reporter::{Reporter, WeakReporter};
+
+/// A request went out.
+const START: &str = "http.request.start";
+/// An answer came, whatever its status.
+const STOP: &str = "http.request.stop";
+/// No answer came.
+const EXCEPTION: &str = "http.request.exception";
+
+/// Reports the requests of a ureq agent: `http.request.start`, then `http.request.stop` when the head of an answer is
+/// there, whatever its status, or `http.request.exception` (severity `ERROR`) when there is none.
+///
+/// The data is `{"measurements": {…}, "metadata": {…}}`. Measurements: `duration_ms`, from the start to the head of the
+/// answer, redirects included, and `retries`, where the request knows them (see [`Retries`]). Metadata: `method`,
+/// `host`, `path`, then `status`, or in words of our own the `error`. Never reported: headers, the query, user and
+/// password of the URL, bodies, or a text that may repeat one of them.
+///
+/// The reporter's own requests are not the agent's, and are not reported. Costs the request two events; does not
+/// change it, and holds the reporter weakly.
+///
+/// ```
+/// use tinker_telemetry::bridge::ureq::{HttpEvents, Retries};
+///
+/// # let reporter = tinker_telemetry::Reporter::disabled();
+/// let config = ureq::Agent::config_builder().middleware(HttpEvents::new(&reporter));
+/// let agent: ureq::Agent = config.build().into();
+///
+/// let third_attempt = agent.get("http://127.0.0.1:1/models?page=2").extension(Retries(2));
+/// assert!(third_attempt.call().is_err());
+/// ```
+#[derive(Clone, Debug)]
+pub struct HttpEvents {
+    reporter: WeakReporter,
+}
+
+impl HttpEvents {
+    /// A middleware that reports to this reporter while it lives.
+    pub fn new(reporter: &Reporter) -> Self {
+        Self { reporter: reporter.downgrade() }
+    }
+}
+
+/// How often a request was sent before: an extension of the request, for whoever retries. ureq itself never does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retries(pub u32);
+
+impl HttpEvents {
+    /// The reporter is held for the moment of a report only: a slow request must not keep the session going.
+    fn report(&self, name: &'static str, measurements: Measurements, metadata: Metadata<'_>) {
+        let severity = if metadata.error.is_some() { Severity::Error } else { Severity::Info };
+        if let Some(reporter) = self.reporter.upgrade() {
+            reporter.log(name, Data { measurements, metadata }, severity);
+        }
+    }
+}
+
+impl Middleware for HttpEvents {
+    fn handle(
+        &self,
+        request: Request<SendBody<'_>>,
+        next: MiddlewareNext<'_>,
+    ) -> Result<Response<Body>, Error> {
+        if quiet::is_quiet() || self.reporter.is_gone() {
+            return next.handle(request);
+        }
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let metadata = Metadata {
+            method: method.as_str(),
+            host: uri.host().unwrap_or_default(),
+            path: uri.path(),
+            status: None,
+            error: None,
+        };
+        let retries = request.extensions().get().map(|Retries(retries)| *retries);
+        self.report(START, Measurements { duration_ms: None, retries }, metadata);
+
+        let started = Instant::now();
+        let outcome = next.handle(request);
+        let measurements =
+            Measurements { duration_ms: Some(started.elapsed().as_secs_f64() * 1_000.0), retries };
+        let answered = |status| Metadata { status: Some(status), ..metadata };
+        match &outcome {
+            Ok(response) => self.report(STOP, measurements, answered(response.status().as_u16())),
+            Err(Error::StatusCode(status)) => self.report(STOP, measurements, answered(*status)),
+            Err(error) => {
+                let error = cause(error);
+                self.report(EXCEPTION, measurements, Metadata { error: Some(&error), ..metadata });
+            }
+        }
+        outcome
+    }
+}
+
+/// Why there was no answer, in words of our own: ureq's may repeat the URL.
+fn cause(error: &Error) -> Cow<'static, str> {
+    let words = match error {
+        Error::Io(error) => return error.kind().to_string().into(),
+        Error::Timeout(_) => "timed out",
+        Error::HostNotFound => "host not found",
+        Error::Protocol(_) | Error::LargeResponseHeader(..) => "not an HTTP answer",
+        Error::TooManyRedirects | Error::RedirectFailed => "redirected to nowhere",
+        Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => "not a request to be sent",
+        Error::InvalidProxyUrl | Error::ConnectProxyFailed(_) => "proxy failed",
+        #[cfg(feature = "tls")]
+        Error::Rustls(_) => "TLS failed",
+        Error::Tls(_) | Error::TlsRequired => "TLS failed",
+        _ => "request failed",
+    };
+    words.into()
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    measurements: Measurements,
+    metadata: Metadata<'a>,
+}
+
+#[derive(Serialize)]
+struct Measurements {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retries: Option<u32>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Metadata<'a> {
+    method: &'a str,
+    host: &'a str,
+    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
