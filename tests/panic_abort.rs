@@ -1,0 +1,79 @@
+//! Keeps the panic hook to its word where panics abort: this builds a program of its own with `panic = "abort"`,
+//! out of the text below, and watches it die.
+#![cfg(all(feature = "panic-hook", feature = "collector"))]
+#![expect(clippy::unwrap_used, reason = "the helpers stand outside of the test functions")]
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::{env, fs};
+
+use tinker_telemetry::Severity;
+use tinker_telemetry::collector::Collector;
+use tinker_telemetry::event::Event;
+
+const PROGRAM: &str = r#"
+use tinker_telemetry::{Config, Reporter, bridge};
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let config = Config::new("tml-test").base_url(arguments.next().unwrap());
+    let reporter = Reporter::builder(config, "session-0001").enabled(true).start().unwrap();
+    bridge::panic::install(&reporter);
+    match arguments.next().as_deref() {
+        Some("capture") => reporter.capture(|| die("in a capture")),
+        _ => die("on the main thread"),
+    }
+}
+
+fn die(message: &str) {
+    panic!("{message}")
+}
+"#;
+
+/// Builds the program; cargo knows when there is nothing to do.
+fn program() -> PathBuf {
+    let library = env!("CARGO_MANIFEST_DIR");
+    let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("panic-abort");
+    fs::create_dir_all(home.join("src")).unwrap();
+    let manifest = format!(
+        "[package]\nname = \"aborts\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
+         [dependencies.tinker-telemetry]\npath = {library:?}\ndefault-features = false\n\
+         features = [\"panic-hook\"]\n\n\
+         [profile.dev]\npanic = \"abort\"\ndebug = false\n\n[workspace]\n"
+    );
+    fs::write(home.join("Cargo.toml"), manifest).unwrap();
+    fs::write(home.join("src/main.rs"), PROGRAM).unwrap();
+    // The versions that this test was built with: they are on this machine already.
+    fs::copy(format!("{library}/Cargo.lock"), home.join("Cargo.lock")).unwrap();
+    let target = home.join("target");
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--offline"])
+        .current_dir(&home)
+        .env("CARGO_TARGET_DIR", &target)
+        .env_remove("CARGO_BUILD_TARGET")
+        .env_remove("RUSTFLAGS")
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    target.join("debug/aborts")
+}
+
+#[test]
+fn a_panic_that_aborts_is_reported_first_inside_a_capture_too() {
+    let program = program();
+    for (place, message) in [("main", "on the main thread"), ("capture", "in a capture")] {
+        let collector = Collector::start().unwrap();
+        let output = Command::new(&program).args([&collector.url(), place]).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), None, "the process aborts: {stderr}");
+        assert!(stderr.contains(message), "{stderr}");
+
+        let events = collector.events();
+        let names: Vec<_> = events.iter().map(Event::name).collect();
+        assert_eq!(names, ["SESSION_START", "UNHANDLED_EXCEPTION", "SESSION_END"]);
+        let Event::UnhandledException(exception) = &events[1] else { unreachable!() };
+        assert_eq!((exception.severity, exception.error_message.as_str()), (Severity::Critical, message));
+        let traceback = exception.traceback.as_ref().unwrap();
+        assert!(traceback.starts_with("thread 'main' panicked at src/main.rs:"), "{traceback}");
+    }
+}
