@@ -18,7 +18,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let config = Config::new("tml-test").base_url(arguments.next().unwrap());
     let reporter = Reporter::builder(config, "session-0001").enabled(true).start().unwrap();
-    bridge::panic::install(&reporter);
+    bridge::install_panic_hook(&reporter);
     match arguments.next().as_deref() {
         Some("capture") => reporter.capture(|| die("in a capture")),
         _ => die("on the main thread"),

@@ -63,7 +63,7 @@ fn child() {
 
 fn start(builder: Builder) -> Reporter {
     let reporter = builder.start().unwrap();
-    bridge::panic::install(&reporter);
+    bridge::install_panic_hook(&reporter);
     reporter
 }
 
@@ -88,8 +88,8 @@ fn odd_payload_without_a_name(builder: Builder) {
 
 fn installed_twice(builder: Builder) {
     let reporter = start(builder);
-    bridge::panic::install(&reporter);
-    bridge::panic::install(&reporter.clone());
+    bridge::install_panic_hook(&reporter);
+    bridge::install_panic_hook(&reporter.clone());
     die("trainer", "once");
 }
 
@@ -223,10 +223,10 @@ fn captured(builder: Builder) {
     let reporter = start(builder);
     let work = || {
         drop(catch_unwind(|| panic!("recovered inside")));
-        reporter.capture(|| {
+        reporter.capture::<(), _>(|| {
             let _recovers = OnDrop(|| drop(catch_unwind(|| panic!("recovered on the way"))));
             panic!("captured")
-        })
+        });
     };
     let payload = catch_unwind(AssertUnwindSafe(|| reporter.capture::<(), _>(work))).unwrap_err();
     assert_eq!(payload.downcast_ref(), Some(&"captured"));

@@ -43,10 +43,10 @@ thread_local! {
 ///
 /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
 /// let reporter = Reporter::builder(config, "session-0001").start()?;
-/// bridge::panic::install(&reporter);
+/// bridge::install_panic_hook(&reporter);
 /// # Ok::<(), tinker_telemetry::StartError>(())
 /// ```
-pub fn install(reporter: &Reporter) {
+pub fn install_panic_hook(reporter: &Reporter) {
     static INSTALLED: Once = Once::new();
     if !reporter.is_enabled() || thread::panicking() {
         return;

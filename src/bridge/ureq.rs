@@ -22,30 +22,30 @@ const EXCEPTION: &str = "http.request.exception";
 /// Reports the requests of a ureq agent: `http.request.start`, then `http.request.stop` when the head of an answer is
 /// there, whatever its status, or `http.request.exception` (severity `ERROR`) when there is none.
 ///
-/// The data is `{"measurements": {…}, "metadata": {…}}`. Measurements: `duration_ms`, from the start to the head of the
-/// answer, redirects included, and `retries`, where the request knows them (see [`Retries`]). Metadata: `method`,
-/// `host`, `path`, then `status`, or in words of our own the `error`. Never reported: headers, the query, user and
+/// The data is `{"measurements": {…}, "metadata": {…}}`. Measurements: `duration`, in nanoseconds from the start to the
+/// head of the answer, redirects included; `status`; and `retries`, where the request knows them (see [`Retries`]).
+/// Metadata: `method`, `host`, `path`, and in words of our own the `error`. Never reported: headers, the query, user and
 /// password of the URL, bodies, or a text that may repeat one of them.
 ///
 /// The reporter's own requests are not the agent's, and are not reported. Costs the request two events; does not
 /// change it, and holds the reporter weakly.
 ///
 /// ```
-/// use tinker_telemetry::bridge::ureq::{HttpEvents, Retries};
+/// use tinker_telemetry::bridge::{Retries, UreqBridge};
 ///
 /// # let reporter = tinker_telemetry::Reporter::disabled();
-/// let config = ureq::Agent::config_builder().middleware(HttpEvents::new(&reporter));
+/// let config = ureq::Agent::config_builder().middleware(UreqBridge::new(&reporter));
 /// let agent: ureq::Agent = config.build().into();
 ///
 /// let third_attempt = agent.get("http://127.0.0.1:1/models?page=2").extension(Retries(2));
 /// assert!(third_attempt.call().is_err());
 /// ```
 #[derive(Clone, Debug)]
-pub struct HttpEvents {
+pub struct UreqBridge {
     reporter: WeakReporter,
 }
 
-impl HttpEvents {
+impl UreqBridge {
     /// A middleware that reports to this reporter while it lives.
     pub fn new(reporter: &Reporter) -> Self {
         Self { reporter: reporter.downgrade() }
@@ -56,7 +56,7 @@ impl HttpEvents {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retries(pub u32);
 
-impl HttpEvents {
+impl UreqBridge {
     /// The reporter is held for the moment of a report only: a slow request must not keep the session going.
     fn report(&self, name: &'static str, measurements: Measurements, metadata: Metadata<'_>) {
         let severity = if metadata.error.is_some() { Severity::Error } else { Severity::Info };
@@ -66,7 +66,7 @@ impl HttpEvents {
     }
 }
 
-impl Middleware for HttpEvents {
+impl Middleware for UreqBridge {
     fn handle(
         &self,
         request: Request<SendBody<'_>>,
@@ -80,24 +80,26 @@ impl Middleware for HttpEvents {
             method: method.as_str(),
             host: uri.host().unwrap_or_default(),
             path: uri.path(),
-            status: None,
             error: None,
         };
         let retries = request.extensions().get().map(|Retries(retries)| *retries);
-        self.report(START, Measurements { duration_ms: None, retries }, metadata);
+        self.report(START, Measurements { retries, duration: None, status: None }, metadata);
 
         let started = Instant::now();
         let outcome = next.handle(request);
-        let measurements =
-            Measurements { duration_ms: Some(started.elapsed().as_secs_f64() * 1_000.0), retries };
-        let answered = |status| Metadata { status: Some(status), ..metadata };
+        let duration = u64::try_from(started.elapsed().as_nanos()).ok();
+        let status = match &outcome {
+            Ok(response) => Some(response.status().as_u16()),
+            Err(Error::StatusCode(status)) => Some(*status),
+            Err(_) => None,
+        };
+        let measurements = Measurements { retries, duration, status };
         match &outcome {
-            Ok(response) => self.report(STOP, measurements, answered(response.status().as_u16())),
-            Err(Error::StatusCode(status)) => self.report(STOP, measurements, answered(*status)),
-            Err(error) => {
+            Err(error) if status.is_none() => {
                 let error = cause(error);
                 self.report(EXCEPTION, measurements, Metadata { error: Some(&error), ..metadata });
             }
+            _ => self.report(STOP, measurements, metadata),
         }
         outcome
     }
@@ -130,9 +132,11 @@ struct Data<'a> {
 #[derive(Serialize)]
 struct Measurements {
     #[serde(skip_serializing_if = "Option::is_none")]
-    duration_ms: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     retries: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
 }
 
 #[derive(Clone, Copy, Serialize)]
@@ -140,8 +144,6 @@ struct Metadata<'a> {
     method: &'a str,
     host: &'a str,
     path: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
 }
