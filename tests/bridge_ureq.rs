@@ -1,6 +1,5 @@
 //! Keeps the ureq middleware to its word: what requests come to is reported, and nothing that may be secret.
 #![cfg(all(feature = "ureq-middleware", feature = "collector"))]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers stand outside of the test functions")]
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};

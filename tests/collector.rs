@@ -1,6 +1,5 @@
 //! Keeps the collector to its word: every request counted and answered as told, and nothing left after a drop.
 #![cfg(feature = "collector")]
-#![expect(clippy::unwrap_used, reason = "the helpers stand outside of the test functions")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

@@ -12,7 +12,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("quiet", &[]),
     ("record", &["event"]),
     ("data", &["quiet", "stats"]),
-    ("exception", &["record"]),
+    ("exception", &["foreign", "panicking", "record"]),
+    ("foreign", &["exception"]),
+    ("panicking", &["exception"]),
     ("admission", &["stats"]),
     ("ledger", &["admission", "stats"]),
     ("queue", &["admission", "ledger", "record", "stats"]),
@@ -48,6 +50,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "event",
             "exception",
             "ledger",
+            "panicking",
             "queue",
             "quiet",
             "record",
@@ -55,12 +58,15 @@ const ROOMS: &[(&str, &[&str])] = &[
             "transport",
         ],
     ),
+    ("capture", &["event", "exception", "panicking", "reporter"]),
+    ("provider", &["capture", "event", "exception", "reporter"]),
     ("collector", &["event"]),
 ];
 
-/// Each of these is named in one room only.
+/// Each of these is named in one room only. (ureq's requests are made in `transport`; its errors are known to `foreign`
+/// as those of any crate are.)
 const ONE_ROOM: &[(&str, &str)] =
-    &[("ureq::", "transport"), ("parking_lot", "ledger"), ("std::env::var", "config")];
+    &[("ureq::Agent", "transport"), ("parking_lot", "ledger"), ("std::env::var", "config")];
 
 /// Rust files below `src`, each with its room and its text without tests and comments.
 fn sources() -> Vec<(PathBuf, String, String)> {

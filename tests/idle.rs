@@ -16,7 +16,8 @@ use tinker_telemetry::collector::Collector;
 fn sleeps() -> u64 {
     let tasks = fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
     let named = |name: &str| name.trim_end() == "tinker-reporter";
-    let worker = tasks.into_iter().find(|task| fs::read_to_string(task.join("comm")).is_ok_and(|name| named(&name)));
+    let worker =
+        tasks.into_iter().find(|task| fs::read_to_string(task.join("comm")).is_ok_and(|name| named(&name)));
     let status = fs::read_to_string(worker.expect("the worker's thread").join("status")).unwrap();
     let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
     count.unwrap().trim().parse().unwrap()

@@ -1,7 +1,6 @@
 //! Keeps the panic hook to its word where panics abort: this builds a program of its own with `panic = "abort"`,
 //! out of the text below, and watches it die.
 #![cfg(all(feature = "panic-hook", feature = "collector"))]
-#![expect(clippy::unwrap_used, reason = "the helpers stand outside of the test functions")]
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,7 +1,6 @@
 //! Keeps the panic hook to its word: every panic that nobody expects is reported once and on time, whatever its
 //! thread holds. Each test is played by a process of its own, which is this binary started again as `child`.
 #![cfg(all(feature = "panic-hook", feature = "collector"))]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers stand outside of the test functions")]
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -118,7 +117,7 @@ fn worker_that_panics(builder: Builder) {
             true
         }
         fn log(&self, _: &log::Record<'_>) {
-            let on_worker = thread::current().name() == Some("tinker-telemetry");
+            let on_worker = thread::current().name() == Some("tinker-reporter");
             let first = on_worker && !std::mem::replace(&mut *self.0.lock().unwrap(), true);
             assert!(!first, "on the worker, as the test wants it");
         }
