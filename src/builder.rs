@@ -18,7 +18,7 @@ use crate::exception::{Teach, UserError};
 use crate::ledger::Ledger;
 use crate::process;
 use crate::queue::queue;
-use crate::reporter::{Owner, Reporter, Session};
+use crate::reporter::{Reporter, Session, Shared};
 use crate::retry::{LONGEST_WAIT, RetryPolicy};
 use crate::transport::Http;
 use crate::worker::Worker;
@@ -270,7 +270,7 @@ impl Builder {
             .name("tinker-reporter".to_owned())
             .spawn(|| worker.live())
             .map_err(StartError::Thread)?;
-        Ok(Reporter::new(Owner {
+        Ok(Reporter::new(Shared {
             session: Session::new(session_id, announced),
             ledger,
             intake,

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once, Weak};
@@ -33,8 +34,12 @@ pub struct Reporter {
     owner: Option<Arc<Owner>>,
 }
 
+/// What ends the session when the last clone is gone. Apart from what it owns, so that whoever holds the session
+/// weakly can use it for a moment and never be the one that ends it.
+struct Owner(Arc<Shared>);
+
 /// What all clones share. Reporter and worker never meet: between them are the queue and the ledger.
-pub(crate) struct Owner {
+pub(crate) struct Shared {
     pub(crate) session: Session,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) intake: Intake,
@@ -63,9 +68,9 @@ impl Session {
 }
 
 impl Reporter {
-    pub(crate) fn new(owner: Owner) -> Self {
-        owner.start_session();
-        Self { owner: Some(Arc::new(owner)) }
+    pub(crate) fn new(shared: Shared) -> Self {
+        shared.start_session();
+        Self { owner: Some(Arc::new(Owner(Arc::new(shared)))) }
     }
 
     /// A reporter that is switched off: every call is a no-op of a few nanoseconds, `log` answers `false`, and
@@ -76,7 +81,8 @@ impl Reporter {
 
     /// A handle that does not keep the session going: for what outlives it, a global logger say.
     pub fn downgrade(&self) -> WeakReporter {
-        WeakReporter { owner: self.owner.as_ref().map(Arc::downgrade) }
+        let weak = |owner: &Arc<Owner>| (Arc::downgrade(owner), Arc::downgrade(&owner.0));
+        WeakReporter { session: self.owner.as_ref().map(weak) }
     }
 
     /// Whether this reporter reports. `false` for one that is switched off.
@@ -211,14 +217,27 @@ impl Reporter {
 /// A [`Reporter`] that does not keep the session going.
 #[derive(Clone, Default)]
 pub struct WeakReporter {
-    owner: Option<Weak<Owner>>,
+    session: Option<(Weak<Owner>, Weak<Shared>)>,
 }
 
 impl WeakReporter {
-    /// The reporter; `None` once its last clone is gone, and for one that is switched off.
+    /// The reporter; `None` once its last clone is gone, and for one that is switched off. Should the last other
+    /// clone be dropped meanwhile, the drop of this one ends the session, and waits for it.
     pub fn upgrade(&self) -> Option<Reporter> {
-        let owner = self.owner.as_ref()?.upgrade()?;
-        Some(Reporter { owner: Some(owner) })
+        let (owner, _) = self.session.as_ref()?;
+        Some(Reporter { owner: Some(owner.upgrade()?) })
+    }
+
+    /// Whether a clone of the reporter is left. `false` for one that is switched off.
+    pub fn is_alive(&self) -> bool {
+        self.session.as_ref().is_some_and(|(owner, _)| owner.strong_count() > 0)
+    }
+
+    /// Reports as [`Reporter::log`] does, and never ends the session, even if the last clone is dropped meanwhile: that
+    /// drop is the one that waits. `false` where no clone is left.
+    pub fn log(&self, name: impl Into<Cow<'static, str>>, data: impl Serialize, severity: Severity) -> bool {
+        let shared = self.session.as_ref().and_then(|(_, shared)| shared.upgrade());
+        shared.is_some_and(|shared| shared.log(name.into(), &data, severity))
     }
 
     /// Whether it will never report again.
@@ -237,7 +256,7 @@ impl WeakReporter {
     }
 }
 
-impl Owner {
+impl Shared {
     fn log(&self, name: Cow<'static, str>, data: &impl Serialize, severity: Severity) -> bool {
         let (index, time) = self.moment();
         let open = self.ledger.is_open(Lane::Ordinary);
@@ -344,6 +363,14 @@ impl Owner {
             self.hangup.hang_up();
         }
         self.ledger.stats().dropped.deadline == 0
+    }
+}
+
+impl Deref for Owner {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
     }
 }
 
