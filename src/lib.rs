@@ -62,6 +62,8 @@
 //!
 //! - `tls` (default): HTTPS. Without it only `http://` endpoints can be reported to.
 //! - `collector`: a small collector on loopback, for tests of programs that report.
+//! - `log-bridge`: forwards the records of the `log` crate that carry the session's id; see `bridge::LogBridge`.
+//! - `tracing`: forwards the events and spans of the `tracing` crate that carry it; see `bridge::TracingBridge`.
 
 #![warn(missing_docs, unreachable_pub)]
 // A caller cannot catch what these do, and the worker must not die of it.

@@ -13,3 +13,24 @@ mod ureq;
 pub use panic::install_panic_hook;
 #[cfg(feature = "ureq-middleware")]
 pub use ureq::{Retries, UreqBridge};
+#[cfg(any(feature = "log-bridge", feature = "tracing"))]
+mod attachments;
+#[cfg(any(feature = "log-bridge", feature = "tracing"))]
+mod fields;
+#[cfg(any(feature = "log-bridge", feature = "tracing"))]
+mod filter;
+#[cfg(feature = "log-bridge")]
+mod log;
+#[cfg(feature = "tracing")]
+mod span;
+#[cfg(feature = "tracing")]
+mod tracing;
+
+#[cfg(any(feature = "log-bridge", feature = "tracing"))]
+pub use attachments::{AttachError, Attachments};
+#[cfg(any(feature = "log-bridge", feature = "tracing"))]
+pub use filter::EventFilter;
+#[cfg(feature = "log-bridge")]
+pub use log::LogBridge;
+#[cfg(feature = "tracing")]
+pub use tracing::TracingBridge;

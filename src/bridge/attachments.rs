@@ -1,0 +1,245 @@
+//! Who listens: the reporters that bridges forward to, each under a name, as the handlers of Erlang's `:telemetry`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde::Serialize;
+
+use super::fields::Value;
+use super::filter::EventFilter;
+use crate::event::Severity;
+use crate::quiet;
+use crate::reporter::{Reporter, WeakReporter};
+
+/// Never forwarded, nor what is below them: our own words, and those of the HTTP client, whose records at TRACE show the
+/// request head with the API key in it.
+const NEVER: [&str; 4] = ["tinker_telemetry", "ureq", "ureq_proto", "rustls"];
+
+/// The handler id of an attachment that was given none.
+const HANDLER_ID: &str = "tinker-telemetry";
+
+/// The reporters that bridges forward to. Cheap to clone; all clones, and every bridge made with one, share the same
+/// list, which may change at any time.
+///
+/// An attachment is a reporter, the events that it asks for, and a handler id that names the two. It takes what carries
+/// its own session's id, so programs with several sessions attach several. It does not keep its session going, and is
+/// gone when the reporter's last clone is.
+///
+/// ```
+/// use tinker_telemetry::Reporter;
+/// use tinker_telemetry::bridge::{AttachError, Attachments, EventFilter};
+///
+/// # let reporter = Reporter::disabled();
+/// let attachments = Attachments::new();
+/// attachments.attach("training", &reporter, EventFilter::all())?;
+/// assert_eq!(attachments.attach("training", &reporter, EventFilter::all()), Err(AttachError::AlreadyExists));
+///
+/// attachments.detach("training")?;
+/// assert_eq!(attachments.detach("training"), Err(AttachError::NotFound));
+/// # Ok::<(), AttachError>(())
+/// ```
+///
+/// This is how Erlang's `:telemetry` does it, but for one thing: a handler that fails is detached there, and an
+/// attachment cannot fail. What a reporter refuses is counted in its [`stats`](Reporter::stats), and what comes next is
+/// forwarded all the same.
+#[derive(Clone, Default)]
+pub struct Attachments {
+    /// Replaced, never changed: whoever forwards does so from a list of its own, without the lock.
+    list: Arc<RwLock<Arc<[Attachment]>>>,
+}
+
+/// Why an attachment was not made, or not undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttachError {
+    /// There is an attachment with this handler id; it stays as it is.
+    #[error("there is an attachment with this handler id")]
+    AlreadyExists,
+    /// There is no attachment with this handler id: there never was, it was detached, or its reporter is gone.
+    #[error("there is no attachment with this handler id")]
+    NotFound,
+}
+
+impl Attachments {
+    /// Nobody listens yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// This reporter listens to the [default](EventFilter::default) events, with the handler id `tinker-telemetry`.
+    pub fn of(reporter: &Reporter) -> Self {
+        let attachments = Self::default();
+        // Cannot fail: the list is empty.
+        let _ = attachments.attach(HANDLER_ID, reporter, EventFilter::default());
+        attachments
+    }
+
+    /// From now on `reporter` gets the events that `filter` asks for and that carry its session's id. A reporter that is
+    /// switched off is attached like any other, and gets none.
+    pub fn attach(
+        &self,
+        handler_id: impl Into<String>,
+        reporter: &Reporter,
+        filter: EventFilter,
+    ) -> Result<(), AttachError> {
+        let attachment = Attachment {
+            handler_id: handler_id.into(),
+            session: reporter.session_id().map(SessionId::new),
+            filter,
+            reporter: reporter.downgrade(),
+        };
+        self.change(|list| {
+            if list.iter().any(|other| other.handler_id == attachment.handler_id) {
+                return Err(AttachError::AlreadyExists);
+            }
+            list.push(attachment);
+            Ok(())
+        })
+    }
+
+    /// Ends an attachment. An event that another thread is forwarding at this moment may still arrive.
+    pub fn detach(&self, handler_id: &str) -> Result<(), AttachError> {
+        self.change(|list| {
+            let place = list.iter().position(|attachment| attachment.handler_id == handler_id);
+            list.remove(place.ok_or(AttachError::NotFound)?);
+            Ok(())
+        })
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Vec<Attachment>) -> T) -> T {
+        let mut shared = self.list.write().unwrap_or_else(PoisonError::into_inner);
+        let mut list: Vec<_> = shared.iter().filter(|attachment| attachment.is_live()).cloned().collect();
+        let answer = change(&mut list);
+        *shared = list.into();
+        answer
+    }
+
+    /// The attachments, if any of them asks for an event named `stem` and one of `suffixes`.
+    pub(super) fn asking_for(&self, stem: &str, suffixes: &[&str]) -> Option<Arc<[Attachment]>> {
+        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        let asked = list
+            .iter()
+            .any(|attachment| suffixes.iter().any(|suffix| attachment.filter.admits(stem, suffix)));
+        asked.then(|| Arc::clone(&list))
+    }
+}
+
+impl fmt::Debug for Attachments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner));
+        f.debug_list().entries(list.iter()).finish()
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Attachment {
+    handler_id: String,
+    /// `None`: the reporter is switched off.
+    session: Option<SessionId>,
+    filter: EventFilter,
+    reporter: WeakReporter,
+}
+
+/// Those that ask for the event named `stem`, followed by `suffix`, in the session of this id.
+pub(super) fn listening<'l>(
+    list: &'l [Attachment],
+    stem: &str,
+    suffix: &str,
+    id: &Value<'_>,
+) -> Vec<&'l Attachment> {
+    list.iter().filter(|attachment| attachment.listens(stem, suffix, id)).collect()
+}
+
+impl Attachment {
+    fn listens(&self, stem: &str, suffix: &str, id: &Value<'_>) -> bool {
+        self.filter.admits(stem, suffix) && self.session.as_ref().is_some_and(|session| session.is(id))
+    }
+
+    pub(super) fn report(&self, name: Cow<'static, str>, data: impl Serialize, severity: Severity) {
+        self.reporter.log(name, data, severity);
+    }
+
+    fn is_live(&self) -> bool {
+        self.session.is_none() || self.reporter.is_alive()
+    }
+}
+
+impl fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attachment")
+            .field("handler_id", &self.handler_id)
+            .field("session", &self.session)
+            .field("filter", &self.filter)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A session's id, and how `Debug` writes it: `?id` is a common way to give a string.
+#[derive(Clone, Debug)]
+struct SessionId {
+    plain: Box<str>,
+    quoted: Box<str>,
+}
+
+impl SessionId {
+    fn new(id: &str) -> Self {
+        Self { plain: id.into(), quoted: format!("{id:?}").into() }
+    }
+
+    fn is(&self, id: &Value<'_>) -> bool {
+        id.reads(&self.plain) || id.reads(&self.quoted)
+    }
+}
+
+/// Whether this target is one that must not come back as an event.
+pub(super) fn is_never_forwarded(target: &str) -> bool {
+    let root = target.split_once("::").map_or(target, |(root, _)| root);
+    NEVER.contains(&root)
+}
+
+/// The severity of an event by its name and otherwise.
+pub(super) fn severity(name: &str, otherwise: Severity) -> Severity {
+    if name.ends_with("exception") { Severity::Error } else { otherwise }
+}
+
+/// Runs code of the program's own, which may panic, or say things that are not to be forwarded in turn. `None` where
+/// it panicked, and inside the quiet scope.
+pub(super) fn shielded<T>(run: impl FnOnce() -> T) -> Option<T> {
+    let _scope = quiet::enter()?;
+    catch_unwind(AssertUnwindSafe(run)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fields::Number;
+    use super::*;
+
+    #[test]
+    fn our_own_targets_and_the_http_clients_are_never_forwarded() {
+        for target in ["ureq", "ureq::run", "ureq_proto::client", "rustls", "rustls::client::hs"] {
+            assert!(is_never_forwarded(target), "{target}");
+        }
+        assert!(is_never_forwarded("tinker_telemetry::episode"));
+        for target in ["", "ureq_other", "my_ureq", "my::ureq", "tinker_telemetry_tests", "rustls_pki_types"]
+        {
+            assert!(!is_never_forwarded(target), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_session_id_is_known_by_its_text() {
+        let session = SessionId::new("12");
+        assert!(session.is(&Value::Str("12")));
+        assert!(session.is(&Value::Number(Number::U64(12))));
+        assert!(session.is(&Value::Number(Number::I64(12))));
+        assert!(session.is(&Value::Text(&12)));
+        assert!(session.is(&Value::Text(&format_args!("{:?}", "12"))));
+        for other in ["", "1", "123", "\"12", "12\"", " 12"] {
+            assert!(!session.is(&Value::Str(other)), "{other}");
+            assert!(!session.is(&Value::Text(&other)), "{other}");
+        }
+        assert!(!session.is(&Value::Null));
+    }
+}

@@ -1,0 +1,134 @@
+//! Which events an attachment asks for, by name.
+
+use std::borrow::Cow;
+
+/// What the reporter's Elixir ancestor listens to unless told otherwise: HTTP requests and the state of the queue.
+const BY_DEFAULT: [&str; 4] = [
+    "tinkex.http.request.start",
+    "tinkex.http.request.stop",
+    "tinkex.http.request.exception",
+    "tinkex.queue.state_change",
+];
+
+/// The names of the events that are forwarded. A name that ends in `*` stands for all that begin so, and `*` alone
+/// for all there are.
+///
+/// ```
+/// use tinker_telemetry::bridge::EventFilter;
+///
+/// let http_and_queue = EventFilter::default();
+/// let own = EventFilter::new(["checkpoint.saved", "training.step.*", "my_crate::sampler*"]);
+/// let everything = EventFilter::all();
+/// ```
+#[derive(Clone, Debug)]
+pub struct EventFilter {
+    names: Box<[Name]>,
+}
+
+#[derive(Clone, Debug)]
+enum Name {
+    Exactly(Cow<'static, str>),
+    Beginning(Cow<'static, str>),
+}
+
+impl EventFilter {
+    /// Forwards the events of these names; none, where there are none.
+    pub fn new<N: Into<Cow<'static, str>>>(names: impl IntoIterator<Item = N>) -> Self {
+        let names = names.into_iter().map(|name| Name::from(name.into()));
+        Self { names: names.collect() }
+    }
+
+    /// Forwards the events of every name.
+    pub fn all() -> Self {
+        Self::new(["*"])
+    }
+
+    /// Whether the event named `stem`, followed by `suffix`, is asked for.
+    pub(super) fn admits(&self, stem: &str, suffix: &str) -> bool {
+        self.names.iter().any(|name| name.matches(stem, suffix))
+    }
+}
+
+impl Default for EventFilter {
+    /// HTTP requests and the state of the queue: `tinkex.http.request.start`, `.stop` and `.exception`, and
+    /// `tinkex.queue.state_change`.
+    fn default() -> Self {
+        Self::new(BY_DEFAULT)
+    }
+}
+
+impl From<Cow<'static, str>> for Name {
+    fn from(name: Cow<'static, str>) -> Self {
+        match name {
+            Cow::Borrowed(name) => match name.strip_suffix('*') {
+                Some(beginning) => Self::Beginning(beginning.into()),
+                None => Self::Exactly(name.into()),
+            },
+            Cow::Owned(mut name) if name.ends_with('*') => {
+                name.pop();
+                Self::Beginning(name.into())
+            }
+            Cow::Owned(name) => Self::Exactly(name.into()),
+        }
+    }
+}
+
+impl Name {
+    /// In two parts, so that nobody has to join a span's name and its `.stop` just to ask.
+    fn matches(&self, stem: &str, suffix: &str) -> bool {
+        match self {
+            Self::Exactly(name) => name.strip_prefix(stem) == Some(suffix),
+            Self::Beginning(beginning) => match beginning.strip_prefix(stem) {
+                Some(rest) => suffix.starts_with(rest),
+                None => stem.starts_with(beginning.as_ref()),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_matches_whole_a_star_matches_beginnings_however_the_name_is_cut() {
+        let cases = [
+            ("a.stop", "a.stop", true),
+            ("a.stop", "a.stopped", false),
+            ("a.stop", "a.sto", false),
+            ("a.stop", "b.stop", false),
+            ("a.*", "a.stop", true),
+            ("a.*", "a.", true),
+            ("a.*", "a", false),
+            ("a.st*", "a.stop", true),
+            ("a.stop*", "a.stop", true),
+            ("a.stopp*", "a.stop", false),
+            ("*", "a.stop", true),
+            ("*", "", true),
+            ("", "", true),
+            ("", "a", false),
+            ("a*stop", "a.stop", false),
+            ("ä*", "äö", true),
+        ];
+        for (pattern, name, admitted) in cases {
+            for filter in [EventFilter::new([pattern]), EventFilter::new([pattern.to_owned()])] {
+                for cut in (0..=name.len()).filter(|cut| name.is_char_boundary(*cut)) {
+                    let (stem, suffix) = name.split_at(cut);
+                    assert_eq!(filter.admits(stem, suffix), admitted, "{pattern} admits {stem}|{suffix}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn http_requests_and_queue_states_are_asked_for_by_default() {
+        let filter = EventFilter::default();
+        for suffix in [".start", ".stop", ".exception"] {
+            assert!(filter.admits("tinkex.http.request", suffix));
+        }
+        assert!(filter.admits("tinkex.queue.state_change", ""));
+        assert!(!filter.admits("tinkex.retry", ".start"));
+        assert!(!EventFilter::new(Vec::<String>::new()).admits("tinkex.http.request", ".start"));
+        assert!(EventFilter::all().admits("tinkex.retry", ".start"));
+    }
+}

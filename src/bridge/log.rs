@@ -1,0 +1,198 @@
+//! The ear in the `log` crate.
+
+use std::borrow::Cow;
+
+use ::log::kv::{self, Key, VisitSource, VisitValue};
+use ::log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
+
+use super::attachments::{Attachments, is_never_forwarded, listening, severity, shielded};
+use super::fields::{Fields, Number, SESSION_ID, Shaped, Value};
+use crate::event::Severity;
+use crate::quiet;
+
+/// A logger that forwards the records of a session, and hands every record on to the logger that it wraps.
+///
+/// A record is the session's where its key-values say so. Its target is the event's name, its level the severity
+/// (`TRACE` is `DEBUG`, and a name that ends in `exception` is an error), its numbers the measurements; its text and all
+/// else are the metadata. Values of other kinds are forwarded as the text that they print.
+///
+#[cfg_attr(feature = "collector", doc = "```standalone_crate")]
+#[cfg_attr(not(feature = "collector"), doc = "```ignore")]
+/// use std::time::Duration;
+/// use tinker_telemetry::bridge::{Attachments, EventFilter, LogBridge};
+/// # use tinker_telemetry::{Config, Reporter, collector::Collector};
+///
+/// # let collector = Collector::start()?;
+/// # let config = Config::new("tml-example").base_url(collector.url());
+/// # let reporter = Reporter::builder(config, "session-0001").enabled(true).start()?;
+/// let attachments = Attachments::new();
+/// attachments.attach("training", &reporter, EventFilter::new(["checkpoint.*"]))?;
+/// let logger = env_logger::builder().build(); // it goes on printing what it would have printed
+/// LogBridge::new(logger, &attachments).install(log::LevelFilter::Info)?;
+///
+/// log::info!(target: "checkpoint.saved", session_id = "session-0001", step = 1200, path = "runs/a"; "saved");
+/// assert!(reporter.wait_until_drained(Duration::from_secs(5)));
+/// # let events = collector.events();
+/// # let tinker_telemetry::event::Event::Generic(saved) = &events[1] else { panic!("{events:?}") };
+/// # assert_eq!(saved.event_name, "checkpoint.saved");
+/// # let expected = serde_json::json!({
+/// #     "measurements": {"step": 1200}, "metadata": {"message": "saved", "path": "runs/a"}
+/// # });
+/// # assert_eq!(serde_json::Value::Object(saved.event_data.clone()), expected);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The records of this crate, `ureq`, `ureq_proto` and `rustls` are handed on and never forwarded, whatever they carry;
+/// the same goes for what is said while a record is being forwarded. Forwarding costs the caller what
+/// [`Reporter::log`](crate::Reporter::log) costs, and never blocks or panics, even if a value of the record panics when
+/// it is printed.
+pub struct LogBridge<L> {
+    logger: L,
+    attachments: Attachments,
+}
+
+impl<L: Log> LogBridge<L> {
+    /// Wraps a logger. It gets every record that arrives, whether it said that it is enabled or not, as without us.
+    pub fn new(logger: L, attachments: &Attachments) -> Self {
+        Self { logger, attachments: attachments.clone() }
+    }
+
+    /// Makes this the program's logger, and `max_level` the level down to which records arrive at all. Fails where the
+    /// program has a logger already; nothing is changed then.
+    pub fn install(self, max_level: LevelFilter) -> Result<(), SetLoggerError>
+    where
+        L: 'static,
+    {
+        ::log::set_boxed_logger(Box::new(self))?;
+        ::log::set_max_level(max_level);
+        Ok(())
+    }
+
+    fn forward(&self, record: &Record<'_>) {
+        let target = record.target();
+        if quiet::is_quiet() || is_never_forwarded(target) {
+            return;
+        }
+        let Some(attachments) = self.attachments.asking_for(target, &[""]) else { return };
+        // Other crates may make the source, so asking it for the id is running foreign code.
+        let listening = shielded(|| {
+            let mut found = Vec::new();
+            if let Some(id) = record.key_values().get(Key::from_str(SESSION_ID)) {
+                visit(&id, &mut |id| found = listening(&attachments, target, "", &id));
+            }
+            found
+        });
+        for attachment in listening.into_iter().flatten() {
+            let name = Cow::Owned(target.to_owned());
+            attachment.report(name, Shaped(&Said(record)), severity(target, level(record.level())));
+        }
+    }
+}
+
+impl<L: Log> Log for LogBridge<L> {
+    /// Whether the wrapped logger would take it, or an attachment asks for it.
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let target = metadata.target();
+        self.logger.enabled(metadata)
+            || !is_never_forwarded(target) && self.attachments.asking_for(target, &[""]).is_some()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        self.forward(record);
+        self.logger.log(record);
+    }
+
+    /// Flushes the wrapped logger. Reporters flush when they are asked to, by whoever waits for them.
+    fn flush(&self) {
+        self.logger.flush();
+    }
+}
+
+fn level(level: Level) -> Severity {
+    match level {
+        Level::Error => Severity::Error,
+        Level::Warn => Severity::Warning,
+        Level::Info => Severity::Info,
+        Level::Debug | Level::Trace => Severity::Debug,
+    }
+}
+
+/// The record's text, unless there is none, and its key-values.
+struct Said<'r>(&'r Record<'r>);
+
+impl Fields for Said<'_> {
+    fn each<'a>(&'a self, take: &mut dyn FnMut(&'a str, Value<'_>)) {
+        struct Each<'t, 'a>(&'t mut dyn FnMut(&'a str, Value<'_>));
+
+        impl<'a> VisitSource<'a> for Each<'_, 'a> {
+            fn visit_pair(&mut self, key: Key<'a>, value: kv::Value<'a>) -> Result<(), kv::Error> {
+                // There is no key yet that is not borrowed.
+                if let Some(name) = key.to_borrowed_str() {
+                    visit(&value, &mut |value| (self.0)(name, value));
+                }
+                Ok(())
+            }
+        }
+
+        match self.0.args().as_str() {
+            Some("") => {}
+            Some(text) => take("message", Value::Str(text)),
+            None => take("message", Value::Text(self.0.args())),
+        }
+        // A source that gives up halfway has said what it said.
+        let _ = self.0.key_values().visit(&mut Each(take));
+    }
+}
+
+/// Hands over a value in our words.
+fn visit(value: &kv::Value<'_>, take: &mut dyn FnMut(Value<'_>)) {
+    struct Visit<'t>(&'t mut dyn FnMut(Value<'_>));
+
+    impl Visit<'_> {
+        #[expect(clippy::unnecessary_wraps, reason = "what the visitor's methods return")]
+        fn take(&mut self, value: Value<'_>) -> Result<(), kv::Error> {
+            (self.0)(value);
+            Ok(())
+        }
+    }
+
+    impl VisitValue<'_> for Visit<'_> {
+        fn visit_any(&mut self, value: kv::Value<'_>) -> Result<(), kv::Error> {
+            self.take(Value::Text(&value))
+        }
+
+        fn visit_null(&mut self) -> Result<(), kv::Error> {
+            self.take(Value::Null)
+        }
+
+        fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
+            self.take(Value::Number(Number::U64(value)))
+        }
+
+        fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
+            self.take(Value::Number(Number::I64(value)))
+        }
+
+        fn visit_u128(&mut self, value: u128) -> Result<(), kv::Error> {
+            self.take(Value::Number(Number::U128(value)))
+        }
+
+        fn visit_i128(&mut self, value: i128) -> Result<(), kv::Error> {
+            self.take(Value::Number(Number::I128(value)))
+        }
+
+        fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
+            self.take(Value::Number(Number::F64(value)))
+        }
+
+        fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
+            self.take(Value::Bool(value))
+        }
+
+        fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
+            self.take(Value::Str(value))
+        }
+    }
+
+    let _ = value.visit(Visit(take));
+}
