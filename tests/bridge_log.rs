@@ -196,7 +196,10 @@ fn a_session_id_is_compared_by_its_text() {
         assert_eq!(reporter.stats().offered, 2, "{id}: its start and its record");
     }
     let heard = drained(&collector, &reporters[0]);
-    assert!(heard.iter().all(|event| data(event) == json!({"measurements": {}, "metadata": {}})), "{heard:?}");
+    assert!(
+        heard.iter().all(|event| data(event) == json!({"measurements": {}, "metadata": {}})),
+        "{heard:?}"
+    );
 }
 
 #[test]
@@ -312,7 +315,11 @@ fn the_drop_of_the_last_clone_waits_though_a_record_is_being_forwarded() {
         });
         is_formatting.recv_timeout(LIMIT).unwrap();
         drop(reporter);
-        assert_eq!(collector.events().last().map(Event::name), Some("SESSION_END"), "this drop waited for it");
+        assert_eq!(
+            collector.events().last().map(Event::name),
+            Some("SESSION_END"),
+            "this drop waited for it"
+        );
         go_on.send(()).unwrap();
         logging.join().unwrap();
     });
@@ -339,7 +346,11 @@ fn what_is_detached_and_attached_while_others_log_is_forwarded_whole_or_not_at_a
     });
     let heard = ear.heard();
     let all = threads * records;
-    assert!((all..=2 * all).contains(&heard.len()), "{}: once by the first, once or not by the second", heard.len());
+    assert!(
+        (all..=2 * all).contains(&heard.len()),
+        "{}: once by the first, once or not by the second",
+        heard.len()
+    );
     assert_eq!(ear.printer.printed().len(), all);
 }
 
@@ -347,7 +358,8 @@ fn what_is_detached_and_attached_while_others_log_is_forwarded_whole_or_not_at_a
 fn our_own_records_and_the_http_clients_are_only_handed_on() {
     let ear = Ear::new();
     let logger = &ear.bridge;
-    let never = ["ureq", "ureq::run", "ureq_proto::client::call", "rustls::conn", "tinker_telemetry::episode"];
+    let never =
+        ["ureq", "ureq::run", "ureq_proto::client::call", "rustls::conn", "tinker_telemetry::episode"];
     for target in never {
         log::error!(logger: logger, target: target, session_id = SESSION; "");
         assert!(!logger.enabled(&Metadata::builder().target(target).level(Level::Error).build()));
@@ -444,7 +456,11 @@ fn key_values_that_fail_or_panic_leave_the_record_to_the_wrapped_logger() {
     say("panics when asked", true, false);
     let heard = ear.heard();
     assert_eq!((heard.len(), heard[0].event_name.as_str()), (1, "fails"));
-    assert_eq!(data(&heard[0]), json!({"measurements": {"first": 1}, "metadata": {}}), "what it said it said");
+    assert_eq!(
+        data(&heard[0]),
+        json!({"measurements": {"first": 1}, "metadata": {}}),
+        "what it said it said"
+    );
     assert_eq!(ear.reporter.stats().refused.invalid_data, 1);
     assert_eq!(ear.printer.printed(), ["fails", "panics when visited", "panics when asked"]);
 }
@@ -546,9 +562,14 @@ fn at_trace_with_a_stalled_server_nothing_that_the_reporter_says_comes_back() {
         requests += 1;
     }
     // A request of the program's own: the same targets, on a thread that is not the worker's.
-    let agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_millis(20))).build().new_agent();
+    let agent =
+        ureq::Agent::config_builder().timeout_global(Some(Duration::from_millis(20))).build().new_agent();
     assert!(agent.get(collector.url()).call().is_err());
-    assert_eq!(reporter.stats().offered, 1 + said, "the session's start, and what was said: nothing came back");
+    assert_eq!(
+        reporter.stats().offered,
+        1 + said,
+        "the session's start, and what was said: nothing came back"
+    );
 
     collector.answer_by_default(Answer::ok());
     drop(hold);
