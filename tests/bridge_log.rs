@@ -412,7 +412,7 @@ fn a_record_inside_a_record_is_handed_on_and_does_not_recurse() {
 fn a_value_that_panics_costs_its_own_text_and_nothing_else() {
     let ear = Ear::new();
     let logger = &ear.bridge;
-    log::info!(logger: logger, target: "value", session_id = SESSION, bad:% = Panics, good = 1; "{}", Panics);
+    log::info!(logger: logger, target: "value", session_id = SESSION, bad:% = Panics, good = 1; "{Panics}");
     log::info!(logger: logger, target: "id", session_id:? = Panics; "whose it is cannot be known");
     log::info!(logger: logger, target: "after", session_id = SESSION; "");
     let heard = ear.heard();

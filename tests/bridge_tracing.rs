@@ -345,7 +345,7 @@ fn a_span_may_close_on_another_thread_than_it_was_made_on() {
     let dispatch = tracing::dispatcher::get_default(Clone::clone);
     thread::scope(|scope| {
         scope.spawn(|| {
-            tracing::dispatcher::with_default(&dispatch, || span.in_scope(|| info!(name: "in it", "")))
+            tracing::dispatcher::with_default(&dispatch, || span.in_scope(|| info!(name: "in it", "")));
         });
     });
     thread::spawn(move || drop(span)).join().unwrap();
