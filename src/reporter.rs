@@ -240,17 +240,11 @@ impl WeakReporter {
         shared.is_some_and(|shared| shared.log(name.into(), &data, severity))
     }
 
-    /// Whether it will never report again.
-    #[cfg(any(feature = "panic-hook", feature = "ureq-middleware"))]
-    pub(crate) fn is_gone(&self) -> bool {
-        self.owner.as_ref().is_none_or(|owner| owner.strong_count() == 0)
-    }
-
     /// Whether both are of one session.
     #[cfg(feature = "panic-hook")]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        match (&self.owner, &other.owner) {
-            (Some(one), Some(other)) => one.ptr_eq(other),
+        match (&self.session, &other.session) {
+            (Some((one, _)), Some((other, _))) => one.ptr_eq(other),
             _ => false,
         }
     }

@@ -4,15 +4,6 @@
 //! logger does not keep a session going, and it is deaf inside the reporter's own work, so nothing that is said there
 //! comes back as an event.
 
-#[cfg(feature = "panic-hook")]
-mod panic;
-#[cfg(feature = "ureq-middleware")]
-mod ureq;
-
-#[cfg(feature = "panic-hook")]
-pub use panic::install_panic_hook;
-#[cfg(feature = "ureq-middleware")]
-pub use ureq::{Retries, UreqBridge};
 #[cfg(any(feature = "log-bridge", feature = "tracing"))]
 mod attachments;
 #[cfg(any(feature = "log-bridge", feature = "tracing"))]
@@ -21,10 +12,14 @@ mod fields;
 mod filter;
 #[cfg(feature = "log-bridge")]
 mod log;
+#[cfg(feature = "panic-hook")]
+mod panic;
 #[cfg(feature = "tracing")]
 mod span;
 #[cfg(feature = "tracing")]
 mod tracing;
+#[cfg(feature = "ureq-middleware")]
+mod ureq;
 
 #[cfg(any(feature = "log-bridge", feature = "tracing"))]
 pub use attachments::{AttachError, Attachments};
@@ -32,5 +27,9 @@ pub use attachments::{AttachError, Attachments};
 pub use filter::EventFilter;
 #[cfg(feature = "log-bridge")]
 pub use log::LogBridge;
+#[cfg(feature = "panic-hook")]
+pub use panic::install_panic_hook;
 #[cfg(feature = "tracing")]
 pub use tracing::TracingBridge;
+#[cfg(feature = "ureq-middleware")]
+pub use ureq::{Retries, UreqBridge};

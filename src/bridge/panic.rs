@@ -53,7 +53,7 @@ pub fn install_panic_hook(reporter: &Reporter) {
     }
     let reporter = reporter.downgrade();
     let mut reporters = REPORTERS.write().unwrap_or_else(PoisonError::into_inner);
-    reporters.retain(|other| !other.is_gone() && !other.is_same(&reporter));
+    reporters.retain(|other| other.is_alive() && !other.is_same(&reporter));
     reporters.push(reporter);
     drop(reporters);
     INSTALLED.call_once(|| {

@@ -57,12 +57,9 @@ impl UreqBridge {
 pub struct Retries(pub u32);
 
 impl UreqBridge {
-    /// The reporter is held for the moment of a report only: a slow request must not keep the session going.
     fn report(&self, name: &'static str, measurements: Measurements, metadata: Metadata<'_>) {
         let severity = if metadata.error.is_some() { Severity::Error } else { Severity::Info };
-        if let Some(reporter) = self.reporter.upgrade() {
-            reporter.log(name, Data { measurements, metadata }, severity);
-        }
+        self.reporter.log(name, Data { measurements, metadata }, severity);
     }
 }
 
@@ -72,7 +69,7 @@ impl Middleware for UreqBridge {
         request: Request<SendBody<'_>>,
         next: MiddlewareNext<'_>,
     ) -> Result<Response<Body>, Error> {
-        if quiet::is_quiet() || self.reporter.is_gone() {
+        if quiet::is_quiet() || !self.reporter.is_alive() {
             return next.handle(request);
         }
         let (method, uri) = (request.method().clone(), request.uri().clone());
