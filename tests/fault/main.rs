@@ -1,0 +1,12 @@
+//! Keeps the promise that no behaviour of a server makes the reporter hang, lie or lose count.
+//!
+//! `server` plays the faults over real sockets, `proof` shows that each fault is what it says it is.
+#![cfg(all(test, unix))] // elsewhere a small segment size cannot be asked for
+
+mod fault;
+mod journal;
+mod line;
+mod play;
+mod server;
+
+mod proof;
