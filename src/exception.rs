@@ -10,7 +10,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::foreign;
-use crate::panicking::Panic;
 use crate::record::{Exception, Traceback};
 
 /// Sources followed at the most: an error whose `source` is itself must not hold the caller for ever.
@@ -279,13 +278,18 @@ pub(crate) fn capture_stack() -> Option<Arc<Backtrace>> {
     (stack.status() == BacktraceStatus::Captured).then(|| Arc::new(stack))
 }
 
-/// The same of a panic; the text of the traceback is what the standard hook would say.
-pub(crate) fn describe_panic(panic: &Panic, limit: usize) -> Exception {
+/// The same of a panic with this message, which `told` says with its thread and place.
+pub(crate) fn describe_panic(
+    message: &str,
+    told: impl Display,
+    stack: Option<Arc<Backtrace>>,
+    limit: usize,
+) -> Exception {
     let max = MAX_TRACEBACK.min(limit / 2);
     Exception {
         error_type: cut("panic", MAX_TYPE.min(limit / 8)),
-        message: cut(panic.message(), MAX_MESSAGE.min(limit / 4)),
-        traceback: Traceback { causes: cut(panic, max), stack: panic.stack(), max },
+        message: cut(message, MAX_MESSAGE.min(limit / 4)),
+        traceback: Traceback { causes: cut(told, max), stack, max },
     }
 }
 

@@ -10,6 +10,9 @@ use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::thread;
 
+use crate::exception;
+use crate::record::Exception;
+
 /// Panics that are kept while a capture is around them: the one that it will catch, and those of destructors on the
 /// way to it. Code that recovers from its own panics pushes the oldest out.
 #[cfg(feature = "panic-hook")]
@@ -35,7 +38,7 @@ impl Panic {
     /// A panic that the hook sees. Runs no code of the payload's, which may be the code that panics.
     #[cfg(feature = "panic-hook")]
     pub(crate) fn seen(payload: &(dyn Any + Send), location: Option<String>) -> Self {
-        Self { location, stack: crate::exception::capture_stack(), ..Self::caught(payload) }
+        Self { location, stack: exception::capture_stack(), ..Self::caught(payload) }
     }
 
     /// A panic of which only the payload is known.
@@ -45,12 +48,9 @@ impl Panic {
         Self { message, thread, location: None, stack: None }
     }
 
-    pub(crate) fn message(&self) -> &str {
-        &self.message
-    }
-
-    pub(crate) fn stack(&self) -> Option<Arc<Backtrace>> {
-        self.stack.clone()
+    /// The panic in words, in at most `limit` bytes together.
+    pub(crate) fn describe(&self, limit: usize) -> Exception {
+        exception::describe_panic(&self.message, self, self.stack.clone(), limit)
     }
 }
 

@@ -278,7 +278,7 @@ impl Shared {
 
     fn log_panic(&self, panic: &Panic, severity: Severity, lane: Lane) {
         let (index, time) = self.moment();
-        let body = Body::Exception(Box::new(exception::describe_panic(panic, self.max_event_bytes)));
+        let body = Body::Exception(Box::new(panic.describe(self.max_event_bytes)));
         self.offer(Record { index, time, severity, body }, lane);
     }
 
