@@ -129,15 +129,39 @@ impl Builder {
     }
 
     /// Teaches the reporter which errors of other crates are the user's doing. Asked for each error of a chain that
-    /// is not an [`ApiError`](crate::ApiError) of the user's; must not block. Defaults to knowing none.
+    /// is not an [`ApiError`](crate::ApiError) of the user's, nor a `ureq::Error::StatusCode`, which is known; must
+    /// not block. A later call replaces an earlier one. Defaults to knowing no more.
+    ///
+    /// An error that carries a status, of the `http` crate for example:
     ///
     /// ```
     /// use tinker_telemetry::{Config, Reporter, UserError};
     ///
+    /// #[derive(Debug, thiserror::Error)]
+    /// #[error("answered with {0}")]
+    /// struct Answered(http::StatusCode);
+    ///
     /// let builder = Reporter::builder(Config::new("tml-example"), "session-0001").user_errors(|error| {
-    ///     let error = error.downcast_ref::<std::num::ParseIntError>()?;
-    ///     Some(UserError::new("ParseIntError", error.to_string()))
+    ///     let error = error.downcast_ref::<Answered>()?;
+    ///     UserError::from_status("Answered", error.to_string(), error.0.as_u16())
     /// });
+    /// ```
+    ///
+    /// For reqwest 0.13, whose own message has the whole URL in it, and for tonic 0.14 (not compiled with these
+    /// documents):
+    ///
+    /// ```text
+    /// .user_errors(|error| {
+    ///     let status = error.downcast_ref::<reqwest::Error>()?.status()?;
+    ///     UserError::from_status("reqwest::Error", status.to_string(), status.as_u16())
+    /// })
+    ///
+    /// .user_errors(|error| {
+    ///     use tonic::Code::{AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, OutOfRange};
+    ///     let status = error.downcast_ref::<tonic::Status>()?;
+    ///     let theirs = [AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, OutOfRange];
+    ///     theirs.contains(&status.code()).then(|| UserError::new("tonic::Status", status.message()))
+    /// })
     /// ```
     pub fn user_errors(
         mut self,
