@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use crate::event::Severity;
 use crate::exception::{AsError, kind};
 use crate::panicking::{Capturing, Panic, recall};
-use crate::reporter::Reporter;
+use crate::reporter::{Reporter, Shared};
 
 impl Reporter {
     /// Runs `work`. An error that it returns, or a panic, is reported with severity `ERROR` as
@@ -29,10 +29,10 @@ impl Reporter {
     /// # }
     /// ```
     pub fn capture<R: Outcome<Kind>, Kind>(&self, work: impl FnOnce() -> R) -> R {
-        if !self.is_enabled() {
-            return work();
+        match self.shared() {
+            Some(session) => Captured::of(work).report(Some(session)),
+            None => work(),
         }
-        Captured::of(work).report(self)
     }
 
     /// As [`capture`](Self::capture), for work that the program cannot go on without: an error or a panic is
@@ -49,10 +49,10 @@ impl Reporter {
     /// assert_eq!(outcome, "many".parse());
     /// ```
     pub fn capture_fatal<R: Outcome<Kind>, Kind>(&self, work: impl FnOnce() -> R) -> R {
-        if !self.is_enabled() {
-            return work();
+        match self.shared() {
+            Some(session) => Captured::of(work).report_fatal(session),
+            None => work(),
         }
-        Captured::of(work).report_fatal(self)
     }
 
     /// Starts a thread whose error or panic is reported as by [`capture`](Self::capture); it is joined as any other
@@ -83,8 +83,7 @@ impl Reporter {
         let reporter = self.downgrade();
         thread.spawn(move || {
             let captured = Captured::of(work);
-            // The session may be gone by now.
-            captured.report(&reporter.upgrade().unwrap_or_else(Reporter::disabled))
+            captured.report(reporter.shared().as_deref())
         })
     }
 }
@@ -149,38 +148,41 @@ impl<R> Captured<R> {
         }
     }
 
-    fn report<Kind>(self, reporter: &Reporter) -> R
+    /// Reports to the session, which may be gone by now.
+    fn report<Kind>(self, session: Option<&Shared>) -> R
     where
         R: Outcome<Kind>,
     {
         match self {
             Self::Outcome(outcome) => {
-                if let Some(error) = outcome.error() {
-                    reporter.log_exception(&error, Severity::Error);
+                if let (Some(session), Some(error)) = (session, outcome.error()) {
+                    session.report_exception(&error, Severity::Error);
                 }
                 outcome
             }
             Self::Panic(panic, payload) => {
-                reporter.log_panic(&panic);
+                if let Some(session) = session {
+                    session.report_panic(&panic);
+                }
                 resume_unwind(payload)
             }
         }
     }
 
-    fn report_fatal<Kind>(self, reporter: &Reporter) -> R
+    fn report_fatal<Kind>(self, session: &Shared) -> R
     where
         R: Outcome<Kind>,
     {
         match self {
             Self::Outcome(outcome) => {
                 if let Some(error) = outcome.error() {
-                    reporter.log_fatal_exception(&error, Severity::Critical);
+                    session.report_fatal_exception(&error, Severity::Critical);
                 }
                 outcome
             }
             Self::Panic(panic, payload) => {
-                reporter.log_fatal_panic(&panic);
-                reporter.outlast_fatal();
+                session.report_fatal_panic(&panic);
+                session.outlast_fatal();
                 resume_unwind(payload)
             }
         }

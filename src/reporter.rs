@@ -131,10 +131,7 @@ impl Reporter {
     /// for a flush and does not wait for it. Where `RUST_BACKTRACE` asks for backtraces the stack of this call is
     /// captured; the worker looks up its names, which takes longer than anything else here.
     pub fn log_exception<E: AsError<Kind> + ?Sized, Kind>(&self, error: &E, severity: Severity) -> bool {
-        let Some(owner) = &self.owner else { return false };
-        let accepted = owner.log_exception(error, severity, Lane::Ordinary);
-        owner.flush();
-        accepted
+        self.shared().is_some_and(|shared| shared.report_exception(error, severity))
     }
 
     /// Reports an error as [`log_exception`](Self::log_exception) does, ends the session, and waits until both are
@@ -147,40 +144,12 @@ impl Reporter {
         error: &E,
         severity: Severity,
     ) -> bool {
-        let Some(owner) = &self.owner else { return false };
-        let accepted = owner.log_exception(error, severity, Lane::Fatal);
-        owner.end_session();
-        self.outlast_fatal();
-        accepted
+        self.shared().is_some_and(|shared| shared.report_fatal_exception(error, severity))
     }
 
-    /// Reports a panic that somebody catches, as [`log_exception`](Self::log_exception) does an error.
-    pub(crate) fn log_panic(&self, panic: &Panic) {
-        let Some(owner) = &self.owner else { return };
-        owner.log_panic(panic, Severity::Error, Lane::Ordinary);
-        owner.flush();
-    }
-
-    /// Reports a panic that ends the session, and the end. Neither waits nor logs, and takes no lock that is held
-    /// while anybody's code runs: the panicking thread may hold any other.
-    pub(crate) fn log_fatal_panic(&self, panic: &Panic) {
-        let Some(owner) = &self.owner else { return };
-        owner.log_panic(panic, Severity::Critical, Lane::Fatal);
-        owner.end_session();
-        owner.flush();
-    }
-
-    /// Waits for what was fatal to be through, and names the session.
-    pub(crate) fn outlast_fatal(&self) {
-        let Some(owner) = &self.owner else { return };
-        owner.wait_until_drained(owner.flush_timeout);
-        log::info!("session {} ended with a fatal exception", owner.session.id);
-    }
-
-    /// How long what is fatal is waited for; nothing where there is nothing to wait for.
-    #[cfg(feature = "panic-hook")]
-    pub(crate) fn flush_timeout(&self) -> Duration {
-        self.owner.as_ref().map(|owner| owner.flush_timeout).unwrap_or_default()
+    /// What the clones share; `None` where it is switched off.
+    pub(crate) fn shared(&self) -> Option<&Shared> {
+        self.owner.as_ref().map(|owner| &***owner)
     }
 
     /// Asks for everything accepted so far to be sent now. Returns at once.
@@ -236,8 +205,13 @@ impl WeakReporter {
     /// Reports as [`Reporter::log`] does, and never ends the session, even if the last clone is dropped meanwhile: that
     /// drop is the one that waits. `false` where no clone is left.
     pub fn log(&self, name: impl Into<Cow<'static, str>>, data: impl Serialize, severity: Severity) -> bool {
-        let shared = self.session.as_ref().and_then(|(_, shared)| shared.upgrade());
-        shared.is_some_and(|shared| shared.log(name.into(), &data, severity))
+        self.shared().is_some_and(|shared| shared.log(name.into(), &data, severity))
+    }
+
+    /// What the clones share, to report for a moment without ever being the one that ends the session.
+    pub(crate) fn shared(&self) -> Option<Arc<Shared>> {
+        let (_, shared) = self.session.as_ref()?;
+        shared.upgrade()
     }
 
     /// Whether both are of one session.
@@ -261,6 +235,47 @@ impl Shared {
                 .offer(Record { index, time, severity, body: Body::Generic { name, data } }, Lane::Ordinary),
             Err(reason) => self.refuse(reason),
         }
+    }
+
+    pub(crate) fn report_exception<E: AsError<Kind> + ?Sized, Kind>(
+        &self,
+        error: &E,
+        severity: Severity,
+    ) -> bool {
+        let accepted = self.log_exception(error, severity, Lane::Ordinary);
+        self.flush();
+        accepted
+    }
+
+    pub(crate) fn report_fatal_exception<E: AsError<Kind> + ?Sized, Kind>(
+        &self,
+        error: &E,
+        severity: Severity,
+    ) -> bool {
+        let accepted = self.log_exception(error, severity, Lane::Fatal);
+        self.end_session();
+        self.outlast_fatal();
+        accepted
+    }
+
+    /// Reports a panic that was caught.
+    pub(crate) fn report_panic(&self, panic: &Panic) {
+        self.log_panic(panic, Severity::Error, Lane::Ordinary);
+        self.flush();
+    }
+
+    /// Reports a panic that ends the session, and the end. Neither waits nor logs, and takes no lock that is held
+    /// while anybody's code runs: the panicking thread may hold any other.
+    pub(crate) fn report_fatal_panic(&self, panic: &Panic) {
+        self.log_panic(panic, Severity::Critical, Lane::Fatal);
+        self.end_session();
+        self.flush();
+    }
+
+    /// Waits for what was fatal to be through, and names the session.
+    pub(crate) fn outlast_fatal(&self) {
+        self.wait_until_drained(self.flush_timeout);
+        log::info!("session {} ended with a fatal exception", self.session.id);
     }
 
     fn log_exception<E: AsError<Kind> + ?Sized, Kind>(
@@ -339,7 +354,7 @@ impl Shared {
         flush
     }
 
-    fn wait_until_drained(&self, timeout: Duration) -> bool {
+    pub(crate) fn wait_until_drained(&self, timeout: Duration) -> bool {
         // Inside the quiet scope this may be the worker itself, which cannot wait for itself.
         if !self.ledger.has_pending() || quiet::is_quiet() {
             return !self.ledger.has_pending();

@@ -56,6 +56,7 @@ fn child() {
         "unprintable" => unprintable(builder),
         "captured" => captured(builder),
         "gone" => gone(builder),
+        "owned" => dropped_while_a_thread_waits(builder),
         _ => panic!("unknown scenario {scenario}"),
     }
 }
@@ -244,6 +245,17 @@ fn gone(builder: Builder) {
     let reporter = start(builder);
     drop(reporter);
     die("late", "nobody hears");
+}
+
+fn dropped_while_a_thread_waits(builder: Builder) {
+    let reporter = start(builder.shutdown_timeout(BRIEF));
+    let dying = thread::spawn(|| die("dying", "not the owner"));
+    io::stdin().read_exact(&mut [0]).unwrap(); // the report is on the wire
+    let started = Instant::now();
+    drop(reporter);
+    let waited = started.elapsed();
+    assert!((BRIEF..BRIEF + SLACK).contains(&waited), "{waited:?}");
+    dying.join().unwrap();
 }
 
 // The process that watches.
@@ -444,6 +456,17 @@ fn a_captured_panic_is_reported_once_by_each_capture_and_with_its_place() {
         assert!(traceback.ends_with(&exception.error_message), "{traceback}");
     }
     assert_eq!(seen.names().last(), Some(&"SESSION_END"));
+}
+
+#[test]
+fn the_drop_waits_though_a_panicking_thread_waits_already() {
+    let collector = Collector::start().unwrap();
+    let _hold = collector.hold_answers();
+    let mut watched = Watched::start("owned", &collector, "0");
+    collector.next_request(HANG).unwrap();
+    watched.child.stdin.take().unwrap().write_all(b"!").unwrap();
+    let seen = watched.end(&collector);
+    assert_eq!(seen.code, Some(0), "{}", seen.output);
 }
 
 #[test]

@@ -2,13 +2,13 @@
 
 use std::cell::Cell;
 use std::panic::{self, PanicHookInfo};
-use std::sync::{Once, PoisonError, RwLock};
+use std::sync::{Arc, Once, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::panicking::{self, Panic};
 use crate::quiet;
-use crate::reporter::{Reporter, WeakReporter};
+use crate::reporter::{Reporter, Shared, WeakReporter};
 
 /// How long the hook that was there before waits for ours: long enough for a report to get through where the network
 /// is well, since that hook may exit the program; short enough that nobody wonders where the panic's message is.
@@ -81,10 +81,10 @@ fn report(info: &PanicHookInfo<'_>) -> Told {
         };
     }
     // The program ends here. The panics that a capture waits for came first, and led here.
-    let reporters = reporters();
+    let sessions = sessions();
     for panic in panicking::take_left() {
-        for reporter in &reporters {
-            reporter.log_panic(&panic);
+        for session in &sessions {
+            session.report_panic(&panic);
         }
     }
     Told::everybody(&panic)
@@ -96,27 +96,28 @@ fn can_be_caught(info: &PanicHookInfo<'_>) -> bool {
     cfg!(panic = "unwind") && !format!("{info:?}").contains("can_unwind: false")
 }
 
-fn reporters() -> Vec<Reporter> {
+/// The sessions to tell. Held without owning them: a program that ends while a thread waits here waits as well.
+fn sessions() -> Vec<Arc<Shared>> {
     let reporters = REPORTERS.read().unwrap_or_else(PoisonError::into_inner);
-    reporters.iter().filter_map(WeakReporter::upgrade).collect()
+    reporters.iter().filter_map(WeakReporter::shared).collect()
 }
 
-/// Who was told of a panic, and when.
+/// The sessions that were told of a panic, and when.
 struct Told {
-    reporters: Vec<Reporter>,
+    sessions: Vec<Arc<Shared>>,
     at: Instant,
 }
 
 impl Told {
     fn nobody() -> Self {
-        Self { reporters: Vec::new(), at: Instant::now() }
+        Self { sessions: Vec::new(), at: Instant::now() }
     }
 
     /// Tells everybody before anybody is waited for.
     fn everybody(panic: &Panic) -> Self {
-        let told = Self { reporters: reporters(), at: Instant::now() };
-        for reporter in &told.reporters {
-            reporter.log_fatal_panic(panic);
+        let told = Self { sessions: sessions(), at: Instant::now() };
+        for session in &told.sessions {
+            session.report_fatal_panic(panic);
         }
         told
     }
@@ -124,15 +125,14 @@ impl Told {
     /// Waits until the reports are through, for what is left of each `flush_timeout` and for `at_most` in all.
     fn wait(&self, at_most: Duration) {
         let started = Instant::now();
-        for reporter in &self.reporters {
-            let limit = reporter.flush_timeout();
-            let given_up = IN_VAIN.get().is_some_and(|at| at.elapsed() < limit);
-            let left = limit.saturating_sub(self.at.elapsed());
-            let left = left.min(at_most.saturating_sub(started.elapsed()));
-            if given_up {
+        for session in &self.sessions {
+            let limit = session.flush_timeout;
+            if IN_VAIN.get().is_some_and(|at| at.elapsed() < limit) {
                 continue;
             }
-            if !reporter.wait_until_drained(left) && self.at.elapsed() >= limit {
+            let left = limit.saturating_sub(self.at.elapsed());
+            let left = left.min(at_most.saturating_sub(started.elapsed()));
+            if !session.wait_until_drained(left) && self.at.elapsed() >= limit {
                 IN_VAIN.set(Some(Instant::now()));
             }
         }
