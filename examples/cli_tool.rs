@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Exit codes: 0, all samples are good; 1, some are not, or a file cannot be read; 2, wrong arguments; 101, a panic;
-//! 130, interrupted by Ctrl-C. Telemetry changes none of them, and costs a second at the most when nobody answers.
+//! 130, interrupted by Ctrl-C. Telemetry changes none of them; when nobody answers it costs a second, a panic two.
 
 mod backend;
 

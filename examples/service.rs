@@ -1,5 +1,5 @@
 //! A service with telemetry: hashes what it is sent, with a thread for each connection, and stops gracefully on
-//! SIGTERM or Ctrl-C.
+//! SIGTERM or Ctrl-C. What it reports comes from `tracing` spans, from threads that fail, and from ureq.
 //!
 //! ```text
 //! cargo run --example service -- [--listen ADDRESS]
@@ -15,18 +15,21 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Parser;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tinker_telemetry::bridge::{self, UreqBridge};
+use tinker_telemetry::bridge::{self, Attachments, EventFilter, TracingBridge, UreqBridge};
 use tinker_telemetry::{ApiError, Reporter, Severity};
+use tracing::field;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use backend::Backend;
 
+const SESSION: &str = "service-0001";
 /// How long a client may stay silent.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The largest body that is read.
@@ -44,21 +47,14 @@ struct Arguments {
     demo: bool,
 }
 
-/// What is reported of a request.
-#[derive(Serialize)]
-struct Served<'a> {
-    method: &'a str,
-    path: &'a str,
-    status: u16,
-    bytes: usize,
-    micros: u128,
-}
-
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt().without_time().with_writer(io::stderr).init();
+    let attachments = Attachments::new();
+    let printed = tracing_subscriber::fmt::layer().without_time().with_writer(io::stderr);
+    tracing_subscriber::registry().with(printed).with(TracingBridge::new(&attachments)).init();
     let backend = Backend::start()?;
-    let reporter = Reporter::builder(backend.config(), "service-0001").flush_timeout(PATIENCE).start()?;
+    let reporter = Reporter::builder(backend.config(), SESSION).flush_timeout(PATIENCE).start()?;
+    attachments.attach("requests", &reporter, EventFilter::new(["request.*"]))?;
     bridge::install_panic_hook(&reporter);
 
     let listener = TcpListener::bind(arguments.listen)?;
@@ -122,35 +118,28 @@ fn serve(
 fn serve_connection(stream: &TcpStream, reporter: &Reporter) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let started = Instant::now();
     let request = Request::read(stream)?;
-    let span = tracing::info_span!("request", method = request.method, path = request.path).entered();
+    let (method, path, bytes) = (&request.method, &request.path, request.body.len());
+    // The bridge forwards what carries the session's id: this span, and what is said inside it.
+    let span =
+        tracing::info_span!("request", session_id = SESSION, method, path, bytes, status = field::Empty)
+            .entered();
     let (status, answer) = match respond(&request) {
         Ok(answer) => (200, answer),
         Err(error) => {
-            tracing::warn!(%error);
+            tracing::warn!("{error}");
             let status = error.status.unwrap_or(500);
             reporter.log_exception(&error, Severity::Error);
             (status, format!("{error}\n"))
         }
     };
+    span.record("status", status);
     write!(
         { stream },
         "HTTP/1.1 {status} {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",
         if status == 200 { "OK" } else { "Error" },
         answer.len()
-    )?;
-    tracing::info!(status, "answered");
-    drop(span);
-    let served = Served {
-        method: &request.method,
-        path: &request.path,
-        status,
-        bytes: request.body.len(),
-        micros: started.elapsed().as_micros(),
-    };
-    reporter.log("request.served", served, Severity::Info);
-    Ok(())
+    )
 }
 
 /// The work itself.

@@ -34,7 +34,7 @@ impl Drop for Backend {
         println!("\nreceived by the collector:");
         for event in collector.events() {
             let index = event.session_index();
-            println!("{index:>3}  {:<8}  {:<20}  {}", event.severity(), event.name(), summary(&event));
+            println!("{index:>3}  {:<8}  {:<22}  {}", event.severity(), event.name(), summary(&event));
         }
     }
 }
