@@ -151,14 +151,17 @@ fn is_stale_connection(error: &ureq::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
+#[cfg(feature = "tls")]
+fn is_tls_error(error: &io::Error) -> bool {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
+}
+
 /// Why there was no answer, in words of our own: ureq's may repeat an address with a password in it.
 fn cause(error: &ureq::Error) -> String {
     match error {
         // What rustls finds wrong with a certificate comes out of a failed read.
         #[cfg(feature = "tls")]
-        ureq::Error::Io(error) if matches!(error.get_ref(), Some(inner) if inner.is::<rustls::Error>()) => {
-            format!("TLS: {error}")
-        }
+        ureq::Error::Io(error) if is_tls_error(error) => format!("TLS: {error}"),
         ureq::Error::Io(error) => error.kind().to_string(),
         ureq::Error::Timeout(_) => "timed out".to_owned(),
         ureq::Error::HostNotFound => "host not found".to_owned(),

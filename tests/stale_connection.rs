@@ -1,0 +1,249 @@
+//! Keeps the free resend: a kept connection that the server closes as the next request arrives costs no retry, no
+//! event and no duplicate, and only one resend.
+#![cfg(feature = "collector")]
+
+mod support;
+
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use support::{LIMIT, NEVER, assert_adds_up, check_body};
+use tinker_telemetry::event::TelemetrySendRequest;
+use tinker_telemetry::{Config, Reporter, Severity};
+
+/// A server that a test plays by hand.
+struct Server(TcpListener);
+
+struct Connection(BufReader<TcpStream>);
+
+struct Request {
+    key: String,
+    retry: String,
+    body: Vec<u8>,
+}
+
+impl Server {
+    fn start() -> (Self, Reporter) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let config =
+            Config::new("tml-example").base_url(format!("http://{}", listener.local_addr().unwrap()));
+        let builder = Reporter::sessionless(config).enabled(true).flush_interval(NEVER).http_timeout(LIMIT);
+        let reporter = builder.retry_base_delay(Duration::from_millis(1)).max_retries(1).start().unwrap();
+        (Self(listener), reporter)
+    }
+
+    fn accept(&self) -> Connection {
+        let (stream, _) = self.0.accept().unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        Connection(BufReader::new(stream))
+    }
+
+    fn assert_nobody_waits(&self) {
+        self.0.set_nonblocking(true).unwrap();
+        assert_eq!(self.0.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "a connection too many");
+        self.0.set_nonblocking(false).unwrap();
+    }
+}
+
+impl Connection {
+    fn request(&mut self) -> Request {
+        let head = self.head();
+        let header = |name: &str| {
+            let line = head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            line.unwrap_or_default().to_owned()
+        };
+        let mut body = vec![0; header("content-length").parse().unwrap()];
+        self.0.read_exact(&mut body).unwrap();
+        check_body(&body);
+        Request { key: header("x-idempotency-key"), retry: header("x-stainless-retry-count"), body }
+    }
+
+    fn head(&mut self) -> String {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(self.0.read_line(&mut head).unwrap(), 0, "closed in the middle of a head");
+        }
+        head.to_lowercase()
+    }
+
+    fn answer(&mut self, text: &str) {
+        self.0.get_mut().write_all(text.as_bytes()).unwrap();
+    }
+
+    fn answer_ok(&mut self) {
+        self.answer("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}");
+    }
+}
+
+/// How a server may close a connection on which a request has begun to arrive.
+#[derive(Clone, Copy, Debug)]
+enum Close {
+    /// In order, all that was sent having been read.
+    Finished,
+    /// With bytes unread, which makes it a reset.
+    Reset,
+}
+
+impl Close {
+    fn play(self, mut connection: Connection) -> Option<Request> {
+        match self {
+            Self::Finished => {
+                let request = connection.request();
+                connection.0.get_ref().shutdown(Shutdown::Both).unwrap();
+                Some(request)
+            }
+            Self::Reset => {
+                let mut byte = [0];
+                // Past the buffer: what it would have taken in counts as read.
+                connection.0.get_mut().read_exact(&mut byte).unwrap();
+                None
+            }
+        }
+    }
+}
+
+fn report(reporter: &Reporter, step: u64) {
+    assert!(reporter.log("step", step, Severity::Info));
+    reporter.flush();
+}
+
+#[test]
+fn a_connection_that_went_stale_is_resent_once_as_the_same_attempt() {
+    for close in [Close::Finished, Close::Reset] {
+        let (server, reporter) = Server::start();
+        report(&reporter, 1);
+        let mut kept = server.accept();
+        kept.request();
+        kept.answer_ok();
+        assert!(reporter.wait_until_drained(LIMIT));
+
+        report(&reporter, 2);
+        let lost = close.play(kept);
+        let mut fresh = server.accept();
+        let resent = fresh.request();
+        assert_eq!(resent.retry, "0", "{close:?}: no retry");
+        if let Some(lost) = lost {
+            assert_eq!(
+                (lost.key, lost.retry, &lost.body),
+                (resent.key.clone(), "0".to_owned(), &resent.body)
+            );
+        }
+        fresh.answer_ok();
+        assert!(reporter.wait_until_drained(LIMIT));
+        let stats = reporter.stats();
+        assert_adds_up(stats);
+        assert_eq!((stats.delivered, stats.dropped.total()), (2, 0), "{close:?}");
+
+        // The fresh connection is kept in turn.
+        report(&reporter, 3);
+        assert_ne!(fresh.request().key, resent.key);
+        fresh.answer_ok();
+        assert!(reporter.wait_until_drained(LIMIT));
+        server.assert_nobody_waits();
+    }
+}
+
+#[test]
+fn a_resend_that_fails_too_is_a_failed_attempt() {
+    let (server, reporter) = Server::start();
+    report(&reporter, 1);
+    let mut kept = server.accept();
+    kept.request();
+    kept.answer_ok();
+    assert!(reporter.wait_until_drained(LIMIT));
+
+    report(&reporter, 2);
+    let requests = [
+        Close::Finished.play(kept).unwrap(),
+        Close::Finished.play(server.accept()).unwrap(), // the resend
+        Close::Finished.play(server.accept()).unwrap(), // the one retry
+    ];
+    assert!(reporter.wait_until_drained(LIMIT));
+    assert_eq!(requests.each_ref().map(|request| request.retry.as_str()), ["0", "0", "1"]);
+    assert!(
+        requests.iter().all(|request| request.key == requests[0].key && request.body == requests[0].body)
+    );
+    server.assert_nobody_waits();
+    let stats = reporter.stats();
+    assert_eq!((stats.delivered, stats.dropped.retries_exhausted), (1, 1));
+}
+
+#[test]
+fn a_first_connection_that_closes_is_a_failed_attempt() {
+    let (server, reporter) = Server::start();
+    report(&reporter, 1);
+    let first = Close::Finished.play(server.accept()).unwrap();
+    let mut second = server.accept();
+    let retry = second.request();
+    assert_eq!((first.retry.as_str(), retry.retry.as_str()), ("0", "1"));
+    second.answer_ok();
+    assert!(reporter.wait_until_drained(LIMIT));
+    assert_eq!(reporter.stats().delivered, 1);
+}
+
+#[test]
+fn an_answer_that_breaks_off_loses_nothing() {
+    // The HTTP client does not tell this from a stale connection, so the same request is sent again at once; what the
+    // server took twice it can tell by the key and by the ids.
+    let (server, reporter) = Server::start();
+    report(&reporter, 1);
+    let mut kept = server.accept();
+    kept.request();
+    kept.answer_ok();
+    assert!(reporter.wait_until_drained(LIMIT));
+
+    report(&reporter, 2);
+    let lost = kept.request();
+    kept.answer("HTTP/1.1 200 OK\r\ncontent-le");
+    drop(kept);
+    let mut fresh = server.accept();
+    let again = fresh.request();
+    assert_eq!((lost.key, lost.body), (again.key, again.body));
+    fresh.answer_ok();
+    assert!(reporter.wait_until_drained(LIMIT));
+    assert_eq!(reporter.stats().delivered, 2);
+    server.assert_nobody_waits();
+}
+
+#[test]
+fn batches_over_connections_that_keep_closing_arrive_once_each() {
+    // Every connection closes after a few answers, without a word: at times the client sees it before it writes the next
+    // request, at times not.
+    let (server, reporter) = Server::start();
+    let batches = 300;
+    let listener = Arc::new(server.0);
+    let accepting = Arc::clone(&listener);
+    let answered = thread::spawn(move || {
+        let mut answered: Vec<Request> = Vec::new();
+        while answered.len() < batches {
+            let (stream, _) = accepting.accept().unwrap();
+            let mut connection = Connection(BufReader::new(stream));
+            for _ in 0..1 + answered.len() % 3 {
+                // An end before a request: the client saw the connection closed, and took another.
+                if connection.0.fill_buf().map_or(true, <[u8]>::is_empty) || answered.len() == batches {
+                    break;
+                }
+                answered.push(connection.request());
+                connection.answer_ok();
+            }
+        }
+        answered
+    });
+    for step in 0..batches as u64 {
+        assert!(reporter.log("step", step, Severity::Info));
+        assert!(reporter.wait_until_drained(LIMIT));
+    }
+    let answered = answered.join().unwrap();
+    let stats = reporter.stats();
+    assert_eq!((stats.delivered, stats.dropped.total()), (batches as u64, 0));
+    let sent =
+        |request: &Request| serde_json::from_slice::<TelemetrySendRequest>(&request.body).unwrap().events;
+    let mut ids: Vec<_> = answered.iter().flat_map(sent).map(|event| event.id()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!((answered.len(), ids.len()), (batches, batches), "answered once each");
+    assert!(answered.iter().all(|request| request.retry == "0"));
+}
