@@ -228,9 +228,9 @@ fn a_proxy_that_hangs_holds_up_no_stop_and_is_left() {
         let (begun, reached) = mpsc::channel();
         let (ended, left) = mpsc::channel();
         let proxy = Proxy::playing(move |client| {
-            drop(begun.send(()));
+            let _ = begun.send(());
             let end = play(client);
-            drop(ended.send(()));
+            let _ = ended.send(());
             end
         });
         let reporter = builder(through(&format!("http://127.0.0.1:{}", proxy.port))).start().unwrap();
