@@ -49,9 +49,9 @@ impl<T: Transport> Delivery<T> {
         let claims = [ledger.claim(first.load()), ledger.claim(second.load())];
         claim.hand_over();
         let [first_claim, second_claim] = claims;
-        let smaller = self.deliver_claimed(&first, first_claim);
-        let smaller = self.deliver_claimed(&second, second_claim).or(smaller);
-        Some(smaller.unwrap_or(batch.json().len()))
+        let of_halves =
+            [self.deliver_claimed(&first, first_claim), self.deliver_claimed(&second, second_claim)];
+        Some(of_halves.into_iter().flatten().min().unwrap_or(batch.json().len()))
     }
 
     fn attempt_until_decided(&mut self, batch: &Batch) -> Outcome {

@@ -173,6 +173,27 @@ fn a_size_that_was_too_large_is_remembered() {
 }
 
 #[test]
+fn of_several_sizes_that_were_too_large_the_smallest_is_remembered() {
+    let collector = Collector::start().unwrap();
+    // 8 → 4 + 4; the first 4 → 2 + 2; its first 2 → 1 + 1; the last 4 → 2 + 2.
+    for status in [413, 413, 413, 200, 200, 200, 413, 200, 200] {
+        collector.answer(Answer::status(status));
+    }
+    let reporter = sessionless(&collector).start().unwrap();
+    for _ in 0..2 {
+        for step in 0..8 {
+            reporter.log("step", step, Severity::Info);
+        }
+        assert!(reporter.wait_until_drained(LIMIT));
+    }
+    let requests = collector.requests();
+    let sizes: Vec<_> = requests.iter().map(|request| request.events().len()).collect();
+    assert_eq!(sizes[..9], [8, 4, 2, 1, 1, 2, 4, 2, 2]);
+    assert!(sizes[9..].iter().all(|size| *size == 1), "{sizes:?}");
+    assert_eq!(reporter.stats().delivered, 16);
+}
+
+#[test]
 fn unauthorized_is_dropped_as_such_at_once() {
     for status in [401, 403] {
         let (stats, requests) = play(3, [Answer::status(status)]);

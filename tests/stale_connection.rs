@@ -6,7 +6,7 @@ mod support;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tinker_telemetry::event::TelemetrySendRequest;
 use tinker_telemetry::{Config, Reporter, Severity};
 
 /// A server that a test plays by hand.
-struct Server(TcpListener);
+struct Server(Arc<TcpListener>);
 
 struct Connection(BufReader<TcpStream>);
 
@@ -32,11 +32,13 @@ impl Server {
             Config::new("tml-example").base_url(format!("http://{}", listener.local_addr().unwrap()));
         let builder = Reporter::sessionless(config).enabled(true).flush_interval(NEVER).http_timeout(LIMIT);
         let reporter = builder.retry_base_delay(Duration::from_millis(1)).max_retries(1).start().unwrap();
-        (Self(listener), reporter)
+        (Self(Arc::new(listener)), reporter)
     }
 
     fn accept(&self) -> Connection {
-        let (stream, _) = self.0.accept().unwrap();
+        let (listener, (sender, accepted)) = (Arc::clone(&self.0), mpsc::channel());
+        thread::spawn(move || sender.send(listener.accept()));
+        let (stream, _) = accepted.recv_timeout(LIMIT).expect("nobody connects").unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         Connection(BufReader::new(stream))
     }
@@ -210,17 +212,14 @@ fn an_answer_that_breaks_off_loses_nothing() {
 
 #[test]
 fn batches_over_connections_that_keep_closing_arrive_once_each() {
-    // Every connection closes after a few answers, without a word: at times the client sees it before it writes the next
-    // request, at times not.
+    // Every connection closes after a few answers: at once, so that the client may see it before it writes; or when the
+    // next request has arrived, which it cannot see.
     let (server, reporter) = Server::start();
     let batches = 300;
-    let listener = Arc::new(server.0);
-    let accepting = Arc::clone(&listener);
     let answered = thread::spawn(move || {
         let mut answered: Vec<Request> = Vec::new();
         while answered.len() < batches {
-            let (stream, _) = accepting.accept().unwrap();
-            let mut connection = Connection(BufReader::new(stream));
+            let mut connection = server.accept();
             for _ in 0..=answered.len() % 3 {
                 // An end before a request: the client saw the connection closed, and took another.
                 if connection.0.fill_buf().map_or(true, <[u8]>::is_empty) || answered.len() == batches {
@@ -228,6 +227,9 @@ fn batches_over_connections_that_keep_closing_arrive_once_each() {
                 }
                 answered.push(connection.request());
                 connection.answer_ok();
+            }
+            if answered.len() % 2 == 0 && answered.len() < batches {
+                drop(connection.0.fill_buf());
             }
         }
         answered

@@ -24,7 +24,7 @@ pub struct Authority {
 }
 
 /// When a certificate holds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Validity {
     Now,
     Past,

@@ -1,0 +1,112 @@
+//! Servers of the operating system's packages, each started by the test that needs it and gone when it ends.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+#![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::support::LIMIT;
+
+/// Whether all of these programs are there. Where one is not, the test that asks is skipped and says so, unless the
+/// variable `REQUIRE_REAL_SERVERS` is set: then it fails.
+pub fn is_installed(programs: &[&str]) -> bool {
+    match programs.iter().find(|program| find(program).is_none()) {
+        Some(missing) => {
+            skip(&format!("{missing} is not installed"));
+            false
+        }
+        None => true,
+    }
+}
+
+pub fn skip(reason: &str) {
+    assert!(std::env::var_os("REQUIRE_REAL_SERVERS").is_none(), "REQUIRE_REAL_SERVERS is set, but {reason}");
+    // Past the capture of a passing test's output, or nobody would read it.
+    let name = thread::current().name().unwrap_or_default().to_owned();
+    let _ =
+        std::io::Write::write_all(&mut std::io::stderr(), format!("skipped {name}: {reason}\n").as_bytes());
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Servers live where an ordinary user's path may not lead.
+    let places = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    places.map(|place| place.join(program)).find(|file| file.is_file())
+}
+
+/// A server's process and its directory; both go when this is dropped, by a panic too.
+pub struct Server {
+    process: Child,
+    directory: TempDir,
+    port: u16,
+}
+
+impl Server {
+    /// Starts the program with a configuration file, and returns when it takes connections. `configuration` makes the
+    /// file's text from the server's directory and a free port; should somebody take that port first, the next one
+    /// is tried.
+    pub fn start(program: &str, options: &[&str], configuration: impl Fn(&Path, u16) -> String) -> Self {
+        for _ in 0..5 {
+            let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+            if let Some(server) = Self::start_on(port, program, options, &configuration) {
+                return server;
+            }
+        }
+        panic!("{program} does not start");
+    }
+
+    /// The same on a port that is known to be free. `None`, and its complaint in the test's output: the program ended.
+    pub fn start_on(
+        port: u16,
+        program: &str,
+        options: &[&str],
+        configuration: impl Fn(&Path, u16) -> String,
+    ) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("configuration");
+        fs::write(&file, configuration(directory.path(), port)).unwrap();
+        let process = Command::new(find(program).unwrap())
+            .args(options)
+            .arg("-c")
+            .arg(&file)
+            .current_dir(directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut server = Self { process, directory, port };
+        let begun = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            if server.process.try_wait().unwrap().is_some() {
+                eprintln!("{program} ended: {}", server.file("log"));
+                return None;
+            }
+            assert!(begun.elapsed() < LIMIT, "{program} takes no connections");
+            thread::park_timeout(Duration::from_millis(5)); // nothing tells when a foreign server is ready
+        }
+        Some(server)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What the server has written into a file of its directory.
+    pub fn file(&self, name: &str) -> String {
+        fs::read_to_string(self.directory.path().join(name)).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
