@@ -6,6 +6,7 @@
 mod support;
 
 use std::io;
+use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher};
 use support::{Bare, LIMIT, body_of, builder, drain, log_saved, quiet, sampled, saved, saved_json, step};
@@ -29,14 +30,16 @@ fn queued(bencher: Bencher, call: impl Fn(&Reporter) -> bool + Sync) {
             drain(&reporter, &collector);
         }
     };
-    // Rooms are made for a sample before it begins, so that no drain is inside one.
+    // Room is made before a sample begins, so that no drain is inside one.
     bencher.with_inputs(make_room).bench_values(|()| call(&reporter));
     assert_eq!(reporter.stats().refused.total(), 0);
 }
 
 #[divan::bench_group(sample_count = 1_000, sample_size = 100)]
 mod log {
-    use super::*;
+    use super::{
+        Bencher, Duration, Reporter, Severity, log_saved, queued, quiet, sampled, saved, saved_json, step,
+    };
 
     #[divan::bench]
     fn borrowed_struct(bencher: Bencher) {
@@ -71,7 +74,7 @@ mod log {
         let reporter = quiet("http://127.0.0.1:9", 1);
         assert!(log_saved(&reporter, 0), "the queue has room for one");
         bencher.bench(|| log_saved(&reporter, 1200));
-        reporter.stop(std::time::Duration::ZERO);
+        reporter.stop(Duration::ZERO);
     }
 
     #[divan::bench]
@@ -97,7 +100,7 @@ fn start(bencher: Bencher) {
 
 #[divan::bench_group(sample_count = 500, sample_size = 1)]
 mod end {
-    use super::*;
+    use super::{Bare, Bencher, Collector, LIMIT, body_of, drain, log_saved, quiet};
 
     /// 50 events wait for the end of a program; 100 are a full batch.
     const EVENTS: [u64; 2] = [50, 100];

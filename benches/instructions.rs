@@ -43,7 +43,7 @@ fn main() {
         "refused" => quiet("http://127.0.0.1:9", 1),
         _ => quiet("http://127.0.0.1:9", 10_000),
     };
-    (0..WARM).for_each(|step| drop(call(&reporter, 1_000 + step)));
-    println!("{} accepted of {CALLS}", measured(call, &reporter));
+    let warm = (0..WARM).filter(|&step| call(&reporter, 1_000 + step)).count();
+    println!("{} of {CALLS} calls accepted, and {warm} before", measured(call, &reporter));
     reporter.stop(Duration::ZERO);
 }
