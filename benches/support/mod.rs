@@ -1,0 +1,169 @@
+//! What the benchmarks share: the data that is logged, a reporter to log it to, and on what machine it was measured.
+
+#![allow(dead_code, reason = "each benchmark uses its own part")]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::thread::available_parallelism;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tinker_telemetry::collector::Collector;
+use tinker_telemetry::{Builder, Config, Reporter, Severity};
+
+/// Longer than anything here takes: a hang ends the run instead of lasting.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// A flush interval that takes no part.
+pub const NEVER: Duration = Duration::from_secs(3600);
+
+/// Whether this is `cargo bench`; `cargo test --benches` only wants to see that it runs.
+pub fn is_bench() -> bool {
+    std::env::args().any(|argument| argument == "--bench")
+}
+
+/// A reporter for work without a session, so that nothing but the benchmark's own events is sent.
+pub fn builder(url: &str) -> Builder {
+    Reporter::sessionless(Config::new("tml-example").base_url(url)).enabled(true).flush_interval(NEVER)
+}
+
+/// The same with a queue that wakes the worker for nothing but a flush.
+pub fn quiet(url: &str, max_queue_size: usize) -> Reporter {
+    let builder = builder(url).flush_threshold(max_queue_size).max_queue_size(max_queue_size);
+    builder.max_queue_bytes(1 << 30).max_batch_bytes(1 << 30).start().expect("the settings are valid")
+}
+
+/// Waits for whatever is pending, and has the collector forget it.
+pub fn drain(reporter: &Reporter, collector: &Collector) {
+    assert!(reporter.wait_until_drained(LIMIT));
+    drop(collector.take_events());
+}
+
+/// Three fields: what a program says of a checkpoint.
+#[derive(Serialize)]
+pub struct Saved<'a> {
+    step: u64,
+    loss: f64,
+    path: &'a str,
+}
+
+pub fn saved(step: u64) -> Saved<'static> {
+    Saved { step, loss: 0.4213, path: "runs/a/ckpt-1200" }
+}
+
+/// The same three fields by the macro, which makes a tree of values first.
+pub fn saved_json(step: u64) -> Value {
+    json!({"step": step, "loss": 0.4213, "path": "runs/a/ckpt-1200"})
+}
+
+/// Half a kilobyte of text, with what JSON must escape.
+#[derive(Serialize)]
+pub struct Sampled<'a> {
+    prompt: &'a str,
+    completion: &'a str,
+    model: &'a str,
+    stop_reason: &'a str,
+}
+
+pub fn sampled() -> Sampled<'static> {
+    Sampled {
+        prompt: "Write a function that tells whether a word reads the same in both directions.\n\
+            It takes \"word\" as text, and answers yes or no. Letters count the same in either case.",
+        completion: "fn is_palindrome(word: &str) -> bool {\n\tlet letters: Vec<char> = word.to_lowercase()\
+            .chars().collect();\n\tletters.iter().eq(letters.iter().rev())\n}\n\nIt compares the letters with \
+            themselves read backwards: \"Anna\" is one, \"Hanna\" is none. Größe counts by letters, not bytes.",
+        model: "meta-llama/Llama-3.1-8B",
+        stop_reason: "stop",
+    }
+}
+
+/// Structs in lists in a struct: twenty numbers and names of a training step.
+#[derive(Serialize)]
+pub struct Step {
+    number: u64,
+    batch: Shape,
+    losses: Vec<Loss>,
+}
+
+#[derive(Serialize)]
+struct Shape {
+    sequences: u32,
+    tokens: u32,
+}
+
+#[derive(Serialize)]
+struct Loss {
+    name: &'static str,
+    value: f64,
+    by_layer: [f32; 3],
+}
+
+pub fn step() -> Step {
+    let loss = |name, value| Loss { name, value, by_layer: [0.25, 0.5, 1.125] };
+    let losses = vec![
+        loss("cross_entropy", 1.203_125),
+        loss("kl", 0.017_5),
+        loss("entropy", 2.5),
+        loss("policy", -0.312_5),
+    ];
+    Step { number: 1200, batch: Shape { sequences: 64, tokens: 131_072 }, losses }
+}
+
+pub fn log_saved(reporter: &Reporter, step: u64) -> bool {
+    reporter.log("checkpoint.saved", saved(step), Severity::Info)
+}
+
+/// The body of a request with so many events, as a reporter sends it.
+pub fn body_of(events: u64) -> Vec<u8> {
+    let collector = Collector::start().expect("loopback has a free port");
+    let reporter = quiet(&collector.url(), 1_000);
+    (0..events).for_each(|step| assert!(log_saved(&reporter, step)));
+    assert!(reporter.wait_until_drained(LIMIT));
+    collector.requests()[0].body.clone()
+}
+
+/// A kept connection without an HTTP client around it: what the network itself takes.
+pub struct Bare {
+    connection: TcpStream,
+    request: Vec<u8>,
+}
+
+impl Bare {
+    pub fn new(port: u16, body: &[u8]) -> Self {
+        let connection = TcpStream::connect(("127.0.0.1", port)).expect("the collector listens");
+        connection.set_nodelay(true).expect("a socket takes its options");
+        let head =
+            format!("POST /api/v1/telemetry HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+        Self { connection, request: [head.as_bytes(), body].concat() }
+    }
+
+    /// A request out, its answer in.
+    pub fn round_trip(&mut self) {
+        self.connection.write_all(&self.request).expect("the collector reads");
+        let mut answer = [0; 1024]; // it comes in one piece
+        let length = self.connection.read(&mut answer).expect("the collector answers");
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
+    }
+}
+
+/// Where and when: without it a figure says nothing.
+pub fn print_circumstances() {
+    let file = |path| fs::read_to_string(path).unwrap_or_default();
+    let cpuinfo = file("/proc/cpuinfo");
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    let load = file("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned();
+    let rustc = Command::new("rustc").arg("--version").output();
+    let rustc = rustc.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    println!(
+        "{}: {}, {} cores, {} {}, load {load}, {}",
+        humantime::format_rfc3339_seconds(SystemTime::now()),
+        model.unwrap_or("processor unknown"),
+        available_parallelism().map_or(0, usize::from),
+        std::env::consts::OS,
+        std::env::consts::ARCH,
+        rustc.unwrap_or_else(|_| "rustc unknown".to_owned()),
+    );
+}
