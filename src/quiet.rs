@@ -23,7 +23,7 @@ pub(crate) struct Scope {
 /// Enters the scope; `None` where the thread is in it already.
 pub(crate) fn enter() -> Option<Scope> {
     let entered = !QUIET.replace(true);
-    entered.then_some(Scope { thread_bound: PhantomData })
+    entered.then(|| Scope { thread_bound: PhantomData })
 }
 
 /// Whether this thread is inside the scope.
@@ -40,7 +40,9 @@ pub(crate) fn leave() {
 impl Scope {
     /// Ends it. Fails in a child that was forked inside of it: what the scope was for is its parent's.
     pub(crate) fn end(self) -> Result<(), RefusalReason> {
-        if is_quiet() { Ok(()) } else { Err(RefusalReason::Reentrant) }
+        let was_kept = is_quiet();
+        drop(self);
+        if was_kept { Ok(()) } else { Err(RefusalReason::Reentrant) }
     }
 }
 
