@@ -1,11 +1,12 @@
 //! Makes every part, starts the worker, hands out the reporter. The defaults are here, each with its reason.
 
 use std::error::Error;
-use std::sync::Arc;
-use std::thread;
+use std::io;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use crossbeam_channel::tick;
+use uuid::Uuid;
 
 use crate::admission::{Door, Load, MOST_BYTES, MOST_EVENTS};
 use crate::batch::Batcher;
@@ -15,11 +16,13 @@ use crate::encode::{Envelope, Ids};
 use crate::episode::Episode;
 use crate::error::StartError;
 use crate::exception::{Teach, UserError};
+use crate::fork::{self, PerProcess, Process};
 use crate::ledger::Ledger;
 use crate::process;
 use crate::queue::queue;
-use crate::reporter::{Reporter, Session, Shared};
+use crate::reporter::{Line, Reporter, Session, Shared};
 use crate::retry::{LONGEST_WAIT, RetryPolicy};
+use crate::stats::DropReason;
 use crate::transport::Http;
 use crate::worker::Worker;
 
@@ -258,52 +261,66 @@ impl Builder {
         }
         let endpoint = self.config.validate()?;
         self.validate()?;
-        let mut ids = Ids::new();
-        let announced = self.session_id.is_some();
         let session_id = match &self.session_id {
             Some(id) if id.trim().is_empty() => return Err(StartError::EmptySessionId),
             Some(id) => id.clone(),
-            None => format!("sessionless-{}", ids.next().map_err(StartError::NoRandomness)?),
+            None => format!("sessionless-{}", Ids::new().next().map_err(StartError::NoRandomness)?),
         };
         let transport = Http::new(endpoint, self.http_timeout)?;
-        let hangup = transport.hangup();
         let process = process::uuid().map_err(StartError::NoRandomness)?;
-        let envelope = Envelope::new(&session_id, process);
+        fork::watch();
+        let (mut line, worker) = self.line(transport.renew(), Envelope::new(&session_id, process));
+        start_worker(worker).map_err(StartError::Thread)?;
+        line.session_end = self.session_id.is_some().then(Once::new);
+        Ok(Reporter::new(Shared {
+            session: Session::new(session_id.clone()),
+            line: PerProcess::new(line),
+            teach: self.teach.clone(),
+            max_event_bytes: self.max_event_bytes,
+            flush_timeout: self.flush_timeout,
+            shutdown_timeout: self.shutdown_timeout,
+            renew: Box::new(move || self.line_of_child(&session_id, &transport)),
+        }))
+    }
 
+    /// A line, and the worker at its other end, which is yet to be started.
+    fn line(&self, transport: Http, envelope: Envelope) -> (Line, Worker<Http>) {
         let ledger = Arc::new(Ledger::new(self.door()));
         let (intake, outlet) = queue(Arc::clone(&ledger), self.max_queue_size);
+        let line =
+            Line { ledger: Arc::clone(&ledger), intake, hangup: transport.hangup(), session_end: None };
         let worker = Worker {
             ledger: Arc::clone(&ledger),
             outlet,
             ticker: tick(self.flush_interval),
             batcher: Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len())),
             delivery: Delivery {
-                ledger: Arc::clone(&ledger),
+                ledger,
                 episode: Episode::new(transport.destination()),
                 transport,
                 envelope,
                 policy: RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay },
                 http_timeout: self.http_timeout,
                 keys: Ids::new(),
+                home: Process::current(),
             },
-            ids,
+            ids: Ids::new(),
             flushed: 0,
             json: Vec::new(),
         };
-        thread::Builder::new()
-            .name("tinker-reporter".to_owned())
-            .spawn(|| worker.live())
-            .map_err(StartError::Thread)?;
-        Ok(Reporter::new(Shared {
-            session: Session::new(session_id, announced),
-            ledger,
-            intake,
-            hangup,
-            teach: self.teach,
-            max_event_bytes: self.max_event_bytes,
-            flush_timeout: self.flush_timeout,
-            shutdown_timeout: self.shutdown_timeout,
-        }))
+        (line, worker)
+    }
+
+    /// A line for a forked child. Nobody can be told that it is not to be had: then it is one that is closed, and
+    /// refuses what it is offered as `stopped`.
+    fn line_of_child(&self, session_id: &str, transport: &Http) -> Line {
+        let process = process::uuid();
+        let envelope = Envelope::new(session_id, *process.as_ref().unwrap_or(&Uuid::nil()));
+        let (line, worker) = self.line(transport.renew(), envelope);
+        if process.and_then(|_| start_worker(worker)).is_err() {
+            line.ledger.finish(DropReason::Internal);
+        }
+        line
     }
 
     fn door(&self) -> Door {
@@ -338,4 +355,8 @@ impl Builder {
             None => Ok(()),
         }
     }
+}
+
+fn start_worker(worker: Worker<Http>) -> io::Result<()> {
+    fork::start_thread("tinker-reporter", || worker.live())
 }

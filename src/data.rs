@@ -20,7 +20,7 @@ thread_local! {
 /// Encodes `data` to a JSON object of at most `limit` bytes: an object goes as it is, nothing becomes `{}`, any
 /// other value becomes `{"value": …}`.
 pub(crate) fn encode(data: &impl Serialize, limit: usize) -> Result<Box<[u8]>, RefusalReason> {
-    let _scope = quiet::enter().ok_or(RefusalReason::Reentrant)?;
+    let scope = quiet::enter().ok_or(RefusalReason::Reentrant)?;
     // While the thread's locals are torn down there is no scratch: the event pays for a buffer of its own.
     let mut json = Bounded { bytes: SCRATCH.try_with(Cell::take).unwrap_or_default(), limit };
     let written = catch_unwind(AssertUnwindSafe(|| serde_json::to_writer(&mut json, data)));
@@ -32,6 +32,7 @@ pub(crate) fn encode(data: &impl Serialize, limit: usize) -> Result<Box<[u8]>, R
     json.bytes.clear();
     json.bytes.shrink_to(SCRATCH_KEPT);
     let _ = SCRATCH.try_with(|scratch| scratch.set(json.bytes));
+    scope.end()?;
     object
 }
 

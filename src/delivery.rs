@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::batch::Batch;
 use crate::encode::{Envelope, Ids};
 use crate::episode::Episode;
+use crate::fork::Process;
 use crate::ledger::{Claim, Fate, Ledger};
 use crate::retry::{RetryPolicy, Step, Verdict};
 use crate::stats::DropReason;
@@ -19,6 +20,7 @@ pub(crate) struct Delivery<T> {
     pub(crate) http_timeout: Duration,
     pub(crate) episode: Episode,
     pub(crate) keys: Ids,
+    pub(crate) home: Process,
 }
 
 /// What a batch came to, before its claim is settled.
@@ -66,6 +68,7 @@ impl<T: Transport> Delivery<T> {
                 return Outcome::Fate(Fate::Dropped(DropReason::Deadline));
             };
             let verdict = self.transport.post(&request, attempt, limit);
+            self.home.end_copies(); // ureq logs too
             let step = self.policy.next(attempt, &verdict, chance());
             match step {
                 Step::Delivered => return Outcome::Fate(Fate::Delivered),

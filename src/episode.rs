@@ -1,12 +1,14 @@
 //! What the worker says in the program's log: one warning when trouble begins, one line when it ends, however many
 //! events it costs in between.
 
+use crate::fork::Process;
 use crate::retry::Verdict;
 use crate::stats::Refused;
 
 #[derive(Debug)]
 pub(crate) struct Episode {
     host: String,
+    home: Process,
     /// Whether requests are failing; then refusals of a full queue are part of the same trouble.
     failing: bool,
     /// Whether events are being refused.
@@ -17,7 +19,8 @@ pub(crate) struct Episode {
 
 impl Episode {
     pub(crate) fn new(host: String) -> Self {
-        Self { host, failing: false, refusing: false, refused: 0, dropped: 0 }
+        let home = Process::current();
+        Self { host, home, failing: false, refusing: false, refused: 0, dropped: 0 }
     }
 
     /// An attempt did not deliver.
@@ -32,6 +35,7 @@ impl Episode {
                 log::warn!("telemetry to {host} is answered with status {}", answer.status);
             }
         }
+        self.home.end_copies(); // the program's logger may do anything
     }
 
     /// Events were given up.
@@ -50,6 +54,7 @@ impl Episode {
             "telemetry reaches {} again; {dropped} events were dropped and {missed} refused",
             self.host
         );
+        self.home.end_copies();
     }
 
     /// Looks at the refusals; once every flush interval.
@@ -61,6 +66,7 @@ impl Episode {
         let was_refusing = std::mem::replace(&mut self.refusing, fresh > 0);
         if fresh > 0 && !was_refusing {
             log::warn!("telemetry refuses events: {fresh} of them so far ({refused:?} since the start)");
+            self.home.end_copies();
         }
     }
 }

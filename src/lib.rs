@@ -108,6 +108,7 @@ mod episode;
 mod retry;
 mod transport;
 
+mod fork;
 mod ledger;
 mod process;
 mod stats;

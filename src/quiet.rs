@@ -6,6 +6,8 @@
 use std::cell::Cell;
 use std::marker::PhantomData;
 
+use crate::stats::RefusalReason;
+
 thread_local! {
     // Constant and without a destructor: readable even while the thread's other locals are torn down.
     static QUIET: Cell<bool> = const { Cell::new(false) };
@@ -21,12 +23,27 @@ pub(crate) struct Scope {
 /// Enters the scope; `None` where the thread is in it already.
 pub(crate) fn enter() -> Option<Scope> {
     let entered = !QUIET.replace(true);
-    entered.then_some(Scope { thread_bound: PhantomData })
+    entered.then(|| Scope { thread_bound: PhantomData })
 }
 
 /// Whether this thread is inside the scope.
 pub(crate) fn is_quiet() -> bool {
     QUIET.get()
+}
+
+/// Ends the thread's scope from inside: in a forked child, which is in no call of its own. May run between a fork and
+/// an exec.
+pub(crate) fn leave() {
+    QUIET.set(false);
+}
+
+impl Scope {
+    /// Ends it. Fails in a child that was forked inside of it: what the scope was for is its parent's.
+    pub(crate) fn end(self) -> Result<(), RefusalReason> {
+        let was_kept = is_quiet();
+        drop(self);
+        if was_kept { Ok(()) } else { Err(RefusalReason::Reentrant) }
+    }
 }
 
 impl Drop for Scope {

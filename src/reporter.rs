@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::admission::Lane;
 use crate::event::Severity;
 use crate::exception::{self, AsError, Teach};
+use crate::fork::PerProcess;
 use crate::ledger::Ledger;
 use crate::panicking::Panic;
 use crate::queue::Intake;
@@ -26,6 +27,8 @@ use crate::{data, quiet};
 /// Nothing here returns an error: telemetry must not become its host's problem. What goes wrong after the start is a
 /// number with a reason in [`stats`](Self::stats), and one warning in the program's log, said by the worker.
 ///
+/// In a forked child it works too, as a reporter of the child's own: see [the crate's page](crate#forks).
+///
 /// When the last clone is dropped the reporter stops as [`stop`](Self::stop) does, within `shutdown_timeout`. A
 /// reporter in a `static` is never dropped, and neither is one at `std::process::exit`: call `stop` there.
 #[derive(Clone)]
@@ -38,32 +41,39 @@ pub struct Reporter {
 /// weakly can use it for a moment and never be the one that ends it.
 struct Owner(Arc<Shared>);
 
-/// What all clones share. Reporter and worker never meet: between them are the queue and the ledger.
+/// What all clones share, in this process and in those that it forks.
 pub(crate) struct Shared {
     pub(crate) session: Session,
-    pub(crate) ledger: Arc<Ledger>,
-    pub(crate) intake: Intake,
-    pub(crate) hangup: Hangup,
+    pub(crate) line: PerProcess<Line>,
+    /// Makes a line for a forked child, and touches nothing of the parent's that could be locked.
+    pub(crate) renew: Box<Renew>,
     pub(crate) teach: Option<Arc<Teach>>,
     pub(crate) max_event_bytes: usize,
     pub(crate) flush_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
 }
 
-/// The session as far as callers move it on.
+pub(crate) type Renew = dyn Fn() -> Line + Send + Sync;
+
+/// A process's line to its worker. Reporter and worker never meet: between them are the queue and the ledger.
+pub(crate) struct Line {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) intake: Intake,
+    pub(crate) hangup: Hangup,
+    /// The session's end, which is told once; `None` where the session's start and end are not this line's to tell.
+    pub(crate) session_end: Option<Once>,
+}
+
+/// The session as far as callers move it on. A forked child carries it on from where it was.
 pub(crate) struct Session {
     id: String,
-    /// Whether it is a Tinker session, which starts and ends, rather than work without one.
-    announced: bool,
     next_index: AtomicU64,
     started: Instant,
-    ended: Once,
 }
 
 impl Session {
-    pub(crate) fn new(id: String, announced: bool) -> Self {
-        let (next_index, started, ended) = (AtomicU64::new(0), Instant::now(), Once::new());
-        Self { id, announced, next_index, started, ended }
+    pub(crate) fn new(id: String) -> Self {
+        Self { id, next_index: AtomicU64::new(0), started: Instant::now() }
     }
 }
 
@@ -179,7 +189,8 @@ impl Reporter {
 
     /// What became of the events so far: one consistent snapshot.
     pub fn stats(&self) -> Stats {
-        self.owner.as_ref().map(|owner| owner.ledger.stats()).unwrap_or_default()
+        let line = self.owner.as_ref().and_then(|owner| owner.line.get());
+        line.map(|line| line.ledger.stats()).unwrap_or_default()
     }
 }
 
@@ -226,14 +237,16 @@ impl WeakReporter {
 
 impl Shared {
     fn log(&self, name: Cow<'static, str>, data: &impl Serialize, severity: Severity) -> bool {
-        let (index, time) = self.moment();
-        let open = self.ledger.is_open(Lane::Ordinary);
+        let ((index, time), line) = (self.moment(), self.line());
+        let open = line.ledger.is_open(Lane::Ordinary);
         let room =
             open.and_then(|()| self.max_event_bytes.checked_sub(name.len()).ok_or(RefusalReason::TooLarge));
         match room.and_then(|room| data::encode(data, room)) {
-            Ok(data) => self
-                .offer(Record { index, time, severity, body: Body::Generic { name, data } }, Lane::Ordinary),
-            Err(reason) => self.refuse(reason),
+            Ok(data) => {
+                let record = Record { index, time, severity, body: Body::Generic { name, data } };
+                line.offer(record, Lane::Ordinary)
+            }
+            Err(reason) => line.refuse(reason),
         }
     }
 
@@ -284,17 +297,17 @@ impl Shared {
         severity: Severity,
         lane: Lane,
     ) -> bool {
-        let (index, time) = self.moment();
+        let ((index, time), to) = (self.moment(), self.line());
         match self.describe(error.as_error(), error.type_name(), severity) {
-            Ok((body, severity)) => self.offer(Record { index, time, severity, body }, lane),
-            Err(reason) => self.refuse(reason),
+            Ok((body, severity)) => to.offer(Record { index, time, severity, body }, lane),
+            Err(reason) => to.refuse(reason),
         }
     }
 
     fn log_panic(&self, panic: &Panic, severity: Severity, lane: Lane) {
         let (index, time) = self.moment();
         let body = Body::Exception(Box::new(panic.describe(self.max_event_bytes)));
-        self.offer(Record { index, time, severity, body }, lane);
+        self.line().offer(Record { index, time, severity, body }, lane);
     }
 
     /// The body for an error. The error's own code runs here, so it may panic, or call us.
@@ -309,7 +322,7 @@ impl Shared {
             exception::find_user_error(error, self.teach.as_deref())
                 .ok_or_else(|| Box::new(exception::describe(error, type_name, self.max_event_bytes)))
         }));
-        drop(scope);
+        scope.end()?;
         match described.map_err(|_| RefusalReason::InvalidData)? {
             Ok(user_error) => {
                 let (name, data) = ("user_error".into(), data::encode(&user_error, self.max_event_bytes)?);
@@ -324,6 +337,47 @@ impl Shared {
         (self.session.next_index.fetch_add(1, Ordering::Relaxed), SystemTime::now())
     }
 
+    /// This process's line; the first use in a forked child makes it.
+    #[inline]
+    fn line(&self) -> &Line {
+        self.line.get_or_make(&self.renew)
+    }
+
+    fn start_session(&self) {
+        if self.line().session_end.is_some() {
+            self.announce(Body::SessionStart);
+        }
+    }
+
+    fn end_session(&self) {
+        if let Some(end) = &self.line().session_end {
+            end.call_once(|| self.announce(Body::SessionEnd(self.session.started.elapsed())));
+        }
+    }
+
+    fn announce(&self, body: Body) {
+        let (index, time) = self.moment();
+        self.line().offer(Record { index, time, severity: Severity::Info, body }, Lane::Session);
+    }
+
+    fn flush(&self) {
+        if let Some(line) = self.line.get() {
+            line.flush();
+        }
+    }
+
+    pub(crate) fn wait_until_drained(&self, timeout: Duration) -> bool {
+        self.line.get().is_none_or(|line| line.wait_until_drained(timeout))
+    }
+
+    fn stop(&self, timeout: Duration) -> bool {
+        let deadline = after(timeout);
+        self.end_session();
+        self.line().stop(deadline)
+    }
+}
+
+impl Line {
     fn offer(&self, record: Record, lane: Lane) -> bool {
         self.intake.offer(record, lane).is_ok()
     }
@@ -331,21 +385,6 @@ impl Shared {
     fn refuse(&self, reason: RefusalReason) -> bool {
         self.ledger.refuse(reason);
         false
-    }
-
-    fn start_session(&self) {
-        self.announce(Body::SessionStart);
-    }
-
-    fn end_session(&self) {
-        self.session.ended.call_once(|| self.announce(Body::SessionEnd(self.session.started.elapsed())));
-    }
-
-    fn announce(&self, body: Body) {
-        if self.session.announced {
-            let (index, time) = self.moment();
-            self.offer(Record { index, time, severity: Severity::Info, body }, Lane::Session);
-        }
     }
 
     fn flush(&self) -> u64 {
@@ -362,9 +401,7 @@ impl Shared {
         self.ledger.wait_flushed(self.flush(), after(timeout))
     }
 
-    fn stop(&self, timeout: Duration) -> bool {
-        let deadline = after(timeout);
-        self.end_session();
+    fn stop(&self, deadline: Instant) -> bool {
         self.ledger.close(deadline);
         self.intake.ring();
         if !quiet::is_quiet() && !self.ledger.wait_finished(deadline) {
@@ -385,7 +422,10 @@ impl Deref for Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.stop(self.shutdown_timeout);
+        // A forked child that never used the reporter has nothing to stop.
+        if self.line.get().is_some() {
+            self.stop(self.shutdown_timeout);
+        }
     }
 }
 

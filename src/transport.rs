@@ -7,11 +7,15 @@ use std::time::{Duration, Instant, SystemTime};
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use http::uri::Uri;
 use ureq::Agent;
+use ureq::unversioned::transport::DefaultConnector;
 
 use crate::config::Endpoint;
 use crate::encode::Request;
 use crate::error::StartError;
 use crate::retry::{Answer, Verdict, retry_after};
+use lookup::Lookup;
+
+mod lookup;
 
 /// The one seam: a worker sends through this, and tests send through something else.
 pub(crate) trait Transport {
@@ -73,7 +77,13 @@ impl Http {
         let mut headers = endpoint.headers;
         headers.extend(own_headers(http_timeout));
         let place = endpoint.proxy.map(|proxy| proxy.place().to_owned());
-        Ok(Self { agent: config.build().into(), uri: endpoint.uri, proxy: place, headers, kept_alive: false })
+        Ok(Self { agent: agent(config.build()), uri: endpoint.uri, proxy: place, headers, kept_alive: false })
+    }
+
+    /// The same with connections of its own: for a forked child, which must not touch those of its parent.
+    pub(crate) fn renew(&self) -> Self {
+        let (uri, proxy, headers) = (self.uri.clone(), self.proxy.clone(), self.headers.clone());
+        Self { agent: agent(self.agent.config().clone()), uri, proxy, headers, kept_alive: false }
     }
 
     pub(crate) fn hangup(&self) -> Hangup {
@@ -124,7 +134,7 @@ impl Http {
 
 impl Transport for Http {
     fn post(&mut self, request: &Request, retry: u32, limit: Duration) -> Verdict {
-        // ureq panics where the system gives it no thread for a name lookup; that is a network that does not work.
+        // A panic in the HTTP client is a network that does not work.
         let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(request, retry, limit)));
         match attempt {
             Ok(Ok(answer)) => Verdict::Answer(answer),
@@ -132,6 +142,10 @@ impl Transport for Http {
             Err(_) => Verdict::Silence("the HTTP client failed".to_owned()),
         }
     }
+}
+
+fn agent(config: ureq::config::Config) -> Agent {
+    Agent::with_parts(config, DefaultConnector::default(), Lookup)
 }
 
 fn read_answer(status: u16, headers: &HeaderMap) -> Answer {

@@ -46,7 +46,11 @@ impl<T: Transport> Worker<T> {
             let arrivals = if self.batcher.is_empty() { &self.outlet.records } else { &nobody };
             select! {
                 recv(self.ticker) -> _ => self.tick(),
-                recv(self.outlet.bell) -> _ => self.answer(),
+                recv(self.outlet.bell) -> rung => match rung {
+                    Ok(()) => self.answer(),
+                    // Nobody can offer anything any more: this line was made and not taken, after a fork.
+                    Err(_) => self.ledger.close(Instant::now()),
+                },
                 recv(arrivals) -> record => if let Ok(record) = record { self.gather(&record); },
             }
             while self.ledger.is_due() && self.send_next() {}

@@ -13,6 +13,7 @@ use crate::admission::{Door, Lane};
 use crate::encode::{Envelope, Request};
 use crate::episode::Episode;
 use crate::event::{Severity, TelemetrySendRequest};
+use crate::fork::Process;
 use crate::queue::{Intake, queue};
 use crate::record::Body;
 use crate::retry::{Answer, RetryPolicy, Verdict};
@@ -91,6 +92,7 @@ impl Bench {
                 http_timeout: HTTP_TIMEOUT,
                 episode: Episode::new("host".to_owned()),
                 keys: Ids::new(),
+                home: Process::current(),
             },
             ids: Ids::new(),
             flushed: 0,

@@ -9,7 +9,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("event", &[]),
     ("stats", &[]),
     ("error", &[]),
-    ("quiet", &[]),
+    ("quiet", &["stats"]),
     ("record", &["event"]),
     ("data", &["quiet", "stats"]),
     ("foreign", &["exception"]),
@@ -20,13 +20,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("queue", &["admission", "ledger", "record", "stats"]),
     ("batch", &["admission"]),
     ("encode", &["batch", "event", "exception", "record"]),
-    ("process", &["encode"]),
+    ("fork", &["quiet"]),
+    ("process", &["encode", "fork"]),
     ("proxy", &["error"]),
     ("config", &["error", "proxy"]),
     ("retry", &["stats"]),
-    ("transport", &["config", "encode", "error", "retry"]),
-    ("episode", &["retry", "stats"]),
-    ("delivery", &["batch", "encode", "episode", "ledger", "retry", "stats", "transport"]),
+    ("transport", &["config", "encode", "error", "fork", "retry"]),
+    ("episode", &["fork", "retry", "stats"]),
+    ("delivery", &["batch", "encode", "episode", "fork", "ledger", "retry", "stats", "transport"]),
     (
         "worker",
         &[
@@ -49,6 +50,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "data",
             "event",
             "exception",
+            "fork",
             "ledger",
             "panicking",
             "queue",
@@ -65,8 +67,12 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Each of these is named in one room only. (ureq's requests are made in `transport`; its errors are known to `foreign`
 /// as those of any crate are.)
-const ONE_ROOM: &[(&str, &str)] =
-    &[("ureq::Agent", "transport"), ("parking_lot", "ledger"), ("std::env::var", "config")];
+const ONE_ROOM: &[(&str, &str)] = &[
+    ("ureq::Agent", "transport"),
+    ("parking_lot", "ledger"),
+    ("std::env::var", "config"),
+    ("unsafe ", "fork"),
+];
 
 /// Rust files below `src`, each with its room and its text without tests and comments.
 fn sources() -> Vec<(PathBuf, String, String)> {

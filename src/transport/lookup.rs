@@ -1,0 +1,49 @@
+//! Name lookups that end in time, on a thread each, since the system's lookup cannot be interrupted.
+//!
+//! In place of ureq's own, which starts a thread for an address too, panics where the system has none to give, and
+//! starts it in a way that may hang in a forked child.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::mpsc;
+
+use http::Uri;
+use http::uri::Scheme;
+use ureq::Error;
+use ureq::config::Config;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+
+use crate::fork;
+
+/// ureq keeps no more; a name with more has enough of them that work.
+const MOST_ADDRESSES: usize = 16;
+
+#[derive(Debug)]
+pub(super) struct Lookup;
+
+impl Resolver for Lookup {
+    fn resolve(&self, uri: &Uri, _: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        let host = uri.host().ok_or(Error::HostNotFound)?;
+        let default_port = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+        let port = uri.port_u16().unwrap_or(default_port);
+        let found = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) => vec![SocketAddr::new(address, port)],
+            Err(_) => look_up(host.to_owned(), port, timeout)?,
+        };
+        let mut addresses = self.empty();
+        found.into_iter().take(MOST_ADDRESSES).for_each(|address| addresses.push(address));
+        if addresses.is_empty() { Err(Error::HostNotFound) } else { Ok(addresses) }
+    }
+}
+
+fn look_up(host: String, port: u16, timeout: NextTimeout) -> Result<Vec<SocketAddr>, Error> {
+    let (tell, told) = mpsc::sync_channel(1);
+    fork::start_thread("tinker-lookup", move || {
+        let found = (host.as_str(), port).to_socket_addrs().map(Vec::from_iter);
+        let _ = tell.send(found); // nobody waits any more
+    })?;
+    match told.recv_timeout(*timeout.after) {
+        Ok(found) => found.map_err(|_| Error::HostNotFound),
+        Err(_) => Err(Error::Timeout(timeout.reason)),
+    }
+}

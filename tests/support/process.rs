@@ -1,0 +1,97 @@
+//! Child processes of a test, each with a limit on its life.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+#![expect(unsafe_code, reason = "fork, and what goes with it, is the C library's")]
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Seconds after which a child that hangs is killed, by its own alarm.
+const LIMIT: u32 = 30;
+
+/// A forked child that is yet to be waited for.
+#[must_use = "a child is waited for"]
+pub struct Forked(libc::pid_t);
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Exited(i32),
+    Killed(i32),
+}
+
+/// Its assertions held.
+pub const FINE: End = End::Exited(0);
+
+/// Forks. The child runs `child` and exits: 0, or 1 where it panicked.
+pub fn fork(child: impl FnOnce()) -> Forked {
+    fork_for_code(|| {
+        child();
+        0
+    })
+}
+
+/// Forks. The child exits with the code that it returns, or 1 where it panicked.
+pub fn fork_for_code(child: impl FnOnce() -> i32) -> Forked {
+    // SAFETY: the child has this one thread. It uses the allocator, which the C library keeps usable, and what the
+    // test is about; and it never returns from here.
+    match unsafe { libc::fork() } {
+        0 => {
+            unsafe { libc::alarm(LIMIT) };
+            let code = catch_unwind(AssertUnwindSafe(child)).unwrap_or(1);
+            unsafe { libc::_exit(code) }
+        }
+        pid => {
+            assert!(pid > 0, "{}", io::Error::last_os_error());
+            Forked(pid)
+        }
+    }
+}
+
+impl Forked {
+    pub fn pid(&self) -> libc::pid_t {
+        self.0
+    }
+
+    /// Waits until the child has ended, which its alarm sees to.
+    pub fn wait(self) -> End {
+        let mut status = 0;
+        let waited = unsafe { libc::waitpid(self.0, &raw mut status, 0) };
+        assert_eq!(waited, self.0, "{}", io::Error::last_os_error());
+        if libc::WIFEXITED(status) {
+            End::Exited(libc::WEXITSTATUS(status))
+        } else {
+            End::Killed(libc::WTERMSIG(status))
+        }
+    }
+
+    pub fn signal(&self, signal: i32) {
+        assert_eq!(unsafe { libc::kill(self.0, signal) }, 0, "{}", io::Error::last_os_error());
+    }
+
+    /// Waits until the child has been stopped by a signal.
+    pub fn wait_stopped(&self) {
+        let mut status = 0;
+        let waited = unsafe { libc::waitpid(self.0, &raw mut status, libc::WUNTRACED) };
+        assert!(waited == self.0 && libc::WIFSTOPPED(status), "{status:x}");
+    }
+}
+
+/// Whether this process starts no more threads from here on. For a child: there is no way back.
+pub fn forbid_threads() -> bool {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    unsafe {
+        // No limit on processes holds for root.
+        let _ = libc::setrlimit(libc::RLIMIT_NPROC, &raw const none) == 0
+            && libc::geteuid() == 0
+            && libc::setgid(65534) == 0
+            && libc::setuid(65534) == 0;
+    }
+    std::thread::Builder::new().spawn(|| ()).is_err()
+}
+
+/// Sets the limit on the numbers of file descriptors.
+pub fn limit_descriptors(limit: u64) {
+    let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit };
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+}
