@@ -121,7 +121,7 @@ impl Case {
     fn limit(self) -> u32 {
         match self {
             Self::Forwarded => 2_000,
-            Self::OtherSpan => 200, // made and closed
+            Self::OtherSpan => 200,      // made and closed
             Self::ReportedSpan => 4_000, // two events
             _ => 100,
         }
