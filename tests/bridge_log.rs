@@ -8,15 +8,14 @@ use std::fmt::{self, Display};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use log::kv::{self, Key, Source, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
-use support::{LIMIT, SESSION, assert_adds_up, checked_requests, config, session};
+use serde_json::json;
+use support::{LIMIT, Panics, SESSION, config, data, drained, session};
 use tinker_telemetry::bridge::{AttachError, Attachments, EventFilter, LogBridge};
-use tinker_telemetry::collector::{Answer, Collector};
+use tinker_telemetry::collector::Collector;
 use tinker_telemetry::event::{Event, GenericEvent};
 use tinker_telemetry::{Reporter, Severity};
 
@@ -32,10 +31,6 @@ struct Printer(Arc<Mutex<Vec<String>>>);
 impl Printer {
     fn printed(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
-    }
-
-    fn printed_below(&self, root: &str) -> usize {
-        self.0.lock().unwrap().iter().filter(|target| target.split("::").next() == Some(root)).count()
     }
 }
 
@@ -85,33 +80,6 @@ impl Ear {
 
     fn heard_names(&self) -> Vec<String> {
         self.heard().into_iter().map(|event| event.event_name).collect()
-    }
-}
-
-fn drained(collector: &Collector, reporter: &Reporter) -> Vec<GenericEvent> {
-    assert!(reporter.wait_until_drained(LIMIT));
-    assert_adds_up(reporter.stats());
-    checked_requests(collector);
-    let events = collector.events().into_iter();
-    events.filter_map(|event| if let Event::Generic(event) = event { Some(event) } else { None }).collect()
-}
-
-fn data(event: &GenericEvent) -> Value {
-    Value::Object(event.event_data.clone())
-}
-
-struct Panics;
-
-impl Display for Panics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("half of it, then ")?;
-        panic!("while formatting, as the test wants it")
-    }
-}
-
-impl fmt::Debug for Panics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Display::fmt(self, f)
     }
 }
 
@@ -510,75 +478,4 @@ fn a_bridge_around_a_bridge_hands_on_once_and_forwards_by_each() {
     log::info!(logger: logger, target: "step", session_id = SESSION; "");
     assert_eq!(ear.printer.printed(), ["step"]);
     assert_eq!(drained(&ear.collector, &ear.reporter).len(), 2);
-}
-
-/// A logger that says of every record that it is the session's, as one that knows the program's only session may.
-struct Stamps<L>(L);
-
-impl<L: Log> Log for Stamps<L> {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.0.enabled(metadata)
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        let stamp = [("session_id", SESSION)];
-        self.0.log(&record.to_builder().key_values(&stamp).build());
-    }
-
-    fn flush(&self) {}
-}
-
-/// Long enough for everything that comes with time to come: set to any value, the test goes on for a minute.
-const LONG: &str = "TINKER_TELEMETRY_LONG_TESTS";
-
-/// The program's one logger, so the one test for all that needs it.
-#[test]
-fn at_trace_with_a_stalled_server_nothing_that_the_reporter_says_comes_back() {
-    let collector = Collector::start().unwrap();
-    let attachments = Attachments::new();
-    let printer = Printer::default();
-    let installed = Stamps(LogBridge::new(printer.clone(), &attachments));
-    log::set_boxed_logger(Box::new(installed)).unwrap();
-    at_every_level();
-    let second = LogBridge::new(Printer::default(), &attachments);
-    assert!(second.install(LevelFilter::Off).is_err(), "there is a logger");
-    assert_eq!(log::max_level(), LevelFilter::Trace, "and nothing was changed");
-
-    let reporter = session(&collector)
-        .http_timeout(Duration::from_millis(20))
-        .flush_interval(Duration::from_millis(5))
-        .max_retries(1)
-        .start()
-        .unwrap();
-    attachments.attach("ear", &reporter, EventFilter::all()).unwrap();
-    let hold = collector.hold_answers();
-    let (started, until) = (Instant::now(), Duration::from_secs(60));
-    let mut said = 0;
-    let mut requests = 0;
-    while requests < 20 || std::env::var_os(LONG).is_some() && started.elapsed() < until {
-        log::info!(target: "step", "{said}");
-        said += 1;
-        assert!(collector.next_request(LIMIT).is_some());
-        requests += 1;
-    }
-    // A request of the program's own: the same targets, on a thread that is not the worker's.
-    let agent =
-        ureq::Agent::config_builder().timeout_global(Some(Duration::from_millis(20))).build().new_agent();
-    assert!(agent.get(collector.url()).call().is_err());
-    assert_eq!(
-        reporter.stats().offered,
-        1 + said,
-        "the session's start, and what was said: nothing came back"
-    );
-
-    collector.answer_by_default(Answer::ok());
-    drop(hold);
-    assert!(reporter.wait_until_drained(LIMIT));
-    let names: Vec<_> = collector.events().iter().map(|event| event.name().to_owned()).collect();
-    assert!(names.iter().all(|name| ["SESSION_START", "step"].contains(&name.as_str())), "{names:?}");
-    assert_eq!(reporter.stats().offered, 1 + said);
-    assert_adds_up(reporter.stats());
-    for root in ["ureq", "ureq_proto", "tinker_telemetry"] {
-        assert!(printer.printed_below(root) > 0, "{root} is handed on, so there was something to come back");
-    }
 }

@@ -5,7 +5,7 @@
 mod support;
 
 use std::error::Error;
-use std::fmt::{self, Display};
+use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use support::{LIMIT, SESSION, assert_adds_up, checked_requests, config, session};
+use support::{LIMIT, Panics, SESSION, config, data, drained, session};
 use tinker_telemetry::bridge::{Attachments, EventFilter, TracingBridge};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::event::{Event, GenericEvent};
@@ -21,7 +21,7 @@ use tinker_telemetry::{Reporter, Severity};
 use tracing::field::Empty;
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::{DefaultGuard, set_default, set_global_default};
+use tracing::subscriber::{DefaultGuard, set_default};
 use tracing::{Span, Subscriber, debug, error, info, info_span, trace, trace_span, warn, warn_span};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
@@ -100,18 +100,6 @@ impl Ear {
     }
 }
 
-fn drained(collector: &Collector, reporter: &Reporter) -> Vec<GenericEvent> {
-    assert!(reporter.wait_until_drained(LIMIT));
-    assert_adds_up(reporter.stats());
-    checked_requests(collector);
-    let events = collector.events().into_iter();
-    events.filter_map(|event| if let Event::Generic(event) = event { Some(event) } else { None }).collect()
-}
-
-fn data(event: &GenericEvent) -> Value {
-    Value::Object(event.event_data.clone())
-}
-
 /// The data without the duration, of which only the bounds are known.
 fn timeless(event: &GenericEvent) -> Value {
     let mut data = data(event);
@@ -119,15 +107,6 @@ fn timeless(event: &GenericEvent) -> Value {
     let duration = measurements.remove("duration").unwrap();
     assert!(Duration::from_nanos(duration.as_u64().unwrap()) < LIMIT);
     data
-}
-
-struct Panics;
-
-impl Display for Panics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("half of it, then ")?;
-        panic!("while formatting, as the test wants it")
-    }
 }
 
 #[test]
@@ -494,35 +473,4 @@ fn a_filter_around_the_bridge_spares_it_the_rest() {
     info!(name: "event", "");
     debug!(name: "detail", "");
     assert_eq!(ear.heard_names(), ["outer.start", "event"]);
-}
-
-/// The program's one subscriber, so the one test for all that needs it.
-#[test]
-fn log_records_that_become_events_are_forwarded_by_their_own_target() {
-    let collector = Collector::start().unwrap();
-    let reporter = session(&collector).start().unwrap();
-    let attachments = Attachments::new();
-    attachments.attach("ear", &reporter, EventFilter::all()).unwrap();
-    let printer = Printer::default();
-    let bridge = TracingBridge::new(&attachments);
-    set_global_default(Registry::default().with(bridge.clone()).with(printer.clone())).unwrap();
-    assert!(set_global_default(Registry::default().with(bridge)).is_err(), "there is one");
-    tracing_log::LogTracer::init_with_filter(log::LevelFilter::Trace).unwrap();
-
-    let around = info_span!("around", session_id = SESSION).entered();
-    log::warn!(target: "trainer", "slow");
-    // A request of the program's own: everything that the client says at TRACE is said within the session.
-    let agent = ureq::Agent::config_builder().timeout_global(Some(LIMIT)).build().new_agent();
-    agent.post(collector.url()).send("{}").unwrap();
-    assert!(reporter.wait_until_drained(LIMIT));
-    drop(around);
-
-    assert!(reporter.wait_until_drained(LIMIT));
-    let events = collector.events();
-    let names: Vec<_> = events.iter().map(Event::name).collect();
-    assert_eq!(names, ["SESSION_START", "around.start", "trainer", "around.stop"]);
-    let Event::Generic(event) = &events[2] else { panic!("{events:?}") };
-    assert_eq!(event.severity, Severity::Warning);
-    assert_eq!(data(event), json!({"measurements": {}, "metadata": {"message": "slow"}}));
-    assert!(printer.printed().len() > 20, "what the client said was there to be heard");
 }

@@ -1,8 +1,11 @@
 //! Who listens: the reporters that bridges forward to, each under a name, as the handlers of Erlang's `:telemetry`.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::Serialize;
@@ -46,8 +49,37 @@ const HANDLER_ID: &str = "tinker-telemetry";
 /// forwarded all the same.
 #[derive(Clone, Default)]
 pub struct Attachments {
-    /// Replaced, never changed: whoever forwards does so from a list of its own, without the lock.
-    list: Arc<RwLock<Arc<[Attachment]>>>,
+    shared: Arc<Shared>,
+}
+
+/// The list is replaced, never changed: whoever forwards does so from the one that was there, without the lock.
+struct Shared {
+    list: RwLock<Arc<[Attachment]>>,
+    /// Of the list; no two lists have the same. Changes under the list's lock.
+    version: AtomicU64,
+}
+
+/// The list that a thread saw last. Most records are not for us, and threads that only find that out must not meet at a
+/// lock, nor at a count of references. Holds no session, and no more than one list.
+struct Seen {
+    version: u64,
+    list: Rc<Arc<[Attachment]>>,
+}
+
+thread_local! {
+    static SEEN: Cell<Option<Seen>> = const { Cell::new(None) };
+}
+
+static NEXT_VERSION: AtomicU64 = AtomicU64::new(0);
+
+fn next_version() -> u64 {
+    NEXT_VERSION.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self { list: RwLock::default(), version: next_version().into() }
+    }
 }
 
 /// Why an attachment was not made, or not undone.
@@ -109,26 +141,39 @@ impl Attachments {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Vec<Attachment>) -> T) -> T {
-        let mut shared = self.list.write().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = self.shared.list.write().unwrap_or_else(PoisonError::into_inner);
         let mut list: Vec<_> = shared.iter().filter(|attachment| attachment.is_live()).cloned().collect();
         let answer = change(&mut list);
         *shared = list.into();
+        self.shared.version.store(next_version(), Ordering::Release);
         answer
     }
 
     /// The attachments, if any of them asks for an event named `stem` and one of `suffixes`.
-    pub(super) fn asking_for(&self, stem: &str, suffixes: &[&str]) -> Option<Arc<[Attachment]>> {
-        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
-        let asked = list
-            .iter()
-            .any(|attachment| suffixes.iter().any(|suffix| attachment.filter.admits(stem, suffix)));
-        asked.then(|| Arc::clone(&list))
+    pub(super) fn asking_for(&self, stem: &str, suffixes: &[&str]) -> Option<Rc<Arc<[Attachment]>>> {
+        self.with(|list| list.iter().any(|one| one.asks_for(stem, suffixes)).then(|| Rc::clone(list)))
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&Rc<Arc<[Attachment]>>) -> T) -> T {
+        let version = self.shared.version.load(Ordering::Acquire);
+        // Where the thread's locals are torn down already, each look is a first one.
+        let seen = SEEN.try_with(Cell::take).ok().flatten().filter(|seen| seen.version == version);
+        let seen = seen.unwrap_or_else(|| self.see());
+        let answer = look(&seen.list);
+        let _ = SEEN.try_with(|kept| kept.set(Some(seen)));
+        answer
+    }
+
+    #[cold]
+    fn see(&self) -> Seen {
+        let list = self.shared.list.read().unwrap_or_else(PoisonError::into_inner);
+        Seen { version: self.shared.version.load(Ordering::Relaxed), list: Rc::new(Arc::clone(&list)) }
     }
 }
 
 impl fmt::Debug for Attachments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner));
+        let list = self.with(Rc::clone);
         f.debug_list().entries(list.iter()).finish()
     }
 }
@@ -153,6 +198,10 @@ pub(super) fn listening<'l>(
 }
 
 impl Attachment {
+    fn asks_for(&self, stem: &str, suffixes: &[&str]) -> bool {
+        suffixes.iter().any(|suffix| self.filter.admits(stem, suffix))
+    }
+
     fn listens(&self, stem: &str, suffix: &str, id: &Value<'_>) -> bool {
         self.filter.admits(stem, suffix) && self.session.as_ref().is_some_and(|session| session.is(id))
     }
@@ -189,7 +238,11 @@ impl SessionId {
     }
 
     fn is(&self, id: &Value<'_>) -> bool {
-        id.reads(&self.plain) || id.reads(&self.quoted)
+        match id {
+            Value::Str(id) => **id == *self.plain || **id == *self.quoted,
+            Value::Text(_) => id.reads(&self.plain) || id.reads(&self.quoted),
+            Value::Null | Value::Bool(_) | Value::Number(_) => id.reads(&self.plain),
+        }
     }
 }
 
@@ -226,6 +279,20 @@ mod tests {
         {
             assert!(!is_never_forwarded(target), "{target}");
         }
+    }
+
+    #[test]
+    fn a_thread_sees_every_change_of_every_list() {
+        let (one, other, nobody) = (Attachments::new(), Attachments::new(), Reporter::disabled());
+        let asked = |name: &str| [&one, &other].map(|list| list.asking_for(name, &[""]).is_some());
+        assert_eq!(asked("a"), [false, false]);
+        one.attach("first", &nobody, EventFilter::new(["a"])).unwrap();
+        assert_eq!((asked("a"), asked("b")), ([true, false], [false, false]));
+        other.attach("first", &nobody, EventFilter::new(["b"])).unwrap();
+        assert_eq!((asked("a"), asked("b")), ([true, false], [false, true]));
+        let elsewhere = one.clone();
+        std::thread::spawn(move || elsewhere.detach("first")).join().unwrap().unwrap();
+        assert_eq!((asked("a"), asked("b")), ([false, false], [false, true]));
     }
 
     #[test]

@@ -88,24 +88,28 @@ where
         if is_never_forwarded(&origin.target) {
             return;
         }
-        let Some(attachments) = self.attachments.asking_for(&origin.name, &[""]) else { return };
-        let of_its_own = shielded(|| {
-            let mut found = None;
-            event.record(&mut Each::new(&mut |field, id| {
-                if field == SESSION_ID && found.is_none() {
-                    found = Some(listening(&attachments, &origin.name, "", &id));
-                }
-            }));
-            found
-        });
-        let Some(of_its_own) = of_its_own else { return };
+        let name = &*origin.name;
+        let Some(attachments) = self.attachments.asking_for(name, &[""]) else { return };
+        let mut of_its_own = None;
+        if event.metadata().fields().field(SESSION_ID).is_some() {
+            let looked = shielded(|| {
+                event.record(&mut Each::new(&mut |field, id| {
+                    if field == SESSION_ID && of_its_own.is_none() {
+                        of_its_own = Some(listening(&attachments, name, "", &id));
+                    }
+                }));
+            });
+            if looked.is_none() {
+                return;
+            }
+        }
         let listening = of_its_own.or_else(|| {
             let span = context.event_span(event)?;
             let extensions = span.extensions();
             let id = extensions.get::<Kept>()?.session.id()?;
-            Some(listening(&attachments, &origin.name, "", &Value::Str(id)))
+            Some(listening(&attachments, name, "", &Value::Str(id)))
         });
-        let severity = severity(&origin.name, level(*event.metadata().level()));
+        let severity = severity(name, level(*event.metadata().level()));
         for attachment in listening.into_iter().flatten() {
             let said = Said { event, is_log_record: origin.is_log_record };
             attachment.report(origin.name.clone(), Shaped(&said), severity);

@@ -3,13 +3,14 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jsonschema::Validator;
 use serde_json::Value;
 use tinker_telemetry::collector::{Collector, Received};
-use tinker_telemetry::event::{Event, TelemetrySendRequest};
+use tinker_telemetry::event::{Event, GenericEvent, TelemetrySendRequest};
 use tinker_telemetry::{Builder, Config, Reporter, Stats};
 
 /// Longer than anything here takes on a loaded machine: it is there to catch hangs.
@@ -82,4 +83,34 @@ pub fn names(events: &[Event]) -> Vec<&str> {
 pub fn assert_adds_up(stats: Stats) {
     assert_eq!(stats.offered, stats.accepted + stats.refused.total(), "{stats}");
     assert_eq!(stats.accepted, stats.delivered + stats.dropped.total() + stats.pending, "{stats}");
+}
+
+/// The generic events that the collector has, once all that the reporter accepted is through.
+pub fn drained(collector: &Collector, reporter: &Reporter) -> Vec<GenericEvent> {
+    assert!(reporter.wait_until_drained(LIMIT));
+    assert_adds_up(reporter.stats());
+    checked_requests(collector);
+    let events = collector.events().into_iter();
+    events.filter_map(|event| if let Event::Generic(event) = event { Some(event) } else { None }).collect()
+}
+
+/// An event's data as one value.
+pub fn data(event: &GenericEvent) -> Value {
+    Value::Object(event.event_data.clone())
+}
+
+/// A value that cannot be printed.
+pub struct Panics;
+
+impl fmt::Display for Panics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("half of it, then ")?;
+        panic!("while formatting, as the test wants it")
+    }
+}
+
+impl fmt::Debug for Panics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
