@@ -17,6 +17,7 @@ use real::{Server, is_installed};
 use serde_json::json;
 use support::{KEY, LIMIT, NEVER, assert_adds_up, checked_requests};
 use tinker_telemetry::collector::Collector;
+use tinker_telemetry::event::Event;
 use tinker_telemetry::{Builder, Config, Reporter, Severity};
 
 /// An nginx before the collector, with directives of the test's own: for the whole and for its one server.
@@ -71,7 +72,7 @@ fn connections(server: &Server) -> usize {
 /// The collector has this many events, none of them twice.
 fn assert_collected(collector: &Collector, events: u64) {
     let collected = collector.events();
-    let ids: HashSet<_> = collected.iter().map(|event| event.id()).collect();
+    let ids: HashSet<_> = collected.iter().map(Event::id).collect();
     assert_eq!((collected.len() as u64, ids.len() as u64), (events, events));
     checked_requests(collector);
 }
