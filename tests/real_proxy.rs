@@ -46,10 +46,10 @@ impl World {
     fn new(lines: &str) -> Self {
         log::keep();
         let proxy = Server::start_on(PROXY, "tinyproxy", &["-d"], |directory, port| {
-            let log = directory.join("log");
+            let (log, pid) = (directory.join("log"), directory.join("pid"));
+            let (log, pid) = (log.display(), pid.display());
             format!(
-                "Port {port}\nListen 127.0.0.1\nLogFile \"{}\"\nLogLevel Connect\n{lines}\n",
-                log.display()
+                "Port {port}\nListen 127.0.0.1\nLogFile \"{log}\"\nPidFile \"{pid}\"\nLogLevel Connect\n{lines}\n"
             )
         });
         let authority = Authority::new();
