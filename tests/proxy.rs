@@ -27,7 +27,8 @@ const IN_URL: &str = "hu:sh%40%201%2F%25+";
 const IN_HEADER: &str = "bWU6aHU6c2hAIDEvJSs=";
 
 /// What is done with a client, once the head of its `CONNECT` was read.
-type Play = dyn Fn(BufReader<TcpStream>) -> io::Result<()> + Send + Sync;
+type Play = dyn Fn(Client) -> io::Result<()> + Send + Sync;
+type Client = BufReader<TcpStream>;
 
 /// A proxy on loopback. Its threads end with the test's process.
 struct Proxy {
@@ -41,7 +42,7 @@ impl Proxy {
         Self::playing(move |client| tunnel(client, port))
     }
 
-    fn playing(play: impl Fn(BufReader<TcpStream>) -> io::Result<()> + Send + Sync + 'static) -> Self {
+    fn playing(play: impl Fn(Client) -> io::Result<()> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (heads, play): (Arc<Mutex<Vec<String>>>, Arc<Play>) = (Arc::default(), Arc::new(play));
@@ -59,6 +60,11 @@ impl Proxy {
         Self { port, heads }
     }
 
+    /// One on a port where nobody listens, and that no other test is given.
+    fn dead() -> Self {
+        Self { port: 1, heads: Arc::default() }
+    }
+
     fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
@@ -70,7 +76,7 @@ fn read_head(client: &mut impl BufRead) -> String {
     head
 }
 
-fn tunnel(client: BufReader<TcpStream>, port: u16) -> io::Result<()> {
+fn tunnel(client: Client, port: u16) -> io::Result<()> {
     let server = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     let mut client = client.into_inner();
     client.write_all(b"HTTP/1.1 200 Connection established\r\nvia: 1.1 test\r\n\r\n")?;
@@ -177,11 +183,7 @@ fn a_proxy_that_fails_loses_the_events_by_reason_and_shows_no_secret() {
     for (cause, answer) in table {
         let proxy = match answer {
             Some(answer) => Proxy::playing(move |mut client| client.get_mut().write_all(answer)),
-            // Bound, then closed: nobody listens there.
-            None => {
-                let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-                Proxy { port, heads: Arc::default() }
-            }
+            None => Proxy::dead(),
         };
         let reporter =
             builder(through(&format!("http://me:{IN_URL}@127.0.0.1:{}", proxy.port))).start().unwrap();
@@ -212,9 +214,9 @@ fn a_mute_proxy_costs_one_timeout_for_each_attempt() {
 
 #[test]
 fn a_proxy_that_hangs_holds_up_no_stop_and_is_left() {
-    let mute = |client: BufReader<TcpStream>| client.into_inner().read_to_end(&mut Vec::new()).map(drop);
+    let mute = |client: Client| client.into_inner().read_to_end(&mut Vec::new()).map(drop);
     // A byte now and then, for which the HTTP client starts its clock anew: nothing but a stop ends this.
-    let trickling = |client: BufReader<TcpStream>| {
+    let trickling = |client: Client| {
         let mut client = client.into_inner();
         for byte in b"HTTP/1.1 200 OK\r\nx-padding: ".iter().chain(std::iter::repeat(&b'.')) {
             client.write_all(&[*byte])?;
@@ -222,8 +224,8 @@ fn a_proxy_that_hangs_holds_up_no_stop_and_is_left() {
         }
         Ok(())
     };
-    let table: [(&str, fn(BufReader<TcpStream>) -> io::Result<()>); 2] =
-        [("mute", mute), ("trickling", trickling)];
+    type Ends = fn(Client) -> io::Result<()>;
+    let table: [(&str, Ends); 2] = [("mute", mute), ("trickling", trickling)];
     for (what, play) in table {
         let (begun, reached) = mpsc::channel();
         let (ended, left) = mpsc::channel();
@@ -283,13 +285,13 @@ mod https {
             !server.requests()[0].head.to_lowercase().contains("proxy"),
             "the credentials end at the proxy"
         );
-        let [head] = &proxy.heads()[..] else { panic!("one tunnel: {:?}", proxy.heads()) };
+        let [connect] = &proxy.heads()[..] else { panic!("one tunnel: {:?}", proxy.heads()) };
         assert!(
-            head.starts_with("CONNECT tinker.test:443 HTTP/1.1\r\n") && head.contains(IN_HEADER),
-            "{head}"
+            connect.starts_with("CONNECT tinker.test:443 HTTP/1.1\r\n") && connect.contains(IN_HEADER),
+            "{connect}"
         );
-        let heard = String::from_utf8_lossy(&heard.lock().unwrap()).into_owned();
-        assert!(!heard.is_empty() && !heard.contains(KEY) && !head.contains(KEY));
+        let said = String::from_utf8_lossy(&heard.lock().unwrap()).into_owned();
+        assert!(!said.is_empty() && !said.contains(KEY) && !connect.contains(KEY));
     }
 
     #[test]

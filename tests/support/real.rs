@@ -51,7 +51,7 @@ pub struct Server {
 impl Server {
     /// Starts the program with a configuration file, and returns when it takes connections. `configuration` makes the
     /// file's text from the server's directory and a free port; should somebody take that port first, the next one
-    /// is tried.
+    /// is tried. It must have the program write a file `pid` there, which tells that the port is its own.
     pub fn start(program: &str, options: &[&str], configuration: impl Fn(&Path, u16) -> String) -> Self {
         for _ in 0..5 {
             let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
@@ -83,7 +83,7 @@ impl Server {
             .unwrap();
         let mut server = Self { process, directory, port };
         let begun = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        while server.file("pid").is_empty() || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             if server.process.try_wait().unwrap().is_some() {
                 eprintln!("{program} ended: {}", server.file("log"));
                 return None;

@@ -116,9 +116,13 @@ pub struct Request {
 }
 
 impl TlsServer {
-    /// The thread that accepts ends with the test's process.
     pub fn start(certificate: &Certificate) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self::start_on(0, certificate)
+    }
+
+    /// The thread that accepts ends with the test's process.
+    pub fn start_on(port: u16, certificate: &Certificate) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (seen, config) = (Arc::new(Seen::default()), certificate.server_config());
         let accepting = Arc::clone(&seen);
