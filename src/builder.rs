@@ -15,7 +15,6 @@ use crate::delivery::Delivery;
 use crate::encode::{Envelope, Ids};
 use crate::episode::Episode;
 use crate::error::StartError;
-use crate::exception::{Teach, UserError};
 use crate::fork::{self, PerProcess, Process};
 use crate::ledger::Ledger;
 use crate::process;
@@ -24,6 +23,7 @@ use crate::reporter::{Line, Reporter, Session, Shared};
 use crate::retry::{LONGEST_WAIT, RetryPolicy};
 use crate::stats::DropReason;
 use crate::transport::Http;
+use crate::user_error::{Teach, UserError};
 use crate::worker::Worker;
 
 /// Long enough that a quiet program makes few requests, short enough that somebody who watches sees it live.

@@ -6,8 +6,8 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::{self, JoinHandle};
 
+use crate::as_error::{AsError, kind};
 use crate::event::Severity;
-use crate::exception::{AsError, kind};
 use crate::panicking::{Capturing, Panic, recall};
 use crate::reporter::{Reporter, Shared};
 

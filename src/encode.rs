@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::batch::Batch;
 use crate::event::{DurationText, Severity, Timestamp};
-use crate::exception::cut;
 use crate::record::{Body, Record};
+use crate::text::cut;
 
 /// Appends the event as JSON.
 pub(crate) fn write_event(record: &Record, id: Uuid, out: &mut Vec<u8>) -> io::Result<()> {

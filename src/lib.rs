@@ -89,12 +89,14 @@ mod reporter;
 mod capture;
 mod provider;
 
+mod as_error;
 mod data;
 mod exception;
-mod foreign;
 mod panicking;
 mod quiet;
 mod record;
+mod text;
+mod user_error;
 
 mod admission;
 mod queue;
@@ -117,14 +119,15 @@ pub mod bridge;
 #[cfg(feature = "collector")]
 pub mod collector;
 
+pub use as_error::AsError;
+#[doc(hidden)]
+pub use as_error::kind;
 pub use builder::Builder;
 pub use capture::{CapturedError, Outcome};
 pub use config::Config;
 pub use error::StartError;
 pub use event::Severity;
-#[doc(hidden)]
-pub use exception::kind;
-pub use exception::{ApiError, AsError, ErrorCategory, UserError, find_user_error_in_chain};
 pub use provider::TelemetryProvider;
 pub use reporter::{Reporter, WeakReporter};
 pub use stats::{DropReason, Dropped, RefusalReason, Refused, Stats};
+pub use user_error::{ApiError, ErrorCategory, UserError, find_user_error_in_chain};

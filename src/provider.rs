@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::as_error::AsError;
 use crate::capture::Outcome;
 use crate::event::Severity;
-use crate::exception::AsError;
 use crate::reporter::Reporter;
 
 /// Something that may have a reporter: a client that was given one, or an `Option<&Reporter>`. Its methods are those

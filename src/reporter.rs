@@ -11,8 +11,9 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::Serialize;
 
 use crate::admission::Lane;
+use crate::as_error::AsError;
 use crate::event::Severity;
-use crate::exception::{self, AsError, Teach};
+use crate::exception;
 use crate::fork::PerProcess;
 use crate::ledger::Ledger;
 use crate::panicking::Panic;
@@ -20,6 +21,7 @@ use crate::queue::Intake;
 use crate::record::{Body, Record};
 use crate::stats::{DropReason, RefusalReason, Stats};
 use crate::transport::Hangup;
+use crate::user_error::{self, Teach};
 use crate::{data, quiet};
 
 /// Reports what happens in one session. Cheap to clone and to share between threads.
@@ -319,7 +321,7 @@ impl Shared {
     ) -> Result<(Body, Severity), RefusalReason> {
         let scope = quiet::enter().ok_or(RefusalReason::Reentrant)?;
         let described = catch_unwind(AssertUnwindSafe(|| {
-            exception::find_user_error(error, self.teach.as_deref())
+            user_error::find_user_error(error, self.teach.as_deref())
                 .ok_or_else(|| Box::new(exception::describe(error, type_name, self.max_event_bytes)))
         }));
         scope.end()?;

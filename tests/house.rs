@@ -12,14 +12,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("quiet", &["stats"]),
     ("record", &["event"]),
     ("data", &["quiet", "stats"]),
-    ("foreign", &["exception"]),
-    ("exception", &["foreign", "record"]),
+    ("as_error", &[]),
+    ("text", &[]),
+    ("user_error", &["as_error"]),
+    ("exception", &["record", "text", "user_error"]),
     ("panicking", &["exception", "record"]),
     ("admission", &["stats"]),
     ("ledger", &["admission", "stats"]),
     ("queue", &["admission", "ledger", "record", "stats"]),
     ("batch", &["admission"]),
-    ("encode", &["batch", "event", "exception", "record"]),
+    ("encode", &["batch", "event", "record", "text"]),
     ("fork", &["quiet"]),
     ("process", &["encode", "fork"]),
     ("proxy", &["error"]),
@@ -47,6 +49,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "reporter",
         &[
             "admission",
+            "as_error",
             "data",
             "event",
             "exception",
@@ -58,15 +61,16 @@ const ROOMS: &[(&str, &[&str])] = &[
             "record",
             "stats",
             "transport",
+            "user_error",
         ],
     ),
-    ("capture", &["event", "exception", "panicking", "reporter"]),
-    ("provider", &["capture", "event", "exception", "reporter"]),
+    ("capture", &["as_error", "event", "panicking", "reporter"]),
+    ("provider", &["as_error", "capture", "event", "reporter"]),
     ("collector", &["event"]),
 ];
 
-/// Each of these is named in one room only. (ureq's requests are made in `transport`; its errors are known to `foreign`
-/// as those of any crate are.)
+/// Each of these is named in one room only. (ureq's requests are made in `transport`; one of its errors is
+/// known to `user_error`.)
 const ONE_ROOM: &[(&str, &str)] = &[
     ("ureq::Agent", "transport"),
     ("parking_lot", "ledger"),
