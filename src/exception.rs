@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::record::{Exception, Traceback};
 use crate::text::cut;
-use crate::user_error::MAX_DEPTH;
+use crate::user_error::{ApiError, MAX_DEPTH};
 
 /// Longer messages and tracebacks are cut: a report is for reading, and must fit beside others in a batch.
 const MAX_MESSAGE: usize = 16 * 1024;
@@ -19,6 +19,8 @@ const MAX_TYPE: usize = 256;
 /// sources and, where the environment asks for backtraces, the stack of the caller. Runs the error's own code.
 pub(crate) fn describe(error: &(dyn Error + 'static), type_name: Option<&str>, limit: usize) -> Exception {
     let error_type = match type_name {
+        // By the name that its users know, not by the room that it stands in; as `user_error` events say it.
+        _ if error.is::<ApiError>() => "ApiError".to_owned(),
         Some(name) => cut(name, MAX_TYPE.min(limit / 8)),
         None => cut(debug_name(error), MAX_TYPE.min(limit / 8)),
     };

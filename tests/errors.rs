@@ -111,7 +111,7 @@ fn a_status_that_a_retry_mends_is_no_user_error() {
     for status in [408, 429, 500, 503] {
         let api = ApiError::new("later").status(status);
         let event = exception(|reporter| reporter.log_exception(&api, Severity::Error));
-        assert_eq!(event.error_type, "tinker_telemetry::exception::ApiError");
+        assert_eq!(event.error_type, "ApiError");
     }
 }
 
