@@ -31,9 +31,10 @@ thread_local! {
 /// waited in vain does not wait again for the panics that follow within `flush_timeout`. With `panic = "abort"` the
 /// program aborts after all this.
 ///
-/// Not reported are the panics of the reporter's own thread, and of data while it is encoded for an event. One inside
-/// [`Reporter::capture`] and its like is left to the capture. Code that recovers from its panics by other means ends
-/// the session with the first of them, and may report on.
+/// Not reported are the panics of the reporter's own thread, and of data while it is encoded for an event: these cost
+/// their event only, or with `panic = "abort"` the program. One inside [`Reporter::capture`] and its like is left to
+/// the capture. Code that recovers from its panics by other means ends the session with the first of them, and may
+/// report on.
 ///
 /// The hook is installed once; with further reporters each is told, until it is gone. A hook that is set later and does
 /// not call the one before takes its place. Does nothing on a thread that is panicking.
