@@ -51,3 +51,17 @@ impl Drop for Scope {
         QUIET.set(false);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_that_is_not_given_ends_no_other() {
+        let scope = enter().unwrap();
+        assert!(enter().is_none());
+        assert!(enter().is_none() && is_quiet());
+        drop(scope);
+        assert!(!is_quiet());
+    }
+}
