@@ -69,7 +69,6 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// as those of any crate are.)
 const ONE_ROOM: &[(&str, &str)] = &[
     ("ureq::Agent", "transport"),
-    ("parking_lot", "ledger"),
     ("std::env::var", "config"),
     ("unsafe ", "fork"),
 ];
