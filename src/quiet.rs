@@ -61,7 +61,15 @@ mod tests {
         let scope = enter().unwrap();
         assert!(enter().is_none());
         assert!(enter().is_none() && is_quiet());
-        drop(scope);
+        assert!(scope.end().is_ok());
         assert!(!is_quiet());
+    }
+
+    #[test]
+    fn a_child_forked_inside_a_scope_is_told_when_it_ends() {
+        let scope = enter().unwrap();
+        leave();
+        assert_eq!(scope.end(), Err(RefusalReason::Reentrant));
+        assert!(enter().is_some());
     }
 }

@@ -3,8 +3,11 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![expect(unsafe_code, reason = "fork, and what goes with it, is the C library's")]
 
+use std::ffi::c_void;
 use std::io;
+use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
 
 /// Seconds after which a child that hangs is killed, by its own alarm.
 const LIMIT: u32 = 30;
@@ -33,18 +36,61 @@ pub fn fork(child: impl FnOnce()) -> Forked {
 
 /// Forks. The child exits with the code that it returns, or 1 where it panicked.
 pub fn fork_for_code(child: impl FnOnce() -> i32) -> Forked {
+    fork_here().unwrap_or_else(|| end_with_code(child))
+}
+
+/// Forks. `None` in the child, which is to come to [`end_here`].
+pub fn fork_here() -> Option<Forked> {
     // SAFETY: the child has this one thread. It uses the allocator, which the C library keeps usable, and what the
-    // test is about; and it never returns from here.
+    // test is about.
     match unsafe { libc::fork() } {
         0 => {
             unsafe { libc::alarm(LIMIT) };
-            let code = catch_unwind(AssertUnwindSafe(child)).unwrap_or(1);
-            unsafe { libc::_exit(code) }
+            None
         }
         pid => {
             assert!(pid > 0, "{}", io::Error::last_os_error());
-            Forked(pid)
+            Some(Forked(pid))
         }
+    }
+}
+
+/// Ends a child: with 0, or with 1 where this panics.
+pub fn end_here(last: impl FnOnce()) -> ! {
+    end_with_code(|| {
+        last();
+        0
+    })
+}
+
+fn end_with_code(last: impl FnOnce() -> i32) -> ! {
+    let code = catch_unwind(AssertUnwindSafe(last)).unwrap_or(1);
+    unsafe { libc::_exit(code) }
+}
+
+/// Runs `main` on as many threads at once, and waits for them. Those of the C library: the standard library's may hang
+/// in a forked child.
+pub fn bare_threads(count: usize, main: &(dyn Fn() + Sync)) {
+    extern "C" fn run(main: *mut c_void) -> *mut c_void {
+        // SAFETY: it is `&main` of the call below, which waits for this thread.
+        let main = unsafe { &*main.cast::<&(dyn Fn() + Sync)>() };
+        let ended = catch_unwind(AssertUnwindSafe(main));
+        ptr::without_provenance_mut(usize::from(ended.is_ok()))
+    }
+
+    let main: *const &(dyn Fn() + Sync) = &raw const main;
+    let threads: Vec<libc::pthread_t> = (0..count)
+        .map(|_| unsafe {
+            let mut thread = MaybeUninit::uninit();
+            let created = libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run, main.cast_mut().cast());
+            assert_eq!(created, 0);
+            thread.assume_init()
+        })
+        .collect();
+    for thread in threads {
+        let mut ended = ptr::null_mut();
+        assert_eq!(unsafe { libc::pthread_join(thread, &raw mut ended) }, 0);
+        assert!(!ended.is_null(), "a thread panicked");
     }
 }
 
