@@ -3,10 +3,12 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![expect(unsafe_code, reason = "fork, and what goes with it, is the C library's")]
 
+use std::env;
 use std::ffi::c_void;
 use std::io;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Child, Command, Stdio};
 use std::ptr;
 
 /// Seconds after which a child that hangs is killed, by its own alarm.
@@ -95,10 +97,6 @@ pub fn bare_threads(count: usize, main: &(dyn Fn() + Sync)) {
 }
 
 impl Forked {
-    pub fn pid(&self) -> libc::pid_t {
-        self.0
-    }
-
     /// Waits until the child has ended, which its alarm sees to.
     pub fn wait(self) -> End {
         let mut status = 0;
@@ -110,16 +108,51 @@ impl Forked {
             End::Killed(libc::WTERMSIG(status))
         }
     }
+}
 
-    pub fn signal(&self, signal: i32) {
-        assert_eq!(unsafe { libc::kill(self.0, signal) }, 0, "{}", io::Error::last_os_error());
+/// In the process that [`alone`] starts: what to report to, where the test says so.
+const URL: &str = "TINKER_TEST_URL";
+
+/// Runs `body` in a process of its own, which is this binary with the one test called `name`, and gives it `url`.
+pub fn alone(name: &str, url: &str, body: impl FnOnce(&str)) {
+    let Ok(url) = env::var(URL).map_err(|_| url) else {
+        let ended = command(name, url).status().unwrap();
+        assert!(ended.success(), "{ended}");
+        return;
+    };
+    // SAFETY: always is. A hang ends in a signal.
+    unsafe { libc::alarm(LIMIT) };
+    body(&url);
+}
+
+/// The process of its own that a test with this name runs in, to be started by hand. `None` in that process.
+pub fn started_alone(name: &str, url: &str) -> Option<Child> {
+    if env::var_os(URL).is_some() {
+        unsafe { libc::alarm(LIMIT) };
+        return None;
     }
+    Some(command(name, url).stdin(Stdio::piped()).spawn().unwrap())
+}
 
-    /// Waits until the child has been stopped by a signal.
-    pub fn wait_stopped(&self) {
+/// What [`alone`] gives the process that it starts.
+pub fn url_of_parent() -> String {
+    env::var(URL).unwrap()
+}
+
+fn command(name: &str, url: &str) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args([name, "--exact", "--nocapture", "--test-threads=1"]).env(URL, url);
+    command
+}
+
+/// Sends a signal to a child, and where that stops it waits until it has.
+pub fn signal(child: &Child, signal: i32) {
+    let pid = libc::pid_t::try_from(child.id()).unwrap();
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "{}", io::Error::last_os_error());
+    if signal == libc::SIGSTOP {
         let mut status = 0;
-        let waited = unsafe { libc::waitpid(self.0, &raw mut status, libc::WUNTRACED) };
-        assert!(waited == self.0 && libc::WIFSTOPPED(status), "{status:x}");
+        let waited = unsafe { libc::waitpid(pid, &raw mut status, libc::WUNTRACED) };
+        assert!(waited == pid && libc::WIFSTOPPED(status), "{status:x}");
     }
 }
 
@@ -136,8 +169,11 @@ pub fn forbid_threads() -> bool {
     std::thread::Builder::new().spawn(|| ()).is_err()
 }
 
-/// Sets the limit on the numbers of file descriptors.
-pub fn limit_descriptors(limit: u64) {
-    let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit };
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+/// Allows this process file descriptors below this number only. Gives the limit that was.
+pub fn limit_descriptors(limit: libc::rlim_t) -> libc::rlim_t {
+    let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limits) }, 0);
+    let before = std::mem::replace(&mut limits.rlim_cur, limit);
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limits) }, 0);
+    before
 }
