@@ -13,7 +13,8 @@ use tinker_telemetry::event::Event;
 use tinker_telemetry::{Reporter, Severity};
 
 const DAY: i64 = 24 * 60 * 60;
-const SLACK: Duration = Duration::from_millis(50);
+/// Far from the day that a jump would add, or take, and enough for a loaded machine.
+const SLACK: Duration = Duration::from_secs(10);
 
 /// What the wall clock is ahead by, in seconds.
 static JUMPED: AtomicI64 = AtomicI64::new(0);
@@ -60,7 +61,7 @@ fn only_timestamps_follow_a_wall_clock_that_jumps() {
         assert!(reporter.log(name, (), Severity::Info));
         let waited = Instant::now();
         collector.wait_for_events(known + 1, LIMIT);
-        assert!(waited.elapsed() < Duration::from_secs(5), "{:?}", waited.elapsed());
+        assert!(waited.elapsed() < SLACK, "{:?}", waited.elapsed());
     }
 
     // So does the wait for a retry, and the limit of a wait for what is never answered.
@@ -71,7 +72,7 @@ fn only_timestamps_follow_a_wall_clock_that_jumps() {
     reporter.flush();
     jump(1);
     assert!(reporter.wait_until_drained(LIMIT));
-    assert!(waited.elapsed() < Duration::from_secs(5), "{:?}", waited.elapsed());
+    assert!(waited.elapsed() < SLACK, "{:?}", waited.elapsed());
 
     let hold = collector.hold_answers();
     assert!(reporter.log("held", (), Severity::Info));
