@@ -2,11 +2,14 @@
 //!
 //! Nothing slow happens under the lock. What is pending is not stored: it is what the [`Door`] holds, and a
 //! settled event leaves the door under this lock, so a snapshot taken under it always adds up.
+//!
+//! The standard library's, because a forked child waits here too: they keep their waiters in themselves. `parking_lot`
+//! keeps all waiters of a process in one table, where a child finds its parent's, whose stacks are gone; it dies of
+//! that (`tests/process_fork.rs` has seen it) or waits for a bucket's lock for ever.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-
-use parking_lot::{Condvar, Mutex};
 
 use crate::admission::{Door, Lane, Load};
 use crate::stats::{DropReason, Dropped, RefusalReason, Refused, Stats};
@@ -89,7 +92,7 @@ impl Ledger {
     }
 
     fn settle(&self, load: Load, fate: Fate) {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         if state.finished {
             return; // they were settled with all the rest
         }
@@ -101,7 +104,7 @@ impl Ledger {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        let state = self.state.lock();
+        let state = self.state();
         let pending = self.door.pending().events;
         let accepted = state.delivered + state.dropped.total() + pending;
         let refused = self.refused();
@@ -117,18 +120,18 @@ impl Ledger {
 
     /// Takes the number of a new flush. The worker looks for it when the bell rings.
     pub(crate) fn ask_flush(&self) -> u64 {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         state.flushes_asked += 1;
         state.flushes_asked
     }
 
     pub(crate) fn flushes_asked(&self) -> u64 {
-        self.state.lock().flushes_asked
+        self.state().flushes_asked
     }
 
     /// All that was accepted before these flushes were asked for has its fate.
     pub(crate) fn flushes_done(&self, up_to: u64) {
-        self.state.lock().flushes_done = up_to;
+        self.state().flushes_done = up_to;
         self.changed.notify_all();
     }
 
@@ -139,7 +142,7 @@ impl Ledger {
 
     /// Closes the door and gives the worker until `deadline` for what it has; an earlier deadline stands.
     pub(crate) fn close(&self, deadline: Instant) {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         self.door.close();
         state.deadline = Some(state.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
         self.changed.notify_all();
@@ -147,7 +150,7 @@ impl Ledger {
 
     /// When the worker must be done; `None` while the reporter is open.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.state.lock().deadline
+        self.state().deadline
     }
 
     /// Waits until `until`, or until the deadline is no longer the one that the caller has `seen`.
@@ -162,7 +165,7 @@ impl Ledger {
     /// Drops whatever is pending, for this reason, and frees everybody who waits. Nothing changes after it: a
     /// worker that was given up may still learn of an answer, but its events have been counted.
     pub(crate) fn finish(&self, reason: DropReason) {
-        let mut state = self.state.lock();
+        let mut state = self.state();
         if state.finished {
             return;
         }
@@ -175,9 +178,15 @@ impl Ledger {
     }
 
     fn wait(&self, deadline: Instant, until: impl Fn(&State) -> bool) -> bool {
-        let mut state = self.state.lock();
-        self.changed.wait_while_until(&mut state, |state| !until(state), deadline);
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        let waited = self.changed.wait_timeout_while(self.state(), timeout, |state| !until(state));
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         until(&state)
+    }
+
+    /// Each change is whole before anything under the lock can panic.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -48,6 +48,20 @@
 //! happen at `std::process::exit`, for a reporter in a `static`, or with `panic = "abort"`: there, call
 //! [`stop`](Reporter::stop) yourself before the end.
 //!
+//! # Forks
+//!
+//! A child made by `fork` has reporters that work, each made anew at its first use there: with a worker thread, a
+//! connection and a `process_uuid` of the child's own, and counts that begin at zero. What was pending at the fork is
+//! the parent's and stays so; the child neither sends it nor waits for it. The child carries the session on: its
+//! events' numbers go on from where they were, and it reports neither the session's start nor its end, whatever ends
+//! in it. (A daemon that forks away from its starter starts its reporter after that, and so has a session of its own.)
+//! Where the child gets no thread, its reporters refuse everything as `stopped`. A child that never uses a reporter
+//! is none the slower, and has no thread of ours.
+//!
+//! Between `fork` and `exec`, as in `CommandExt::pre_exec`, call nothing of this crate: hardly anything may be called
+//! there. Forks are noticed that the C library's `fork` makes; not those of its `_fork`, nor of bare system calls. That
+//! a child of a program with threads may allocate is true of the system's allocator, and not of all others.
+//!
 //! # What it does not do
 //!
 //! - It keeps nothing on disk: what is pending when the process is killed is gone.

@@ -73,7 +73,6 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// known to `user_error`.)
 const ONE_ROOM: &[(&str, &str)] = &[
     ("ureq::Agent", "transport"),
-    ("parking_lot", "ledger"),
     ("std::env::var", "config"),
     ("unsafe ", "fork"),
 ];

@@ -6,13 +6,14 @@
 mod process;
 mod support;
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use process::{End, FINE, forbid_threads, fork, fork_for_code};
+use process::{End, FINE, Forked, bare_threads, end_here, forbid_threads, fork, fork_for_code, fork_here};
 use serde::{Serialize, Serializer};
 use support::{LIMIT, SESSION, assert_adds_up, checked_requests, names, session, sessionless};
 use tinker_telemetry::collector::Collector;
@@ -220,28 +221,37 @@ fn a_reporter_started_in_a_child_is_of_the_same_process_as_the_one_it_inherited(
 
 #[test]
 fn a_fork_while_data_is_encoded_is_noticed() {
-    struct Forks<'a>(&'a Reporter);
+    struct Forks<'a>(&'a Reporter, &'a RefCell<Option<Forked>>);
 
     impl Serialize for Forks<'_> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let child = fork_for_code(|| {
-                // Here the child is inside of its parent's call: refused, and counted as the child's.
-                assert!(!self.0.log("inside", (), Severity::Info));
-                assert_eq!(self.0.stats().refused.reentrant, 1);
-                0
-            });
-            serializer.serialize_bool(child.wait() == FINE)
+            // The child comes back through its copy of the parent's call, and goes on below with the answer.
+            let child = fork_here();
+            if child.is_none() {
+                assert!(self.0.log("inside", (), Severity::Info), "this is no call of the child's");
+            }
+            *self.1.borrow_mut() = child;
+            serializer.serialize_unit()
         }
     }
 
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
-    assert!(reporter.log("forks", Forks(&reporter), Severity::Info));
+    let child = RefCell::default();
+    let logged = reporter.log("of the parent", Forks(&reporter, &child), Severity::Info);
+    let Some(child) = child.take() else {
+        end_here(|| {
+            assert!(!logged, "the event is the parent's");
+            assert!(reporter.wait_until_drained(LIMIT));
+            let stats = reporter.stats();
+            assert_eq!((stats.offered, stats.delivered), (1, 1), "{stats}");
+        })
+    };
+    assert!(logged);
+    assert_eq!(child.wait(), FINE);
     assert!(reporter.wait_until_drained(LIMIT));
-    let events = collector.events();
-    let Event::Generic(event) = &events[0] else { panic!("{events:?}") };
-    assert_eq!(event.event_data["value"], true);
-    assert_eq!(reporter.stats().refused.total(), 0);
+    assert_eq!(names(&from_process_of(&collector, "of the parent")), ["of the parent"]);
+    assert_eq!(names(&from_process_of(&collector, "inside")), ["inside"]);
 }
 
 /// Told by the child's exit code.
@@ -276,11 +286,7 @@ fn threads_of_a_child_that_come_at_once_share_one_line() {
     let reporter = sessionless(&collector).start().unwrap();
     for _ in 0..20 {
         let child = fork(|| {
-            thread::scope(|scope| {
-                for _ in 0..4 {
-                    scope.spawn(|| assert!(reporter.log("child", (), Severity::Info)));
-                }
-            });
+            bare_threads(4, &|| assert!(reporter.log("child", (), Severity::Info)));
             assert!(reporter.wait_until_drained(LIMIT));
             assert_eq!(reporter.stats().delivered, 4);
         });

@@ -3,8 +3,13 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![expect(unsafe_code, reason = "fork, and what goes with it, is the C library's")]
 
+use std::env;
+use std::ffi::c_void;
 use std::io;
+use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Child, Command, Stdio};
+use std::ptr;
 
 /// Seconds after which a child that hangs is killed, by its own alarm.
 const LIMIT: u32 = 30;
@@ -33,26 +38,65 @@ pub fn fork(child: impl FnOnce()) -> Forked {
 
 /// Forks. The child exits with the code that it returns, or 1 where it panicked.
 pub fn fork_for_code(child: impl FnOnce() -> i32) -> Forked {
+    fork_here().unwrap_or_else(|| end_with_code(child))
+}
+
+/// Forks. `None` in the child, which is to come to [`end_here`].
+pub fn fork_here() -> Option<Forked> {
     // SAFETY: the child has this one thread. It uses the allocator, which the C library keeps usable, and what the
-    // test is about; and it never returns from here.
+    // test is about.
     match unsafe { libc::fork() } {
         0 => {
             unsafe { libc::alarm(LIMIT) };
-            let code = catch_unwind(AssertUnwindSafe(child)).unwrap_or(1);
-            unsafe { libc::_exit(code) }
+            None
         }
         pid => {
             assert!(pid > 0, "{}", io::Error::last_os_error());
-            Forked(pid)
+            Some(Forked(pid))
         }
     }
 }
 
-impl Forked {
-    pub fn pid(&self) -> libc::pid_t {
-        self.0
+/// Ends a child: with 0, or with 1 where this panics.
+pub fn end_here(last: impl FnOnce()) -> ! {
+    end_with_code(|| {
+        last();
+        0
+    })
+}
+
+fn end_with_code(last: impl FnOnce() -> i32) -> ! {
+    let code = catch_unwind(AssertUnwindSafe(last)).unwrap_or(1);
+    unsafe { libc::_exit(code) }
+}
+
+/// Runs `main` on as many threads at once, and waits for them. Those of the C library: the standard library's may hang
+/// in a forked child.
+pub fn bare_threads(count: usize, main: &(dyn Fn() + Sync)) {
+    extern "C" fn run(main: *mut c_void) -> *mut c_void {
+        // SAFETY: it is `&main` of the call below, which waits for this thread.
+        let main = unsafe { &*main.cast::<&(dyn Fn() + Sync)>() };
+        let ended = catch_unwind(AssertUnwindSafe(main));
+        ptr::without_provenance_mut(usize::from(ended.is_ok()))
     }
 
+    let main: *const &(dyn Fn() + Sync) = &raw const main;
+    let threads: Vec<libc::pthread_t> = (0..count)
+        .map(|_| unsafe {
+            let mut thread = MaybeUninit::uninit();
+            let created = libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run, main.cast_mut().cast());
+            assert_eq!(created, 0);
+            thread.assume_init()
+        })
+        .collect();
+    for thread in threads {
+        let mut ended = ptr::null_mut();
+        assert_eq!(unsafe { libc::pthread_join(thread, &raw mut ended) }, 0);
+        assert!(!ended.is_null(), "a thread panicked");
+    }
+}
+
+impl Forked {
     /// Waits until the child has ended, which its alarm sees to.
     pub fn wait(self) -> End {
         let mut status = 0;
@@ -64,16 +108,51 @@ impl Forked {
             End::Killed(libc::WTERMSIG(status))
         }
     }
+}
 
-    pub fn signal(&self, signal: i32) {
-        assert_eq!(unsafe { libc::kill(self.0, signal) }, 0, "{}", io::Error::last_os_error());
+/// In the process that [`alone`] starts: what to report to, where the test says so.
+const URL: &str = "TINKER_TEST_URL";
+
+/// Runs `body` in a process of its own, which is this binary with the one test called `name`, and gives it `url`.
+pub fn alone(name: &str, url: &str, body: impl FnOnce(&str)) {
+    let Ok(url) = env::var(URL).map_err(|_| url) else {
+        let ended = command(name, url).status().unwrap();
+        assert!(ended.success(), "{ended}");
+        return;
+    };
+    // SAFETY: always is. A hang ends in a signal.
+    unsafe { libc::alarm(LIMIT) };
+    body(&url);
+}
+
+/// The process of its own that a test with this name runs in, to be started by hand. `None` in that process.
+pub fn started_alone(name: &str, url: &str) -> Option<Child> {
+    if env::var_os(URL).is_some() {
+        unsafe { libc::alarm(LIMIT) };
+        return None;
     }
+    Some(command(name, url).stdin(Stdio::piped()).spawn().unwrap())
+}
 
-    /// Waits until the child has been stopped by a signal.
-    pub fn wait_stopped(&self) {
+/// What [`alone`] gives the process that it starts.
+pub fn url_of_parent() -> String {
+    env::var(URL).unwrap()
+}
+
+fn command(name: &str, url: &str) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args([name, "--exact", "--nocapture", "--test-threads=1"]).env(URL, url);
+    command
+}
+
+/// Sends a signal to a child, and where that stops it waits until it has.
+pub fn signal(child: &Child, signal: i32) {
+    let pid = libc::pid_t::try_from(child.id()).unwrap();
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "{}", io::Error::last_os_error());
+    if signal == libc::SIGSTOP {
         let mut status = 0;
-        let waited = unsafe { libc::waitpid(self.0, &raw mut status, libc::WUNTRACED) };
-        assert!(waited == self.0 && libc::WIFSTOPPED(status), "{status:x}");
+        let waited = unsafe { libc::waitpid(pid, &raw mut status, libc::WUNTRACED) };
+        assert!(waited == pid && libc::WIFSTOPPED(status), "{status:x}");
     }
 }
 
@@ -90,8 +169,11 @@ pub fn forbid_threads() -> bool {
     std::thread::Builder::new().spawn(|| ()).is_err()
 }
 
-/// Sets the limit on the numbers of file descriptors.
-pub fn limit_descriptors(limit: u64) {
-    let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit };
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+/// Allows this process file descriptors below this number only. Gives the limit that was.
+pub fn limit_descriptors(limit: libc::rlim_t) -> libc::rlim_t {
+    let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limits) }, 0);
+    let before = std::mem::replace(&mut limits.rlim_cur, limit);
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limits) }, 0);
+    before
 }

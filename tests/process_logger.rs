@@ -1,0 +1,100 @@
+//! Keeps the worker's own thread: a logger that drops the last reporter on it, or forks there. The logger is the process's
+//! own, so each test runs in a process of its own.
+#![cfg(all(unix, feature = "collector"))]
+
+#[path = "support/process.rs"]
+mod process;
+mod support;
+
+use std::sync::{Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use log::{LevelFilter, Log, Metadata, Record};
+use process::{FINE, alone, fork_here};
+use support::{LIMIT, names, sessionless};
+use tinker_telemetry::Severity;
+use tinker_telemetry::collector::{Answer, Collector};
+
+type Act = Box<dyn FnOnce() + Send>;
+
+/// Acts once, on the first line that begins as it is told.
+struct Acts(Mutex<Option<(&'static str, Act)>>);
+
+static LOGGER: Acts = Acts(Mutex::new(None));
+
+impl Log for Acts {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !thread::current().name().is_some_and(|name| name.starts_with("tinker-")) {
+            return;
+        }
+        let line = record.args().to_string();
+        let mut act = self.0.lock().unwrap();
+        if act.as_ref().is_some_and(|(beginning, _)| line.starts_with(beginning)) {
+            let (_, act_now) = act.take().unwrap();
+            drop(act);
+            act_now();
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn act_on(beginning: &'static str, act: impl FnOnce() + Send + 'static) {
+    *LOGGER.0.lock().unwrap() = Some((beginning, Box::new(act)));
+    log::set_logger(&LOGGER).unwrap();
+    log::set_max_level(LevelFilter::Trace);
+}
+
+#[test]
+fn the_last_clone_dropped_on_the_workers_thread_does_not_wait_for_itself() {
+    alone("the_last_clone_dropped_on_the_workers_thread_does_not_wait_for_itself", "", |_| {
+        let collector = Collector::start().unwrap();
+        collector.answer(Answer::status(503));
+        let reporter = sessionless(&collector).shutdown_timeout(LIMIT).start().unwrap();
+        let last = reporter.clone();
+        let (dropped, seen) = mpsc::channel();
+        act_on("telemetry to", move || {
+            drop(last);
+            dropped.send(()).unwrap();
+        });
+        let hold = collector.hold_answers();
+        assert!(reporter.log("retried", (), Severity::Info));
+        reporter.flush();
+        assert!(collector.next_request(LIMIT).is_some());
+        let weak = reporter.downgrade();
+        drop(reporter);
+        assert!(weak.is_alive(), "the logger has the last");
+        drop(hold);
+        seen.recv_timeout(LIMIT).expect("the drop came back");
+        assert!(!weak.is_alive());
+        // The worker goes on to the end of what it has.
+        assert_eq!(names(&collector.wait_for_events(1, LIMIT)), ["retried"]);
+    });
+}
+
+#[test]
+fn a_copy_of_the_worker_sends_nothing() {
+    alone("a_copy_of_the_worker_sends_nothing", "", |_| {
+        let collector = Collector::start().unwrap();
+        collector.answer(Answer::status(503));
+        let reporter = sessionless(&collector).retry_base_delay(Duration::from_millis(50)).start().unwrap();
+        let (forked, children) = mpsc::channel();
+        act_on("telemetry to", move || {
+            // The child comes back from the logger, as if it were the worker.
+            if let Some(child) = fork_here() {
+                forked.send(child).unwrap();
+            }
+        });
+        assert!(reporter.log("retried", (), Severity::Info));
+        assert!(reporter.wait_until_drained(LIMIT));
+        assert_eq!(children.recv_timeout(LIMIT).unwrap().wait(), FINE);
+        assert_eq!(names(&collector.events()), ["retried"]);
+        assert_eq!(collector.requests().len(), 2, "the parent's two attempts");
+        assert_eq!(reporter.stats().delivered, 1);
+    });
+}
