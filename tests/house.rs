@@ -73,8 +73,12 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Each of these is named in one room only. (ureq's requests are made in `transport`; one of its errors is
 /// known to `user_error`.)
-const ONE_ROOM: &[(&str, &str)] =
-    &[("ureq::Agent", "transport"), ("std::env::var", "config"), ("unsafe ", "fork")];
+const ONE_ROOM: &[(&str, &str)] = &[
+    ("ureq::Agent", "transport"),
+    ("parking_lot", "collector"),
+    ("std::env::var", "config"),
+    ("unsafe ", "fork"),
+];
 
 /// Rust files below `src`, each with its room and its text without tests and comments.
 fn sources() -> Vec<(PathBuf, String, String)> {

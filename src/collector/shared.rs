@@ -2,8 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{Answer, Received};
 use crate::event::Event;
@@ -44,9 +46,8 @@ impl State {
 }
 
 impl Shared {
-    /// A panic elsewhere leaves nothing half done in the state, so poisoning is of no interest.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Changes the state and wakes whoever waits for a change.
@@ -62,8 +63,9 @@ impl Shared {
         timeout: Duration,
         mut condition: impl FnMut(&State) -> bool,
     ) -> MutexGuard<'_, State> {
-        let waited = self.changed.wait_timeout_while(self.lock(), timeout, |state| condition(state));
-        waited.unwrap_or_else(PoisonError::into_inner).0
+        let mut state = self.lock();
+        self.changed.wait_while_for(&mut state, |state| condition(state), timeout);
+        state
     }
 
     /// Records a request and picks its answer, in one step, so that both are in the same order.
@@ -81,8 +83,7 @@ impl Shared {
 
     /// Waits until the answer is due. `false`: the collector was closed before.
     pub(super) fn wait_until_due(&self, answer: &Answer) -> bool {
-        let waited = self.changed.wait_while(self.lock(), |state| state.holds > 0 && !state.closed);
-        drop(waited);
+        self.changed.wait_while(&mut self.lock(), |state| state.holds > 0 && !state.closed);
         !self.wait_while(answer.delay, |state| !state.closed).closed
     }
 
