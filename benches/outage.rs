@@ -26,7 +26,7 @@ fn main() {
     println!("| ns a call                     | p50 |  p99 | p99.9 |   worst |");
     println!("|-------------------------------|----:|-----:|------:|--------:|");
     for _ in 0..3 {
-        print("the loop alone", distribution(calls, |step| _ = black_box(saved(step))));
+        print("the loop alone", &distribution(calls, |step| _ = black_box(saved(step))));
         print(
             "`log` into the full queue",
             distribution(calls, |step| _ = black_box(log_saved(&reporter, step))),
@@ -53,7 +53,7 @@ fn distribution(calls: u64, call: impl Fn(u64) + Sync) -> Vec<u64> {
     all
 }
 
-fn print(what: &str, sorted: Vec<u64>) {
+fn print(what: &str, sorted: &[u64]) {
     let at = |permille: usize| sorted[(sorted.len() - 1) * permille / 1_000];
     let worst = sorted.last().copied().unwrap_or_default();
     println!("| {what:<29} | {:>3} | {:>4} | {:>5} | {worst:>7} |", at(500), at(990), at(999));
