@@ -303,6 +303,7 @@ impl Builder {
                 http_timeout: self.http_timeout,
                 keys: Ids::new(),
                 home: Process::current(),
+                is_outage: false,
             },
             ids: Ids::new(),
             flushed: 0,

@@ -21,6 +21,8 @@ pub(crate) struct Delivery<T> {
     pub(crate) episode: Episode,
     pub(crate) keys: Ids,
     pub(crate) home: Process,
+    /// Whether the last attempt failed in a way that may pass.
+    pub(crate) is_outage: bool,
 }
 
 /// What a batch came to, before its claim is settled.
@@ -61,6 +63,9 @@ impl<T: Transport> Delivery<T> {
             return Outcome::Fate(Fate::Dropped(DropReason::Internal));
         };
         let request = self.envelope.seal(batch, key);
+        if self.is_outage {
+            self.ledger.linger(Instant::now() + self.policy.spread(chance()));
+        }
         let mut attempt = 0;
         loop {
             let deadline = self.ledger.deadline();
@@ -70,6 +75,7 @@ impl<T: Transport> Delivery<T> {
             let verdict = self.transport.post(&request, attempt, limit);
             self.home.end_copies(); // ureq logs too
             let step = self.policy.next(attempt, &verdict, chance());
+            self.is_outage = step.is_outage();
             match step {
                 Step::Delivered => return Outcome::Fate(Fate::Delivered),
                 Step::Split => {

@@ -122,6 +122,7 @@ impl Ledger {
     pub(crate) fn ask_flush(&self) -> u64 {
         let mut state = self.state();
         state.flushes_asked += 1;
+        self.changed.notify_all();
         state.flushes_asked
     }
 
@@ -156,6 +157,12 @@ impl Ledger {
     /// Waits until `until`, or until the deadline is no longer the one that the caller has `seen`.
     pub(crate) fn pause(&self, until: Instant, seen: Option<Instant>) {
         self.wait(until, |state| state.finished || state.deadline != seen);
+    }
+
+    /// Waits until `until`, unless somebody waits for a flush or for the end, or comes to.
+    pub(crate) fn linger(&self, until: Instant) {
+        let is_wanted = |state: &State| state.flushes_asked > state.flushes_done || state.deadline.is_some();
+        self.wait(until, |state| state.finished || is_wanted(state));
     }
 
     pub(crate) fn wait_finished(&self, deadline: Instant) -> bool {
@@ -283,6 +290,29 @@ mod tests {
         assert!(!ledger.wait_flushed(second, now));
         ledger.finish(DropReason::Deadline);
         assert!(ledger.wait_flushed(second, now));
+    }
+
+    #[test]
+    fn nobody_who_flushes_or_closes_is_kept_waiting_by_who_lingers() {
+        let ledger = ledger_with(1);
+        let lingers_until = |act: &dyn Fn()| {
+            let (lingering, over) = mpsc::channel();
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    ledger.linger(Instant::now() + FAR);
+                    lingering.send(()).unwrap();
+                });
+                act();
+                over.recv_timeout(FAR / 2).expect("the wait was cut short");
+            });
+        };
+        lingers_until(&|| assert_eq!(ledger.ask_flush(), 1));
+        lingers_until(&|| ());
+        ledger.flushes_done(1);
+        let until = Instant::now() + Duration::from_millis(20);
+        ledger.linger(until);
+        assert!(Instant::now() >= until, "with nobody waiting it takes its time");
+        lingers_until(&|| ledger.close(Instant::now() + FAR));
     }
 
     #[test]

@@ -33,6 +33,13 @@ pub(crate) enum Step {
     GiveUp(DropReason),
 }
 
+impl Step {
+    /// Whether the attempt failed as one that may work later does: then it is an outage until one does not.
+    pub(crate) fn is_outage(self) -> bool {
+        matches!(self, Self::Retry(_) | Self::GiveUp(DropReason::RetriesExhausted))
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetryPolicy {
     pub(crate) max_retries: u32,
@@ -62,6 +69,13 @@ impl RetryPolicy {
             (401 | 403, _) => Step::GiveUp(DropReason::Unauthorized),
             _ => Step::GiveUp(DropReason::Rejected),
         }
+    }
+
+    /// How long a batch waits for its first attempt in an outage. Many clients that lost a server together flush together
+    /// (their tickers keep time, so a tenth of jitter between attempts does not part them): each comes at a moment of
+    /// its own within the base delay.
+    pub(crate) fn spread(&self, chance: f64) -> Duration {
+        self.base_delay.mul_f64(chance)
     }
 
     fn retry(&self, attempt: u32, asked: Option<Duration>, chance: f64) -> Step {
@@ -199,5 +213,70 @@ mod tests {
             assert_eq!(retry_after(None, Some(text), now), None, "{text:?}");
         }
         assert_eq!(retry_after(Some("60001"), None, now), None);
+    }
+
+    /// Many, so that what is seen is the policy and not the luck of one draw.
+    const CLIENTS: u16 = 2_000;
+    const WINDOW: f64 = 0.1;
+
+    /// Seconds from the first flush that fails to when each client's first attempt gets through, if the server is back
+    /// after `outage`. They all flush at the same moments, `interval` apart.
+    fn arrivals(outage: f64, interval: f64, chance: &mut impl FnMut() -> f64) -> Vec<f64> {
+        let silence = Verdict::Silence(String::new());
+        let arrival = |chance: &mut dyn FnMut() -> f64| {
+            let (mut now, mut is_outage) = (0.0, false);
+            loop {
+                // The next tick; the ticks that a client was too busy for are one.
+                let flush = (now / interval).ceil() * interval;
+                now = flush + if is_outage { POLICY.spread(chance()).as_secs_f64() } else { 0.0 };
+                for attempt in 0.. {
+                    if now >= outage {
+                        return now;
+                    }
+                    let step = POLICY.next(attempt, &silence, chance());
+                    is_outage = step.is_outage();
+                    let Step::Retry(wait) = step else { break };
+                    now += wait.as_secs_f64();
+                }
+            }
+        };
+        (0..CLIENTS).map(|_| arrival(chance)).collect()
+    }
+
+    /// The most arrivals that any stretch of a tenth of a second has.
+    fn peak(mut arrivals: Vec<f64>) -> f64 {
+        arrivals.sort_by(f64::total_cmp);
+        let end = |first: &f64| arrivals.partition_point(|at| *at < first + WINDOW);
+        let peak = arrivals.iter().enumerate().map(|(place, first)| end(first) - place).max();
+        f64::from(u16::try_from(peak.unwrap_or_default()).unwrap())
+    }
+
+    #[test]
+    fn clients_that_recover_at_once_do_not_arrive_together() {
+        // A generator that is the same in every run.
+        let mut state = 0x5eed_u64;
+        let mut chance = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            f64::from(u32::try_from(state >> 32).unwrap()) / (f64::from(u32::MAX) + 1.0)
+        };
+        // Spread evenly over the base delay, so many come in a window.
+        let mean = f64::from(CLIENTS) * WINDOW / POLICY.base_delay.as_secs_f64();
+        // From the first batch that was given up on, by all of them, to long after.
+        for tenths in (80..600).step_by(3) {
+            let outage = f64::from(tenths) / 10.0;
+            let peak = peak(arrivals(outage, 10.0, &mut chance));
+            assert!(peak <= 2.0 * mean, "{peak} at once, {mean} in the mean, after {outage} s");
+        }
+    }
+
+    #[test]
+    fn an_outage_is_what_a_retry_may_mend() {
+        for status in [408, 429, 500, 503] {
+            assert!(answered(status, None).is_outage(), "{status}");
+        }
+        for status in [200, 400, 401, 413] {
+            assert!(!answered(status, None).is_outage(), "{status}");
+        }
+        assert!(POLICY.next(3, &Verdict::Silence(String::new()), 0.0).is_outage(), "the last attempt too");
     }
 }

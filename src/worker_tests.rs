@@ -93,6 +93,7 @@ impl Bench {
                 episode: Episode::new("host".to_owned()),
                 keys: Ids::new(),
                 home: Process::current(),
+                is_outage: false,
             },
             ids: Ids::new(),
             flushed: 0,
