@@ -29,7 +29,7 @@ fn main() {
         print("the loop alone", &distribution(calls, |step| _ = black_box(saved(step))));
         print(
             "`log` into the full queue",
-            distribution(calls, |step| _ = black_box(log_saved(&reporter, step))),
+            &distribution(calls, |step| _ = black_box(log_saved(&reporter, step))),
         );
     }
     println!("\n{}", reporter.stats());
