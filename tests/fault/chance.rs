@@ -85,6 +85,11 @@ pub(crate) struct Script {
 }
 
 impl Script {
+    /// Whether a request may still be on its way when the reporter has stopped.
+    pub(crate) fn leaves_something_behind(&self) -> bool {
+        self.clarity == Clarity::Hasty || self.end != End::Drain
+    }
+
     pub(crate) fn random(seed: u64) -> Self {
         let chance = &mut Chance(seed);
         let clarity = match chance.below(20) {

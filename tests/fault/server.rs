@@ -12,7 +12,7 @@ use std::time::Duration;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::fault::Fault;
-use crate::journal::Journal;
+use crate::journal::{Entries, Journal};
 use crate::line::{Closing, Line};
 use crate::play::Next;
 
@@ -74,14 +74,14 @@ pub(crate) struct Server {
 /// What the acceptor and the connections share.
 #[derive(Debug)]
 struct House {
-    script: Script,
     journal: Arc<Journal>,
     closing: Arc<Closing>,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    script: Script,
     /// Faults handed out so far.
     played: usize,
     /// Weak, because a socket is only closed when its last owner goes, and a fault ends with the close.
@@ -95,16 +95,23 @@ impl Server {
         let listener = listen(BACKLOG, script.stalls_the_writer())?;
         let address = listener.local_addr()?;
         let house = Arc::new(House {
-            script,
             journal: Arc::default(),
             closing: Arc::default(),
-            state: Mutex::default(),
+            state: Mutex::new(State { script, played: 0, streams: Vec::new(), threads: Vec::new() }),
         });
         let acceptor = thread::Builder::new().name("fault-accept".to_owned()).spawn({
             let house = Arc::clone(&house);
             move || accept(&listener, &house)
         })?;
         Ok(Self { address, house, acceptor: Some(acceptor) })
+    }
+
+    /// Begins another script with an empty journal, for clients that are yet to come: one that still talks has its
+    /// part in it.
+    pub(crate) fn begin(&self, script: impl Into<Script>) {
+        let mut state = self.house.state();
+        (state.script, state.played) = (script.into(), 0);
+        self.write(|entries| *entries = Entries::default());
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -138,11 +145,14 @@ impl Drop for Server {
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }
-        let state = std::mem::take(&mut *self.house.state());
-        for stream in state.streams.iter().filter_map(Weak::upgrade) {
+        let (streams, threads) = {
+            let mut state = self.house.state();
+            (std::mem::take(&mut state.streams), std::mem::take(&mut state.threads))
+        };
+        for stream in streams.iter().filter_map(Weak::upgrade) {
             let _ = stream.shutdown(Shutdown::Both);
         }
-        for thread in state.threads {
+        for thread in threads {
             let _ = thread.join();
         }
     }
@@ -156,7 +166,7 @@ impl House {
     fn next_fault(&self) -> Fault {
         let mut state = self.state();
         state.played += 1;
-        self.script.fault(state.played - 1)
+        state.script.fault(state.played - 1)
     }
 }
 
@@ -185,7 +195,7 @@ fn accept(listener: &TcpListener, house: &Arc<House>) {
 /// One fault after the other until one ends the connection. A fault is only used up by a client that has
 /// something to say, or that stalls before it can.
 fn serve(mut line: Line, house: &House) {
-    let silent = matches!(house.script, Script::Always(Fault::ReadStall));
+    let silent = matches!(house.state().script, Script::Always(Fault::ReadStall));
     while silent || line.wait_for_request().is_ok() {
         match house.next_fault().play(&mut line) {
             Ok(Next::Keep) => {}
