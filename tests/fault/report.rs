@@ -57,14 +57,15 @@ pub(crate) struct Report {
     rows: Vec<(&'static str, [Duration; Leave::ALL.len()])>,
     broken: Vec<String>,
     measured: usize,
-    repeated: usize,
+    /// What was late and made again.
+    repeated: Vec<String>,
 }
 
 impl Report {
     /// A row for each of these.
     pub(crate) fn of(hangs: impl IntoIterator<Item = &'static str>) -> Self {
         let rows = hangs.into_iter().map(|hang| (hang, Default::default())).collect();
-        Self { rows, broken: Vec::new(), measured: 0, repeated: 0 }
+        Self { rows, broken: Vec::new(), measured: 0, repeated: Vec::new() }
     }
 
     /// Measures every round, way out, hang and limit: so many at a time for each core, long and short ones mixed.
@@ -114,16 +115,15 @@ impl Report {
         Finding { late, wrong }: Finding,
         tries_left: usize,
     ) -> bool {
-        let mut blame = |what| self.broken.push(format!("{hang}: {}({limit:?}): {what}", leave.name()));
-        if let Some(wrong) = wrong {
-            blame(wrong);
-        }
+        let say = |what| format!("{hang}: {}({limit:?}): {what}", leave.name());
+        self.broken.extend(wrong.map(say));
         if !late.is_within_grace() {
+            let said = say(format!("late by {late:?}"));
             if tries_left > 0 {
-                self.repeated += 1;
+                self.repeated.push(said);
                 return false;
             }
-            blame(format!("late by {late:?}"));
+            self.broken.push(said);
         }
         self.measured += 1;
         if let Some((_, worst)) = self.rows.iter_mut().find(|(name, _)| *name == hang) {
@@ -136,15 +136,16 @@ impl Report {
     /// Prints the table for the README, then fails if a promise was broken.
     #[track_caller]
     pub(crate) fn conclude(self, title: &str) {
-        let Self { measured, repeated, .. } = self;
+        let Self { measured, repeated, .. } = &self;
         println!("\n{title}: the worst of {} rounds, in milliseconds past the limit.", rounds());
-        println!("{measured} measurements; {repeated} were late on a busy machine and made again.\n");
+        println!("{measured} measurements; {} were late on a busy machine and made again.\n", repeated.len());
         println!("| fault | bound | {} |", Leave::ALL.map(Leave::name).join(" | "));
         println!("|---|---|{}", "---|".repeat(Leave::ALL.len()));
         for (hang, worst) in &self.rows {
             let worst = worst.map(|worst| format!("{:.1}", worst.as_secs_f64() * 1e3));
             println!("| {hang} | {} | {} |", GRACE.as_millis(), worst.join(" | "));
         }
+        println!("\n{}", repeated.join("\n"));
         assert!(self.broken.is_empty(), "{}", self.broken.join("\n"));
     }
 }
