@@ -12,6 +12,7 @@ use ureq::unversioned::transport::DefaultConnector;
 use crate::config::Endpoint;
 use crate::encode::Request;
 use crate::error::StartError;
+use crate::fork;
 use crate::retry::{Answer, Verdict, retry_after};
 use lookup::Lookup;
 
@@ -47,9 +48,14 @@ pub(crate) struct Http {
 pub(crate) struct Hangup(Agent);
 
 impl Hangup {
+    /// Returns at once. ureq writes to the program's log as it hangs up, and locks what it also holds while it writes
+    /// there elsewhere: whoever stops may hold the logger's lock, or have a logger that is stuck.
     pub(crate) fn hang_up(&self) {
-        // ureq locks its pool here, and panics if a thread died with that lock: then there is nothing to break.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.0.clone().shutdown()));
+        let agent = self.0.clone();
+        // ureq panics if a thread died with its lock: then there is nothing to break. Nor is it needed where there is
+        // no thread to be had: an attempt ends by itself.
+        let hang_up = move || drop(catch_unwind(AssertUnwindSafe(|| agent.shutdown())));
+        let _ = fork::start_thread("tinker-hangup", hang_up);
     }
 }
 

@@ -35,7 +35,7 @@ impl<T: Transport> Worker<T> {
     pub(crate) fn live(mut self) {
         let _scope = quiet::enter();
         let _guard = FinishOnDrop(Arc::clone(&self.ledger));
-        while catch_unwind(AssertUnwindSafe(|| self.run())).is_err() && !self.ledger.is_closed() {}
+        while catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {}
     }
 
     fn run(&mut self) {
@@ -53,9 +53,21 @@ impl<T: Transport> Worker<T> {
                 },
                 recv(arrivals) -> record => if let Ok(record) = record { self.gather(&record); },
             }
-            while self.ledger.is_due() && self.send_next() {}
+            while self.ledger.is_due() && self.send_next() {
+                self.attend();
+            }
         }
         self.close();
+    }
+
+    /// Between two batches: where events come faster than they go there is no other time for those who wait.
+    fn attend(&mut self) {
+        if self.outlet.bell.try_recv().is_ok() {
+            self.answer();
+        }
+        if self.ticker.try_recv().is_ok() {
+            self.tick();
+        }
     }
 
     fn tick(&mut self) {

@@ -192,6 +192,29 @@ fn a_flush_covers_what_was_logged_before_it() {
 }
 
 #[test]
+fn a_flush_is_answered_while_more_comes_than_goes() {
+    let bench = Bench::start();
+    let fill = || (0..2 * THRESHOLD).for_each(|_| bench.log("more"));
+    fill();
+    let first = bench.attempts.recv_timeout(LIMIT).unwrap();
+    let flush = bench.flush();
+    // While each batch is on the wire, enough comes for the next.
+    let mut attempts = vec![first];
+    while !bench.ledger.wait_flushed(flush, Instant::now()) && attempts.len() < 10 {
+        fill();
+        bench.replies.send(Reply::Status(200)).unwrap();
+        attempts.push(bench.attempts.recv_timeout(LIMIT).unwrap());
+    }
+    assert!(bench.ledger.wait_flushed(flush, Instant::now()), "{} batches later", attempts.len());
+    bench.close(LIMIT);
+    while !bench.ledger.wait_finished(Instant::now()) {
+        let _ = bench.replies.send(Reply::Status(200)); // the worker may just have ended
+        thread::yield_now();
+    }
+    bench.thread.join().unwrap();
+}
+
+#[test]
 fn a_panic_costs_the_batch_that_it_struck_and_nothing_else() {
     let bench = Bench::start();
     bench.log("struck");
@@ -223,13 +246,18 @@ fn a_panic_in_one_half_leaves_no_event_of_the_other_unaccounted() {
 }
 
 #[test]
-fn a_worker_that_dies_while_closing_frees_whoever_waits() {
+fn a_panic_while_closing_costs_its_batch_and_frees_whoever_waits() {
     let bench = Bench::start();
     bench.log("struck");
+    bench.flush();
+    let _on_the_wire = bench.attempts.recv_timeout(LIMIT).unwrap();
+    bench.log("spared");
     bench.close(LIMIT);
-    bench.answer(Reply::Panic);
+    bench.replies.send(Reply::Panic).unwrap();
+    assert_eq!(bench.answer(Reply::Status(200)).names, ["spared"]);
     assert!(bench.ledger.wait_finished(Instant::now() + LIMIT));
-    assert_eq!(bench.ledger.stats().dropped.internal, 1);
+    let stats = bench.ledger.stats();
+    assert_eq!((stats.dropped.internal, stats.delivered, stats.pending), (1, 1, 0));
 }
 
 #[test]

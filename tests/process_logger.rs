@@ -1,4 +1,4 @@
-//! Keeps the worker's own thread: a logger that drops the last reporter on it, or forks there. The logger is the process's
+//! Keeps the worker's own thread: a logger that drops the last reporter on it, forks there, or is stuck. The logger is the process's
 //! own, so each test runs in a process of its own.
 #![cfg(all(unix, feature = "collector"))]
 
@@ -46,7 +46,7 @@ impl Log for Acts {
 
 fn act_on(beginning: &'static str, act: impl FnOnce() + Send + 'static) {
     *LOGGER.0.lock().unwrap() = Some((beginning, Box::new(act)));
-    log::set_logger(&LOGGER).unwrap();
+    let _ = log::set_logger(&LOGGER); // it may be the logger already
     log::set_max_level(LevelFilter::Trace);
 }
 
@@ -96,5 +96,31 @@ fn a_copy_of_the_worker_sends_nothing() {
         assert_eq!(names(&collector.events()), ["retried"]);
         assert_eq!(collector.requests().len(), 2, "the parent's two attempts");
         assert_eq!(reporter.stats().delivered, 1);
+    });
+}
+
+#[test]
+fn a_logger_that_is_stuck_on_the_workers_thread_keeps_nobody_from_stopping() {
+    alone("a_logger_that_is_stuck_on_the_workers_thread_keeps_nobody_from_stopping", "", |_| {
+        // ureq says these while it holds its pool, and while the request is under way.
+        for line in ["Use pooled", "POST"] {
+            let collector = Collector::start().unwrap();
+            let reporter = sessionless(&collector).start().unwrap();
+            assert!(reporter.log("opens the connection", (), Severity::Info));
+            assert!(reporter.wait_until_drained(LIMIT));
+            let ((stuck, is_stuck), (free, is_free)) = (mpsc::channel(), mpsc::channel::<()>());
+            act_on(line, move || {
+                stuck.send(()).unwrap();
+                let _ = is_free.recv();
+            });
+            assert!(reporter.log("never sent", (), Severity::Info));
+            reporter.flush();
+            is_stuck.recv_timeout(LIMIT).unwrap();
+            let (stopped, seen) = mpsc::channel();
+            thread::spawn(move || stopped.send((reporter.stop(Duration::from_millis(50)), reporter.stats())));
+            let (in_time, stats) = seen.recv_timeout(LIMIT).expect("the stop came back");
+            assert!(!in_time && stats.dropped.deadline == 1, "{stats}");
+            drop(free);
+        }
     });
 }
