@@ -12,7 +12,7 @@ use crate::admission::{Door, Load, MOST_BYTES, MOST_EVENTS};
 use crate::batch::Batcher;
 use crate::config::{self, Config};
 use crate::delivery::Delivery;
-use crate::encode::{Envelope, Ids};
+use crate::encode::{Encoder, Envelope, Ids};
 use crate::episode::Episode;
 use crate::error::StartError;
 use crate::fork::{self, PerProcess, Process};
@@ -213,7 +213,7 @@ impl Builder {
     }
 
     /// How many events may be pending; more are refused as `queue_full`. 1 to 4 194 304. Their slots are allocated
-    /// at the start, of some 80 bytes each. Defaults to 10 000.
+    /// at the start, of 40 bytes each. Defaults to 10 000.
     pub fn max_queue_size(mut self, events: usize) -> Self {
         self.max_queue_size = events;
         self
@@ -305,7 +305,7 @@ impl Builder {
                 home: Process::current(),
                 is_outage: false,
             },
-            ids: Ids::new(),
+            encoder: Encoder::new(Ids::new()),
             flushed: 0,
             json: Vec::new(),
         };

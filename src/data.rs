@@ -18,14 +18,21 @@ thread_local! {
 }
 
 /// Encodes `data` to a JSON object of at most `limit` bytes: an object goes as it is, nothing becomes `{}`, any
-/// other value becomes `{"value": …}`.
-pub(crate) fn encode(data: &impl Serialize, limit: usize) -> Result<Box<[u8]>, RefusalReason> {
+/// other value becomes `{"value": …}`. What is written `before` it is in the same allocation.
+pub(crate) fn encode(
+    before: impl FnOnce(&mut Vec<u8>),
+    data: &impl Serialize,
+    limit: usize,
+) -> Result<Box<[u8]>, RefusalReason> {
     let scope = quiet::enter().ok_or(RefusalReason::Reentrant)?;
     // While the thread's locals are torn down there is no scratch: the event pays for a buffer of its own.
-    let mut json = Bounded { bytes: SCRATCH.try_with(Cell::take).unwrap_or_default(), limit };
+    let mut bytes = SCRATCH.try_with(Cell::take).unwrap_or_default();
+    before(&mut bytes);
+    let json_at = bytes.len();
+    let mut json = Bounded { limit: limit.saturating_add(json_at), bytes };
     let written = catch_unwind(AssertUnwindSafe(|| serde_json::to_writer(&mut json, data)));
     let object = match written {
-        Ok(Ok(())) => as_object(&json.bytes, limit),
+        Ok(Ok(())) => with_object(&json.bytes, json_at, json.limit),
         Ok(Err(error)) if error.is_io() => Err(RefusalReason::TooLarge),
         Ok(Err(_)) | Err(_) => Err(RefusalReason::InvalidData),
     };
@@ -36,22 +43,37 @@ pub(crate) fn encode(data: &impl Serialize, limit: usize) -> Result<Box<[u8]>, R
     object
 }
 
-fn as_object(json: &[u8], limit: usize) -> Result<Box<[u8]>, RefusalReason> {
+/// The bytes, with the JSON from `json_at` on made an object.
+fn with_object(bytes: &[u8], json_at: usize, limit: usize) -> Result<Box<[u8]>, RefusalReason> {
+    let (before, json) = bytes.split_at(json_at);
     match json.first() {
-        Some(b'{') => Ok(json.into()),
-        Some(b'n') => Ok(b"{}"[..].into()), // null: the only JSON value that begins so
+        _ if bytes.len() > limit => Err(RefusalReason::TooLarge),
+        Some(b'{') => Ok(bytes.into()),
+        Some(b'n') => Ok([before, b"{}"].concat().into()), // null: the only JSON value that begins so
         Some(_) => {
-            let object = [br#"{"value":"#, json, b"}"].concat();
+            let object = [before, br#"{"value":"#, json, b"}"].concat();
             if object.len() <= limit { Ok(object.into()) } else { Err(RefusalReason::TooLarge) }
         }
         None => Err(RefusalReason::InvalidData),
     }
 }
 
-/// Stops a value that grows past the limit while it is still being written.
+/// Stops a value that grows past the limit while it is still being written. Looks at the limit only where the buffer
+/// has to grow, since most writes are of a few bytes: what fits the buffer may be past the limit in the end.
 struct Bounded {
     bytes: Vec<u8>,
     limit: usize,
+}
+
+impl Bounded {
+    #[cold]
+    fn grow(&mut self, by: usize) -> io::Result<()> {
+        if by > self.limit.saturating_sub(self.bytes.len()) {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.reserve(by);
+        Ok(())
+    }
 }
 
 impl Write for Bounded {
@@ -61,8 +83,8 @@ impl Write for Bounded {
 
     #[inline]
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.len() > self.limit - self.bytes.len() {
-            return Err(io::ErrorKind::FileTooLarge.into());
+        if bytes.len() > self.bytes.capacity() - self.bytes.len() {
+            self.grow(bytes.len())?;
         }
         self.bytes.extend_from_slice(bytes);
         Ok(())
@@ -86,7 +108,7 @@ mod tests {
     const LIMIT: usize = 64;
 
     fn text(data: impl Serialize) -> Result<String, RefusalReason> {
-        encode(&data, LIMIT).map(|json| String::from_utf8(json.into()).unwrap())
+        encode(|_| (), &data, LIMIT).map(|json| String::from_utf8(json.into()).unwrap())
     }
 
     #[test]

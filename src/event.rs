@@ -49,6 +49,9 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// In the order of the variants.
+    pub(crate) const ALL: [Self; 5] = [Self::Debug, Self::Info, Self::Warning, Self::Error, Self::Critical];
+
     /// The severity as the wire spells it, for example `WARNING`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -36,7 +36,7 @@ impl Intake {
     /// Puts an event into the queue, or counts why not. Wakes the worker only with the event that makes a batch
     /// worth sending: waking a parked thread costs more than all the rest.
     pub(crate) fn offer(&self, record: Record, lane: Lane) -> Result<(), RefusalReason> {
-        let is_due = self.ledger.admit(record.body.weight() as u64, lane)?;
+        let is_due = self.ledger.admit(record.weight() as u64, lane)?;
         // There is a slot for everything that was admitted. Should the worker be gone, the ledger has settled it.
         let _ = self.records.try_send(record);
         if is_due {

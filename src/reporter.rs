@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once, Weak};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -18,11 +18,11 @@ use crate::fork::PerProcess;
 use crate::ledger::Ledger;
 use crate::panicking::Panic;
 use crate::queue::Intake;
-use crate::record::{Body, Record};
+use crate::quiet;
+use crate::record::{Body, Head, Record};
 use crate::stats::{DropReason, RefusalReason, Stats};
 use crate::transport::Hangup;
 use crate::user_error::{self, Teach};
-use crate::{data, quiet};
 
 /// Reports what happens in one session. Cheap to clone and to share between threads.
 ///
@@ -132,7 +132,7 @@ impl Reporter {
     /// ```
     pub fn log(&self, name: impl Into<Cow<'static, str>>, data: impl Serialize, severity: Severity) -> bool {
         let Some(owner) = &self.owner else { return false };
-        owner.log(name.into(), &data, severity)
+        owner.log(&name.into(), &data, severity)
     }
 
     /// Reports an error: as a `user_error` event of severity `WARNING` where it or one of its sources is the user's
@@ -218,7 +218,7 @@ impl WeakReporter {
     /// Reports as [`Reporter::log`] does, and never ends the session, even if the last clone is dropped meanwhile: that
     /// drop is the one that waits. `false` where no clone is left.
     pub fn log(&self, name: impl Into<Cow<'static, str>>, data: impl Serialize, severity: Severity) -> bool {
-        self.shared().is_some_and(|shared| shared.log(name.into(), &data, severity))
+        self.shared().is_some_and(|shared| shared.log(&name.into(), &data, severity))
     }
 
     /// What the clones share, to report for a moment without ever being the one that ends the session.
@@ -238,16 +238,13 @@ impl WeakReporter {
 }
 
 impl Shared {
-    fn log(&self, name: Cow<'static, str>, data: &impl Serialize, severity: Severity) -> bool {
-        let ((index, time), line) = (self.moment(), self.line());
+    fn log(&self, name: &str, data: &impl Serialize, severity: Severity) -> bool {
+        let (index, line) = (self.next_index(), self.line());
         let open = line.ledger.is_open(Lane::Ordinary);
-        let room =
-            open.and_then(|()| self.max_event_bytes.checked_sub(name.len()).ok_or(RefusalReason::TooLarge));
-        match room.and_then(|room| data::encode(data, room)) {
-            Ok(data) => {
-                let record = Record { index, time, severity, body: Body::Generic { name, data } };
-                line.offer(record, Lane::Ordinary)
-            }
+        let record =
+            open.and_then(|()| Record::generic(Head::now(index, severity), name, data, self.max_event_bytes));
+        match record {
+            Ok(record) => line.offer(record, Lane::Ordinary),
             Err(reason) => line.refuse(reason),
         }
     }
@@ -299,44 +296,48 @@ impl Shared {
         severity: Severity,
         lane: Lane,
     ) -> bool {
-        let ((index, time), to) = (self.moment(), self.line());
-        match self.describe(error.as_error(), error.type_name(), severity) {
-            Ok((body, severity)) => to.offer(Record { index, time, severity, body }, lane),
+        let (head, to) = (self.head(severity), self.line());
+        match self.describe(error.as_error(), error.type_name(), head) {
+            Ok(record) => to.offer(record, lane),
             Err(reason) => to.refuse(reason),
         }
     }
 
     fn log_panic(&self, panic: &Panic, severity: Severity, lane: Lane) {
-        let (index, time) = self.moment();
-        let body = Body::Exception(Box::new(panic.describe(self.max_event_bytes)));
-        self.line().offer(Record { index, time, severity, body }, lane);
+        let head = self.head(severity);
+        let body = Body::Exception(panic.describe(self.max_event_bytes));
+        self.line().offer(Record::other(head, body), lane);
     }
 
-    /// The body for an error. The error's own code runs here, so it may panic, or call us.
+    /// The record of an error. The error's own code runs here, so it may panic, or call us.
     fn describe(
         &self,
         error: &(dyn std::error::Error + 'static),
         type_name: Option<&str>,
-        severity: Severity,
-    ) -> Result<(Body, Severity), RefusalReason> {
+        head: Head,
+    ) -> Result<Record, RefusalReason> {
         let scope = quiet::enter().ok_or(RefusalReason::Reentrant)?;
         let described = catch_unwind(AssertUnwindSafe(|| {
             user_error::find_user_error(error, self.teach.as_deref())
-                .ok_or_else(|| Box::new(exception::describe(error, type_name, self.max_event_bytes)))
+                .ok_or_else(|| exception::describe(error, type_name, self.max_event_bytes))
         }));
         scope.end()?;
         match described.map_err(|_| RefusalReason::InvalidData)? {
             Ok(user_error) => {
-                let (name, data) = ("user_error".into(), data::encode(&user_error, self.max_event_bytes)?);
-                Ok((Body::Generic { name, data }, Severity::Warning))
+                let head = Head { severity: Severity::Warning, ..head };
+                Record::generic(head, "user_error", &user_error, self.max_event_bytes)
             }
-            Err(exception) => Ok((Body::Exception(exception), severity)),
+            Err(exception) => Ok(Record::other(head, Body::Exception(exception))),
         }
     }
 
     /// An event's number and time: those of the call, so they come before anything that takes time.
-    fn moment(&self) -> (u64, SystemTime) {
-        (self.session.next_index.fetch_add(1, Ordering::Relaxed), SystemTime::now())
+    fn head(&self, severity: Severity) -> Head {
+        Head::now(self.next_index(), severity)
+    }
+
+    fn next_index(&self) -> u64 {
+        self.session.next_index.fetch_add(1, Ordering::Relaxed)
     }
 
     /// This process's line; the first use in a forked child makes it.
@@ -358,8 +359,7 @@ impl Shared {
     }
 
     fn announce(&self, body: Body) {
-        let (index, time) = self.moment();
-        self.line().offer(Record { index, time, severity: Severity::Info, body }, Lane::Session);
+        self.line().offer(Record::other(self.head(Severity::Info), body), Lane::Session);
     }
 
     fn flush(&self) {

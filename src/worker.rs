@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, never, select};
 use crate::admission::Load;
 use crate::batch::{Batch, Batcher};
 use crate::delivery::Delivery;
-use crate::encode::{Ids, write_event};
+use crate::encode::Encoder;
 use crate::ledger::Ledger;
 use crate::queue::Outlet;
 use crate::quiet;
@@ -23,7 +23,7 @@ pub(crate) struct Worker<T> {
     pub(crate) ticker: Receiver<Instant>,
     pub(crate) batcher: Batcher,
     pub(crate) delivery: Delivery<T>,
-    pub(crate) ids: Ids,
+    pub(crate) encoder: Encoder,
     /// The last flush that was answered.
     pub(crate) flushed: u64,
     /// An event's JSON on its way into the batch.
@@ -119,11 +119,10 @@ impl<T: Transport> Worker<T> {
 
     /// Encodes an event into the open batch. `true`: that filled a batch, and it was sent.
     fn gather(&mut self, record: &Record) -> bool {
-        let weight = record.body.weight() as u64;
+        let weight = record.weight() as u64;
         let claim = self.ledger.claim(Load { events: 1, bytes: weight });
         self.json.clear();
-        let encoded = self.ids.next().and_then(|id| write_event(record, id, &mut self.json));
-        if encoded.is_err() {
+        if self.encoder.write(record, &mut self.json).is_err() {
             return false; // no random id to be had; the claim counts the event as lost
         }
         claim.hand_over();

@@ -3,19 +3,19 @@
 
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 use uuid::Uuid;
 
 use super::*;
 use crate::admission::{Door, Lane};
-use crate::encode::{Envelope, Request};
+use crate::encode::{Envelope, Ids, Request};
 use crate::episode::Episode;
 use crate::event::{Severity, TelemetrySendRequest};
 use crate::fork::Process;
 use crate::queue::{Intake, queue};
-use crate::record::Body;
+use crate::record::Head;
 use crate::retry::{Answer, RetryPolicy, Verdict};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -95,7 +95,7 @@ impl Bench {
                 home: Process::current(),
                 is_outage: false,
             },
-            ids: Ids::new(),
+            encoder: Encoder::new(Ids::new()),
             flushed: 0,
             json: Vec::new(),
         };
@@ -104,8 +104,7 @@ impl Bench {
     }
 
     fn log(&self, name: &'static str) {
-        let body = Body::Generic { name: name.into(), data: b"{}"[..].into() };
-        let record = Record { index: 0, time: SystemTime::now(), severity: Severity::Info, body };
+        let record = Record::generic(Head::now(0, Severity::Info), name, &(), usize::MAX).unwrap();
         self.intake.offer(record, Lane::Ordinary).unwrap();
     }
 

@@ -10,7 +10,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("stats", &[]),
     ("error", &[]),
     ("quiet", &["stats"]),
-    ("record", &["event"]),
+    ("record", &["data", "event", "stats"]),
     ("data", &["quiet", "stats"]),
     ("as_error", &[]),
     ("text", &[]),
@@ -50,7 +50,6 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "admission",
             "as_error",
-            "data",
             "event",
             "exception",
             "fork",
