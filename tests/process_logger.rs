@@ -117,7 +117,10 @@ fn a_logger_that_is_stuck_on_the_workers_thread_keeps_nobody_from_stopping() {
             reporter.flush();
             is_stuck.recv_timeout(LIMIT).unwrap();
             let (stopped, seen) = mpsc::channel();
-            thread::spawn(move || stopped.send((reporter.stop(Duration::from_millis(50)), reporter.stats())));
+            thread::spawn(move || {
+                let in_time = reporter.stop(Duration::from_millis(50));
+                stopped.send((in_time, reporter.stats())).unwrap();
+            });
             let (in_time, stats) = seen.recv_timeout(LIMIT).expect("the stop came back");
             assert!(!in_time && stats.dropped.deadline == 1, "{stats}");
             drop(free);
