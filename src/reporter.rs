@@ -327,8 +327,10 @@ impl Shared {
         scope.end()?;
         match described.map_err(|_| RefusalReason::InvalidData)? {
             Ok(user_error) => {
-                let (name, data) = ("user_error".into(), data::encode(&user_error, self.max_event_bytes)?);
-                Ok((Body::Generic { name, data }, Severity::Warning))
+                let limit = self.max_event_bytes;
+                let data = data::encode(&user_error, limit)
+                    .or_else(|_| data::encode(&exception::shorten(&user_error, limit), limit))?;
+                Ok((Body::Generic { name: "user_error".into(), data }, Severity::Warning))
             }
             Err(exception) => Ok((Body::Exception(exception), severity)),
         }
