@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::record::{Exception, Traceback};
 use crate::text::cut;
-use crate::user_error::{ApiError, MAX_DEPTH};
+use crate::user_error::{ApiError, MAX_DEPTH, UserError};
 
 /// Longer messages and tracebacks are cut: a report is for reading, and must fit beside others in a batch.
 const MAX_MESSAGE: usize = 16 * 1024;
@@ -48,6 +48,17 @@ pub(crate) fn describe_panic(
         error_type: cut("panic", MAX_TYPE.min(limit / 8)),
         message: cut(message, MAX_MESSAGE.min(limit / 4)),
         traceback: Traceback { causes: cut(told, max), stack, max },
+    }
+}
+
+/// A user error that is too large for an event, with its texts cut as an exception's and without the body: that there was
+/// one is worth more than what the answer said.
+pub(crate) fn shorten(error: &UserError, limit: usize) -> UserError {
+    UserError {
+        error_type: cut(&error.error_type, MAX_TYPE.min(limit / 8)),
+        message: cut(&error.message, MAX_MESSAGE.min(limit / 4)),
+        status_code: error.status_code,
+        body: None,
     }
 }
 

@@ -324,8 +324,9 @@ impl Shared {
         scope.end()?;
         match described.map_err(|_| RefusalReason::InvalidData)? {
             Ok(user_error) => {
-                let head = Head { severity: Severity::Warning, ..head };
-                Record::generic(head, "user_error", &user_error, self.max_event_bytes)
+                let (head, limit) = (Head { severity: Severity::Warning, ..head }, self.max_event_bytes);
+                let of = |error: &_| Record::generic(head, "user_error", error, limit);
+                of(&user_error).or_else(|_| of(&exception::shorten(&user_error, limit)))
             }
             Err(exception) => Ok(Record::other(head, Body::Exception(exception))),
         }

@@ -134,6 +134,10 @@ impl Refused {
     pub fn total(&self) -> u64 {
         RefusalReason::ALL.into_iter().map(|reason| self.by(reason)).sum()
     }
+
+    pub(crate) fn reasons(&self) -> impl fmt::Display {
+        Reasons(RefusalReason::ALL.map(|reason| (reason.as_str(), self.by(reason))))
+    }
 }
 
 /// Drops, by reason.
@@ -182,6 +186,10 @@ impl Dropped {
     pub fn total(&self) -> u64 {
         DropReason::ALL.into_iter().map(|reason| self.by(reason)).sum()
     }
+
+    fn reasons(&self) -> impl fmt::Display {
+        Reasons(DropReason::ALL.map(|reason| (reason.as_str(), self.by(reason))))
+    }
 }
 
 /// One consistent snapshot of what became of the events.
@@ -216,24 +224,27 @@ impl fmt::Display for Stats {
         if self.pending > 0 {
             write!(f, ", {} pending", self.pending)?;
         }
-        let dropped = DropReason::ALL.map(|reason| (reason.as_str(), self.dropped.by(reason)));
-        write_reasons(f, "dropped", self.dropped.total(), &dropped)?;
-        let refused = RefusalReason::ALL.map(|reason| (reason.as_str(), self.refused.by(reason)));
-        write_reasons(f, "refused", self.refused.total(), &refused)
+        if self.dropped.total() > 0 {
+            write!(f, ", {} dropped ({})", self.dropped.total(), self.dropped.reasons())?;
+        }
+        if self.refused.total() > 0 {
+            write!(f, ", {} refused ({})", self.refused.total(), self.refused.reasons())?;
+        }
+        Ok(())
     }
 }
 
-/// Adds `, 3 dropped (2 rejected, 1 deadline)`, or nothing where the total is 0.
-fn write_reasons(f: &mut fmt::Formatter<'_>, what: &str, total: u64, reasons: &[(&str, u64)]) -> fmt::Result {
-    if total == 0 {
-        return Ok(());
+/// Counts by reason, those that are not 0: `2 rejected, 1 deadline`.
+struct Reasons([(&'static str, u64); 6]);
+
+impl fmt::Display for Reasons {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (reason, count)) in self.0.iter().filter(|(_, count)| *count > 0).enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            write!(f, "{comma}{count} {reason}")?;
+        }
+        Ok(())
     }
-    write!(f, ", {total} {what} (")?;
-    for (place, (reason, count)) in reasons.iter().filter(|(_, count)| *count > 0).enumerate() {
-        let comma = if place == 0 { "" } else { ", " };
-        write!(f, "{comma}{count} {reason}")?;
-    }
-    f.write_str(")")
 }
 
 #[cfg(test)]

@@ -31,6 +31,9 @@ const MAX_ANSWER: u64 = 64 * 1024;
 /// connection is then kept for the next batch; a slow one only loses that.
 const BODY_GRACE: Duration = Duration::from_millis(500);
 
+/// No attempt is allowed more: ureq adds what it is allowed to the time, and panics where a clock cannot hold that.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(24 * 60 * 60);
+
 const OUR_NAME: &str = concat!("tinker-telemetry/", env!("CARGO_PKG_VERSION"));
 
 /// HTTP by ureq.
@@ -126,7 +129,7 @@ impl Http {
             .header("x-idempotency-key", &request.idempotency_key)
             .header("x-stainless-retry-count", retry)
             .config()
-            .timeout_global(Some(limit))
+            .timeout_global(Some(limit.min(LONGEST_ATTEMPT)))
             .timeout_recv_body(Some(BODY_GRACE))
             .build()
             .send(request.body.as_slice())?;

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -143,10 +144,18 @@ pub fn find_user_error_in_chain<E: AsError<Kind> + ?Sized, Kind>(error: &E) -> O
 }
 
 pub(crate) fn find_user_error(error: &(dyn Error + 'static), teach: Option<&Teach>) -> Option<UserError> {
-    let known = |error: &(dyn Error + 'static)| {
-        error.downcast_ref::<ApiError>().filter(|error| error.is_user_error()).map(UserError::from)
-    };
-    chain(error).find_map(|link| known(link).or_else(|| of_ureq(link)).or_else(|| teach?(link)))
+    chain(error).find_map(|link| of_api(link).or_else(|| of_ureq(link)).or_else(|| teach?(link)))
+}
+
+fn of_api(link: &(dyn Error + 'static)) -> Option<UserError> {
+    bare_or_shared(link).filter(|error: &&ApiError| error.is_user_error()).map(UserError::from)
+}
+
+/// The link as this type. A `Box` or an `Arc` of an error is an error itself, and its `source` skips what it holds.
+fn bare_or_shared<'a, E: Error + 'static>(link: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let boxed = || link.downcast_ref::<Box<E>>().map(|boxed| &**boxed);
+    let shared = || link.downcast_ref::<Arc<E>>().map(|shared| &**shared);
+    link.downcast_ref().or_else(boxed).or_else(shared)
 }
 
 /// The error and its sources. An I/O error shows what it wraps: its `source` skips that one.
@@ -161,9 +170,9 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 
 /// What ureq makes of an answer with an error status, unless it was told not to. This crate is built on ureq, so nobody
 /// need teach that.
-fn of_ureq(error: &(dyn Error + 'static)) -> Option<UserError> {
-    match error.downcast_ref()? {
-        ureq::Error::StatusCode(status) => UserError::from_status("ureq::Error", error.to_string(), *status),
+fn of_ureq(link: &(dyn Error + 'static)) -> Option<UserError> {
+    match *bare_or_shared(link)? {
+        ureq::Error::StatusCode(status) => UserError::from_status("ureq::Error", link.to_string(), status),
         _ => None,
     }
 }
@@ -200,6 +209,20 @@ mod tests {
         assert_eq!(find_user_error_in_chain(&wrapped).unwrap().message, "in io");
         let any = anyhow::Error::new(ApiError::new("in anyhow").status(400)).context("while sampling");
         assert_eq!(find_user_error_in_chain(&any).unwrap().message, "in anyhow");
+    }
+
+    #[test]
+    fn a_user_error_in_a_box_or_an_arc_is_found() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("while sampling")]
+        struct Sampling(#[source] Box<ApiError>);
+
+        let error = || ApiError::new("yours").status(404);
+        assert!(find_user_error_in_chain(&Box::new(error())).is_some());
+        assert!(find_user_error_in_chain(&Arc::new(error())).is_some());
+        assert!(find_user_error_in_chain(&Sampling(Box::new(error()))).is_some());
+        assert!(find_user_error_in_chain(&Box::new(ureq::Error::StatusCode(404))).is_some());
+        assert!(find_user_error_in_chain(&Box::new(ApiError::new("theirs").status(503))).is_none());
     }
 
     #[test]

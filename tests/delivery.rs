@@ -268,6 +268,16 @@ fn an_attempt_ends_with_the_http_timeout_and_is_made_again() {
 }
 
 #[test]
+fn a_timeout_that_no_clock_can_hold_is_only_long() {
+    let collector = Collector::start().unwrap();
+    let longest = sessionless(&collector).http_timeout(Duration::MAX).flush_interval(Duration::MAX);
+    let reporter = longest.start().unwrap();
+    reporter.log("a", (), Severity::Info);
+    assert!(reporter.wait_until_drained(LIMIT));
+    assert_eq!(reporter.stats().delivered, 1);
+}
+
+#[test]
 fn a_connection_refused_is_retried_until_the_server_is_there() {
     let port = Collector::start().unwrap().port(); // free again: the collector is gone
     let config = Config::new(KEY).base_url(format!("http://127.0.0.1:{port}"));

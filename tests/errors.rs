@@ -157,3 +157,12 @@ fn an_error_of_any_length_is_cut_rather_than_refused() {
     assert!(event.error_message.len() <= 16 * 1024 && event.error_message.ends_with("… (cut)"));
     assert!(event.traceback.unwrap().len() <= 64 * 1024);
 }
+
+#[test]
+fn a_user_error_with_a_huge_body_arrives_without_it() {
+    let huge = ApiError::new("é".repeat(1_000_000)).status(422).body("x".repeat(300_000));
+    let event = user_error(|reporter| reporter.log_fatal_exception(&huge, Severity::Critical));
+    assert_eq!((event.event_name.as_str(), event.event_data.get("body")), ("user_error", None));
+    assert_eq!(event.event_data["status_code"], 422);
+    assert!(event.event_data["message"].as_str().unwrap().ends_with("… (cut)"));
+}

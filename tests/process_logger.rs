@@ -1,4 +1,4 @@
-//! Keeps the worker's own thread: a logger that drops the last reporter on it, forks there, or is stuck. The logger is the process's
+//! Keeps the worker's own thread: a logger that drops the last reporter on it, forks there, panics, or is stuck. The logger is the process's
 //! own, so each test runs in a process of its own.
 #![cfg(all(unix, feature = "collector"))]
 
@@ -100,6 +100,26 @@ fn a_copy_of_the_worker_sends_nothing() {
 }
 
 #[test]
+fn a_logger_that_panics_on_the_workers_thread_costs_no_event() {
+    alone("a_logger_that_panics_on_the_workers_thread_costs_no_event", "", |_| {
+        let collector = Collector::start().unwrap();
+        for line in ["telemetry to", "telemetry reaches"] {
+            collector.answer(Answer::status(503));
+            let reporter = sessionless(&collector).start().unwrap();
+            let (panics, seen) = mpsc::channel::<()>();
+            act_on(line, move || {
+                let _panics = panics;
+                panic!("in the logger, as the test wants it");
+            });
+            assert!(reporter.log("retried", (), Severity::Info));
+            assert!(reporter.wait_until_drained(LIMIT));
+            assert_eq!(reporter.stats().delivered, 1, "{line}: {}", reporter.stats());
+            assert_eq!(seen.recv_timeout(LIMIT), Err(mpsc::RecvTimeoutError::Disconnected));
+        }
+    });
+}
+
+#[test]
 fn a_logger_that_is_stuck_on_the_workers_thread_keeps_nobody_from_stopping() {
     alone("a_logger_that_is_stuck_on_the_workers_thread_keeps_nobody_from_stopping", "", |_| {
         // ureq says these while it holds its pool, and while the request is under way.
@@ -117,12 +137,10 @@ fn a_logger_that_is_stuck_on_the_workers_thread_keeps_nobody_from_stopping() {
             reporter.flush();
             is_stuck.recv_timeout(LIMIT).unwrap();
             let (stopped, seen) = mpsc::channel();
-            thread::spawn(move || {
-                let in_time = reporter.stop(Duration::from_millis(50));
-                stopped.send((in_time, reporter.stats())).unwrap();
-            });
-            let (in_time, stats) = seen.recv_timeout(LIMIT).expect("the stop came back");
-            assert!(!in_time && stats.dropped.deadline == 1, "{stats}");
+            let stopping = reporter.clone();
+            thread::spawn(move || stopped.send(stopping.stop(Duration::from_millis(50))));
+            assert!(!seen.recv_timeout(LIMIT).expect("the stop came back"));
+            assert_eq!(reporter.stats().dropped.deadline, 1);
             drop(free);
         }
     });

@@ -75,6 +75,15 @@ fn the_log_tells_of_each_trouble_once() {
     let [(Level::Warn, text)] = &lines()[..] else { panic!("one warning") };
     assert!(text.contains("401"), "{text}");
 
+    // It is named in the midst of other trouble too.
+    let reporter = sessionless(&collector).max_retries(0).start().unwrap();
+    for status in [503, 401, 503, 403] {
+        collector.answer(Answer::status(status));
+        report(&reporter, 1);
+    }
+    let named = lines().into_iter().map(|(_, text)| text.rsplit(' ').next().unwrap().to_owned());
+    assert_eq!(named.collect::<Vec<_>>(), ["503", "401"]);
+
     // Refusals without an outage: one warning that names the reasons, said by the worker when it next looks.
     let reporter = sessionless(&collector).flush_interval(std::time::Duration::from_secs(1)).start().unwrap();
     for _ in 0..50 {
@@ -89,7 +98,7 @@ fn the_log_tells_of_each_trouble_once() {
         thread::yield_now();
     };
     assert_eq!(warning.0, Level::Warn);
-    assert!(warning.1.contains("too_large"), "{}", warning.1);
+    assert_eq!(warning.1, "telemetry refused 50 events (50 too_large since the start)");
 
     // A fatal exception names the session, here on the thread that waited for it.
     let fatal = session(&collector).start().unwrap();
