@@ -1,0 +1,74 @@
+//! The process that measures, and its hard limit: a client that hangs costs the bench that long and no longer.
+
+use std::env;
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+
+use crate::figures::Figures;
+use crate::task::Task;
+
+/// How a child ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Outcome {
+    /// By itself, with these figures. `ended` is the moment it was gone, in seconds since 1970.
+    Done { figures: Figures, ended: f64 },
+    /// Not within its limit, and was killed. `figures`: what it had told by then.
+    Killed { figures: Figures },
+}
+
+impl Outcome {
+    /// The figures, where hanging is not among the answers looked for.
+    pub(crate) fn figures(self) -> Result<Figures> {
+        match self {
+            Self::Done { figures, .. } => Ok(figures),
+            Self::Killed { .. } => bail!("it hung, and was killed"),
+        }
+    }
+}
+
+/// Run `task` in a process of its own, for at most `limit`.
+pub(crate) fn run(task: Task, limit: Duration) -> Result<Outcome> {
+    let mut command = Command::new(env::current_exe()?);
+    command.arg("run").args(task.to_args());
+    outcome(command, limit).with_context(|| format!("{:?} by {}", task.work, task.contender.id()))
+}
+
+/// Run a command that prints figures, for at most `limit`, without a proxy from the environment.
+pub(crate) fn outcome(mut command: Command, limit: Duration) -> Result<Outcome> {
+    for proxy in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        command.env_remove(proxy);
+    }
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let mut stdout = child.stdout.take().context("no standard output")?;
+    // A few lines: they fit the pipe, and need not be read before the end.
+    let mut figures = || -> Result<Figures> {
+        let mut text = String::new();
+        stdout.read_to_string(&mut text)?;
+        Figures::parse(&text)
+    };
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            let ended = now();
+            if !status.success() {
+                bail!("it failed: {status}");
+            }
+            return Ok(Outcome::Done { figures: figures()?, ended });
+        }
+        if started.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            return Ok(Outcome::Killed { figures: figures()? });
+        }
+        thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Seconds since 1970: the one clock that a parent and its child share without asking the system for more.
+pub(crate) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}

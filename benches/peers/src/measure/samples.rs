@@ -1,0 +1,47 @@
+//! Times of single calls, and what is said of them.
+
+use super::Overhead;
+use crate::figures::Figures;
+
+/// Nanoseconds, in ascending order.
+pub(super) struct Samples(Vec<u32>);
+
+impl Samples {
+    pub(super) fn new(mut nanoseconds: Vec<u32>) -> Self {
+        nanoseconds.sort_unstable();
+        Self(nanoseconds)
+    }
+
+    /// The value that the share `q` of all does not exceed.
+    pub(super) fn quantile(&self, q: f64) -> f64 {
+        let last = self.0.len().saturating_sub(1);
+        self.0.get((last as f64 * q).round() as usize).copied().unwrap_or_default().into()
+    }
+
+    fn mean(&self) -> f64 {
+        self.0.iter().map(|&it| f64::from(it)).sum::<f64>() / self.0.len() as f64
+    }
+
+    /// Median, 99th percentile and mean, each less what the timing itself costs.
+    pub(super) fn figures(&self, Overhead { timed: timer, .. }: Overhead) -> Figures {
+        Figures::default()
+            .with("p50", self.quantile(0.5) - timer)
+            .with("p99", self.quantile(0.99) - timer)
+            .with("mean", self.mean() - timer)
+            .with("timer", timer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_less_by_the_cost_of_the_timer() {
+        let figures = Samples::new((0..=100).rev().collect()).figures(Overhead { timed: 10.0, looped: 2.0 });
+        let get = |name| figures.get(name).unwrap();
+        assert!((get("p50") - 40.0).abs() < 1e-9);
+        assert!((get("p99") - 89.0).abs() < 1e-9);
+        assert!((get("mean") - 40.0).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,59 @@
+//! tinker-telemetry, with its defaults.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::json;
+use tinker_telemetry::{Config, Reporter, Severity};
+
+use super::{Peer, QUEUE};
+use crate::payload::{Fields, NAME};
+
+#[derive(Clone, Copy)]
+pub(crate) enum Data {
+    /// The caller's own struct with its borrowed fields.
+    Struct,
+    /// A tree that `json!` makes for the call.
+    Json,
+}
+
+pub(crate) struct Ours {
+    reporter: Reporter,
+    data: Data,
+}
+
+impl Ours {
+    pub(crate) fn start(sink: SocketAddr, data: Data) -> Result<Self> {
+        let config = Config::new("tml-peers").base_url(format!("http://{sink}"));
+        let reporter =
+            Reporter::builder(config, "session-0001").enabled(true).max_queue_size(QUEUE).start()?;
+        Ok(Self { reporter, data })
+    }
+
+    pub(crate) fn disabled() -> Self {
+        Self { reporter: Reporter::disabled(), data: Data::Struct }
+    }
+}
+
+impl Peer for Ours {
+    fn log(&self, fields: Fields<'_>) {
+        match self.data {
+            Data::Struct => self.reporter.log(NAME, fields, Severity::Info),
+            Data::Json => {
+                let data = json!({"step": fields.step, "loss": fields.loss, "shard": fields.shard});
+                self.reporter.log(NAME, data, Severity::Info)
+            }
+        };
+    }
+
+    fn flush(&self) {
+        if !self.reporter.wait_until_drained(Duration::from_secs(60)) {
+            eprintln!("tinker-telemetry did not drain: {}", self.reporter.stats());
+        }
+    }
+
+    fn shutdown(&mut self, budget: Duration) {
+        self.reporter.stop(budget);
+    }
+}

@@ -1,0 +1,96 @@
+//! What is printed: markdown tables of medians, with the range of the rounds beside them.
+
+use std::fmt;
+
+/// One figure over all rounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) least: f64,
+    pub(crate) most: f64,
+}
+
+impl Spread {
+    /// `None` where there is no value.
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let middle = values.len() / 2;
+        let median = if values.len() % 2 == 1 {
+            values[middle]
+        } else {
+            f64::midpoint(*values.get(middle.checked_sub(1)?)?, values[middle])
+        };
+        Some(Self { median, least: *values.first()?, most: *values.last()? })
+    }
+
+    /// `median (least–most)`, in units of `unit`, with so many decimals.
+    pub(crate) fn show(self, unit: f64, decimals: usize) -> String {
+        let show = |value: f64| grouped(value / unit, decimals);
+        format!("{} ({}–{})", show(self.median), show(self.least), show(self.most))
+    }
+}
+
+/// A number with its thousands apart.
+pub(crate) fn grouped(value: f64, decimals: usize) -> String {
+    let text = format!("{:.decimals$}", value.abs());
+    let (whole, fraction) = text.split_once('.').map_or((text.as_str(), None), |(a, b)| (a, Some(b)));
+    let mut out = String::new();
+    for (at, digit) in whole.chars().enumerate() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+            out.push('\u{202f}'); // a narrow space that does not break
+        }
+        out.push(digit);
+    }
+    let sign = if value < 0.0 { "-" } else { "" };
+    fraction.map_or_else(|| format!("{sign}{out}"), |fraction| format!("{sign}{out}.{fraction}"))
+}
+
+/// A markdown table under a heading, with a sentence that says what its rows mean.
+pub(crate) struct Table {
+    title: String,
+    about: String,
+    head: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(crate) fn new(title: impl Into<String>, about: impl Into<String>, head: &[&'static str]) -> Self {
+        Self { title: title.into(), about: about.into(), head: head.to_vec(), rows: Vec::new() }
+    }
+
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "### {}\n\n{}\n", self.title, self.about)?;
+        writeln!(f, "| {} |", self.head.join(" | "))?;
+        // The name is read from the left, figures from the right.
+        writeln!(f, "|---|{}", "--:|".repeat(self.head.len().saturating_sub(1)))?;
+        for row in &self.rows {
+            writeln!(f, "| {} |", row.join(" | "))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_of_rounds_is_between_the_middle_two() {
+        let spread = Spread::of([4.0, 1.0, 2.0, 10.0]).unwrap();
+        assert_eq!(spread, Spread { median: 3.0, least: 1.0, most: 10.0 });
+        assert_eq!(Spread::of([]), None);
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!(grouped(1_234_567.25, 1), "1\u{202f}234\u{202f}567.2");
+        assert_eq!(grouped(-999.0, 0), "-999");
+    }
+}

@@ -1,0 +1,82 @@
+//! The same work by every contender, again and again: interleaved, so that a disturbance of the machine falls on all.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::child;
+use crate::figures::Figures;
+use crate::peer::Contender;
+use crate::plan::Plan;
+use crate::report::{Spread, grouped};
+use crate::sink::Sink;
+use crate::task::{Task, Work};
+
+/// No piece of work takes this long: what does, hangs.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// What each contender measured, round by round.
+pub(crate) struct Results(BTreeMap<Contender, Vec<Figures>>);
+
+impl Results {
+    /// Let all do `work` in turn, `plan.rounds` times, each time beginning with another.
+    pub(crate) fn of(work: Work, contenders: &[Contender], plan: &Plan, sink: &Sink) -> Result<Self> {
+        let mut contenders = plan.of(contenders);
+        let mut results: BTreeMap<_, Vec<_>> = contenders.iter().map(|&it| (it, Vec::new())).collect();
+        for round in 0..plan.rounds {
+            eprintln!("{work:?}, round {} of {}", round + 1, plan.rounds);
+            for &contender in &contenders {
+                let task = Task { work, contender, sink: sink.address(), quick: plan.quick };
+                let figures = child::run(task, LIMIT)?.figures()?;
+                let received = sink.take_count()?;
+                let figures = match figures.get("received") {
+                    None => figures.with("received", received as f64),
+                    Some(_) => figures,
+                };
+                results.entry(contender).or_default().push(figures);
+            }
+            contenders.rotate_left(1);
+        }
+        Ok(Self(results))
+    }
+
+    /// In the order of the tables.
+    pub(crate) fn contenders(&self) -> impl Iterator<Item = Contender> + '_ {
+        self.0.keys().copied()
+    }
+
+    fn values(&self, contender: Contender, name: &str) -> impl Iterator<Item = f64> {
+        self.0.get(&contender).into_iter().flatten().filter_map(move |it| it.get(name))
+    }
+
+    pub(crate) fn spread(&self, contender: Contender, name: &str) -> Option<Spread> {
+        Spread::of(self.values(contender, name))
+    }
+
+    /// `median (least–most)` of a figure.
+    pub(crate) fn cell(&self, contender: Contender, name: &str, decimals: usize) -> String {
+        self.spread(contender, name).map_or_else(dash, |it| it.show(1.0, decimals))
+    }
+
+    /// The median as a multiple of the reference's.
+    pub(crate) fn ratio(&self, contender: Contender, reference: Contender, name: &str) -> String {
+        let ratio = || Some(self.spread(contender, name)?.median / self.spread(reference, name)?.median);
+        ratio().map_or_else(dash, |it| format!("{it:.2}"))
+    }
+
+    /// Whether what was sent arrived, over all rounds.
+    pub(crate) fn arrived(&self, contender: Contender) -> String {
+        let sent: f64 = self.values(contender, "sent").sum();
+        let received: f64 = self.values(contender, "received").sum();
+        if (sent - received).abs() < 0.5 {
+            "all".to_owned()
+        } else {
+            format!("{} of {}", grouped(received, 0), grouped(sent, 0))
+        }
+    }
+}
+
+pub(crate) fn dash() -> String {
+    "–".to_owned()
+}

@@ -1,0 +1,79 @@
+//! The sink's own process: a thread per connection, an answer per request, one count of events.
+
+use std::io::{self, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use super::Manner;
+use super::request::{Request, Requests, count};
+use crate::payload::SHARD;
+
+/// Where the bench asks for the count, which starts again from zero.
+pub(super) const TAKE_COUNT: &str = "/take-count";
+
+/// Serve on a free port of loopback, whose address is the first line of standard output, until standard input
+/// ends: a sink cannot outlive the bench that started it.
+pub(crate) fn serve(manner: Manner) -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    println!("{}", listener.local_addr()?);
+    io::stdout().flush()?;
+    thread::spawn(move || accept(&listener, manner));
+    io::copy(&mut io::stdin(), &mut io::sink())?;
+    Ok(())
+}
+
+fn accept(listener: &TcpListener, manner: Manner) {
+    let events = Arc::new(AtomicU64::new(0));
+    for stream in listener.incoming().flatten() {
+        let events = Arc::clone(&events);
+        // A client that vanishes within a request was killed, or given up: its own figures tell.
+        thread::spawn(move || converse(stream, manner, &events).ok());
+    }
+}
+
+fn converse(stream: TcpStream, manner: Manner, events: &AtomicU64) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut out = stream.try_clone()?;
+    let mut requests = Requests::new(stream);
+    while let Some(request) = requests.next()? {
+        if request.path == TAKE_COUNT {
+            let taken = events.swap(0, Ordering::AcqRel).to_string();
+            answer(&mut out, "text/plain", taken.as_bytes())?;
+            continue;
+        }
+        let received = count(&request.body, SHARD) as u64;
+        match manner {
+            Manner::After(delay) => {
+                events.fetch_add(received, Ordering::AcqRel);
+                if !delay.is_zero() {
+                    thread::sleep(delay);
+                }
+                let (content_type, body) = accepted(&request);
+                answer(&mut out, content_type, body)?;
+            }
+            Manner::Stalled => {}
+        }
+    }
+    Ok(())
+}
+
+/// What each protocol's server says to a request that it took.
+fn accepted(request: &Request) -> (&'static str, &'static [u8]) {
+    match request.path.as_str() {
+        "/v1/logs" if request.content_type == "application/x-protobuf" => ("application/x-protobuf", b""),
+        "/v1/logs" => ("application/json", br#"{"partialSuccess":{}}"#),
+        "/api/1/envelope/" => ("application/json", br#"{"id":"fc6d8c0c43fc4630ad850ee518f1b9d0"}"#),
+        "/batch/" => ("application/json", br#"{"status":"Ok"}"#),
+        _ => ("application/json", br#"{"status":"accepted"}"#),
+    }
+}
+
+fn answer(out: &mut TcpStream, content_type: &str, body: &[u8]) -> io::Result<()> {
+    let head =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n", body.len());
+    let mut message = head.into_bytes();
+    message.extend_from_slice(body);
+    out.write_all(&message) // one segment
+}
