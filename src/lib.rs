@@ -48,6 +48,31 @@
 //! happen at `std::process::exit`, for a reporter in a `static`, or with `panic = "abort"`: there, call
 //! [`stop`](Reporter::stop) yourself before the end.
 //!
+//! ```no_run
+//! use std::sync::OnceLock;
+//! use std::time::Duration;
+//! use tinker_telemetry::Reporter;
+//!
+//! static REPORTER: OnceLock<Reporter> = OnceLock::new();
+//!
+//! /// In place of `std::process::exit`: what is pending has its second, and no more.
+//! fn exit(code: i32) -> ! {
+//!     if let Some(reporter) = REPORTER.get() {
+//!         reporter.stop(Duration::from_secs(1));
+//!     }
+//!     std::process::exit(code)
+//! }
+//!
+//! fn main() {
+//!     REPORTER.get_or_init(|| Reporter::from_env("session-0001").unwrap_or_else(|_| Reporter::disabled()));
+//!     // …
+//!     exit(0);
+//! }
+//! ```
+//!
+//! With `panic = "abort"` nothing runs after the panic hook: the feature `panic-hook` reports from there, or a hook of
+//! your own calls `stop`.
+//!
 //! # Forks
 //!
 //! A child made by `fork` has reporters that work, each made anew at its first use there: with a worker thread, a
