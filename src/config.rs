@@ -178,7 +178,8 @@ impl Config {
             let secret_value = |text: &str| {
                 secret_header(text).ok_or(StartError::InvalidSetting {
                     setting: "cloudflare_access",
-                    reason: "needs both id and secret, of characters that can stand in a header",
+                    reason: "(CLOUDFLARE_ACCESS_CLIENT_ID and _SECRET) needs both id and secret, \
+                             of characters that can stand in a header",
                 })
             };
             headers.insert("cf-access-client-id", secret_value(id)?);

@@ -74,7 +74,7 @@ impl fmt::Display for Severity {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)] // the backend's own model forbids extra fields
 pub struct TelemetrySendRequest {
-    /// The batch: at most 100 events where this crate made it.
+    /// The batch: at most `max_batch_size` events where this crate made it.
     pub events: Vec<Event>,
     /// `Linux`, `Darwin` or `Windows`.
     pub platform: String,

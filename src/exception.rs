@@ -19,8 +19,9 @@ const MAX_TYPE: usize = 256;
 /// sources and, where the environment asks for backtraces, the stack of the caller. Runs the error's own code.
 pub(crate) fn describe(error: &(dyn Error + 'static), type_name: Option<&str>, limit: usize) -> Exception {
     let error_type = match type_name {
-        // By the name that its users know, not by the room that it stands in; as `user_error` events say it.
+        // By the names that their users know, not by the rooms that they stand in.
         _ if error.is::<ApiError>() => "ApiError".to_owned(),
+        _ if error.is::<io::Error>() => "std::io::Error".to_owned(),
         Some(name) => cut(name, MAX_TYPE.min(limit / 8)),
         None => cut(debug_name(error), MAX_TYPE.min(limit / 8)),
     };
@@ -81,9 +82,6 @@ impl Display for Causes<'_> {
 
 /// The name that a trait object's `Debug` begins with: `ParseError` of `ParseError { line: 3 }`.
 fn debug_name(error: &(dyn Error + 'static)) -> String {
-    if error.is::<io::Error>() {
-        return "std::io::Error".to_owned(); // its Debug begins with how it is represented
-    }
     let mut name = Leading::default();
     let _ = write!(name, "{error:?}");
     if name.0.is_empty() { "Error".to_owned() } else { name.0 }

@@ -184,7 +184,9 @@ impl Reporter {
     /// what is left then is dropped as `deadline`. Answers whether everything met its fate in time.
     ///
     /// Returns within `timeout` and 50 ms whatever the network does. May be called from any thread and more than
-    /// once: a later call may bring the deadline forward, and answers the same.
+    /// once: a later call may bring the deadline forward, and answers the same. From inside the reporter's own work (a
+    /// `Serialize` of its data, a logger on its thread) nobody waits, and the answer is what it is by then; likewise for
+    /// [`wait_until_drained`](Self::wait_until_drained).
     pub fn stop(&self, timeout: Duration) -> bool {
         self.owner.as_ref().is_none_or(|owner| owner.stop(timeout))
     }
@@ -411,7 +413,8 @@ impl Line {
             self.ledger.finish(DropReason::Deadline);
             self.hangup.hang_up();
         }
-        self.ledger.stats().dropped.deadline == 0
+        let stats = self.ledger.stats();
+        stats.pending == 0 && stats.dropped.deadline == 0
     }
 }
 

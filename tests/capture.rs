@@ -87,7 +87,7 @@ fn errors_of_every_kind_are_reported() {
     reporter.capture(users).unwrap_err();
 
     let expected = [
-        row("std::io::error::Error", Severity::Error, "entity not found"),
+        row("std::io::Error", Severity::Error, "entity not found"),
         row("Marked", Severity::Error, "marked 1"),
         row("Marked", Severity::Error, "marked 2"),
         row("Error", Severity::Error, "while training"),

@@ -135,6 +135,28 @@ fn an_event_logged_while_another_is_serialised_is_reentrant() {
 }
 
 #[test]
+fn a_stop_while_data_is_serialised_waits_for_nobody_and_says_what_is_pending() {
+    struct Stops(Reporter, Arc<Mutex<Vec<bool>>>);
+    impl Serialize for Stops {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.1.lock().unwrap().push(self.0.wait_until_drained(LIMIT));
+            self.1.lock().unwrap().push(self.0.stop(LIMIT));
+            serializer.serialize_u8(1)
+        }
+    }
+    let collector = Collector::start().unwrap();
+    let hold = collector.hold_answers();
+    let reporter = sessionless(&collector).start().unwrap();
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    assert!(reporter.log("before", (), INFO));
+    assert!(!reporter.log("outer", Stops(reporter.clone(), Arc::clone(&answers)), INFO));
+    assert_eq!(*answers.lock().unwrap(), [false, false]);
+    drop(hold);
+    assert!(reporter.stop(LIMIT));
+    assert_eq!(names(&collector.events()), ["before"]);
+}
+
+#[test]
 fn a_stopped_reporter_refuses_everything() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).start().unwrap();

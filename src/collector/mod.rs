@@ -12,7 +12,7 @@
 //!
 //! let collector = Collector::start()?;
 //! let config = Config::new("tml-test").base_url(collector.url());
-//! let reporter = Reporter::builder(config, "session-0001").start()?;
+//! let reporter = Reporter::builder(config, "session-0001").enabled(true).start()?; // whatever the environment says
 //! reporter.log("checkpoint.saved", json!({"step": 1200}), Severity::Info);
 //! assert!(reporter.wait_until_drained(Duration::from_secs(5)));
 //!
@@ -125,7 +125,7 @@ impl Collector {
     /// # let limit = Duration::from_secs(5);
     /// # let collector = Collector::start()?;
     /// # let config = Config::new("tml-test").base_url(collector.url());
-    /// # let reporter = Reporter::builder(config, "session-0001").start()?;
+    /// # let reporter = Reporter::builder(config, "session-0001").enabled(true).start()?;
     /// let hold = collector.hold_answers();
     /// reporter.log("checkpoint.saved", (), Severity::Info);
     /// reporter.flush();
