@@ -57,13 +57,15 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
 
-    // `stop` ends the session and waits; `wait_until_drained` alone would wait and leave the session open.
-    let drained =
-        reporter.wait_until_drained(Duration::from_secs(5)) && reporter.stop(Duration::from_secs(5));
-    if let Some(collector) = collector {
-        show(&collector.events());
+    // What is logged so far gets its five seconds, retries and all; then the session ends.
+    let drained = reporter.wait_until_drained(Duration::from_secs(5));
+    let ended = reporter.stop(Duration::from_secs(5));
+    match collector {
+        Some(collector) if reporter.is_enabled() => show(&collector.events()),
+        Some(_) => println!("\ntelemetry is switched off (TINKER_TELEMETRY, DO_NOT_TRACK)"),
+        None => {}
     }
-    println!("{}{}", reporter.stats(), if drained { "" } else { " (not drained in time)" });
+    println!("{}{}", reporter.stats(), if drained && ended { "" } else { " (not drained in time)" });
     Ok(())
 }
 

@@ -19,10 +19,10 @@ pub(crate) const MOST_EVENTS: usize = 1 << 22;
 /// The most bytes that limits may name, likewise.
 pub(crate) const MOST_BYTES: u64 = 1 << 39;
 
-/// Room that ordinary events cannot take: a fatal exception is what nobody wants to lose to a full queue.
-/// A thread that reports one waits for it, so this many threads would have to be dying at once.
+/// Room that ordinary events cannot take: a fatal exception is what nobody wants to lose to a full queue. A thread that
+/// reports one waits for it, so this many threads would have to be dying at once.
 pub(crate) const RESERVED_EVENTS: usize = 512;
-/// The same in bytes; a traceback is cut at 64 KiB, most are far smaller.
+/// The same in bytes: some fifty exceptions as large as they may be, all of those 512 if they are of the usual size.
 const RESERVED_BYTES: u64 = 4 * 1024 * 1024;
 /// Session start and session end: one each, on top of all others.
 pub(crate) const SESSION_EVENTS: usize = 2;

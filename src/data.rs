@@ -3,10 +3,10 @@
 
 use std::cell::Cell;
 use std::io::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::Serialize;
 
+use crate::contain::contain;
 use crate::quiet;
 use crate::stats::RefusalReason;
 
@@ -30,11 +30,11 @@ pub(crate) fn encode(
     before(&mut bytes);
     let json_at = bytes.len();
     let mut json = Bounded { limit: limit.saturating_add(json_at), bytes };
-    let written = catch_unwind(AssertUnwindSafe(|| serde_json::to_writer(&mut json, data)));
+    let written = contain(|| serde_json::to_writer(&mut json, data));
     let object = match written {
-        Ok(Ok(())) => with_object(&json.bytes, json_at, json.limit),
-        Ok(Err(error)) if error.is_io() => Err(RefusalReason::TooLarge),
-        Ok(Err(_)) | Err(_) => Err(RefusalReason::InvalidData),
+        Some(Ok(())) => with_object(&json.bytes, json_at, json.limit),
+        Some(Err(error)) if error.is_io() => Err(RefusalReason::TooLarge),
+        Some(Err(_)) | None => Err(RefusalReason::InvalidData),
     };
     json.bytes.clear();
     json.bytes.shrink_to(SCRATCH_KEPT);

@@ -1,8 +1,7 @@
 //! What the worker says in the program's log: one warning when trouble begins, one line when it ends, however many
 //! events it costs in between.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
+use crate::contain::contain;
 use crate::fork::Process;
 use crate::retry::{Answer, Verdict};
 use crate::stats::Refused;
@@ -82,7 +81,7 @@ impl Episode {
 
     /// Writes to the program's log. Its logger may do anything, panic or fork too, which is no fate of an event.
     fn say(&self, line: impl FnOnce()) {
-        let _ = catch_unwind(AssertUnwindSafe(line));
+        let _ = contain(line);
         self.home.end_copies();
     }
 }

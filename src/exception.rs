@@ -22,7 +22,7 @@ pub(crate) fn describe(error: &(dyn Error + 'static), type_name: Option<&str>, l
         // By the names that their users know, not by the rooms that they stand in.
         _ if error.is::<ApiError>() => "ApiError".to_owned(),
         _ if error.is::<io::Error>() => "std::io::Error".to_owned(),
-        Some(name) => cut(name, MAX_TYPE.min(limit / 8)),
+        Some(name) => cut(unboxed(name), MAX_TYPE.min(limit / 8)),
         None => cut(debug_name(error), MAX_TYPE.min(limit / 8)),
     };
     let message = cut(error, MAX_MESSAGE.min(limit / 4));
@@ -80,6 +80,13 @@ impl Display for Causes<'_> {
     }
 }
 
+/// The name of what a box or a shared pointer holds, which is the error.
+fn unboxed(name: &str) -> &str {
+    let held =
+        ["alloc::boxed::Box<", "alloc::sync::Arc<"].iter().find_map(|pointer| name.strip_prefix(pointer));
+    held.and_then(|held| held.strip_suffix('>')).unwrap_or(name)
+}
+
 /// The name that a trait object's `Debug` begins with: `ParseError` of `ParseError { line: 3 }`.
 fn debug_name(error: &(dyn Error + 'static)) -> String {
     let mut name = Leading::default();
@@ -128,6 +135,14 @@ mod tests {
                      Caused by: an error occurred when formatting an argument";
         let traceback = exception.traceback.to_string();
         assert!(traceback.starts_with(chain), "{traceback}");
+    }
+
+    #[test]
+    fn a_boxed_error_goes_by_its_own_name() {
+        let name = |name| describe(&fmt::Error, Some(name), 10_000).error_type;
+        assert_eq!(name("alloc::boxed::Box<my::Error<u8>>"), "my::Error<u8>");
+        assert_eq!(name("alloc::sync::Arc<my::Error>"), "my::Error");
+        assert_eq!(name("my::Box<u8>"), "my::Box<u8>");
     }
 
     #[test]

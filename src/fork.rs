@@ -19,6 +19,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::thread;
 
+use crate::contain::contain;
 use crate::quiet;
 
 /// How many forks lie between the first process that [`watch`]ed and this one. It changes only while a process has
@@ -95,12 +96,11 @@ type Main = Box<dyn FnOnce() + Send>;
 fn start_bare_thread(main: Main) -> io::Result<()> {
     use std::ffi::c_void;
     use std::mem::MaybeUninit;
-    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     extern "C" fn run(main: *mut c_void) -> *mut c_void {
         // SAFETY: it is the box below, and this thread's alone.
         let main = unsafe { Box::from_raw(main.cast::<Main>()) };
-        let _ = catch_unwind(AssertUnwindSafe(main)); // a panic must not leave this function
+        let _ = contain(main); // a panic must not leave this function
         ptr::null_mut()
     }
 

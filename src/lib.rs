@@ -131,6 +131,7 @@ mod capture;
 mod provider;
 
 mod as_error;
+mod contain;
 mod data;
 mod exception;
 mod panicking;

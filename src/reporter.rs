@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once, Weak};
 use std::time::{Duration, Instant};
@@ -12,6 +11,7 @@ use serde::Serialize;
 
 use crate::admission::Lane;
 use crate::as_error::AsError;
+use crate::contain::contain;
 use crate::event::Severity;
 use crate::exception;
 use crate::fork::PerProcess;
@@ -319,12 +319,12 @@ impl Shared {
         head: Head,
     ) -> Result<Record, RefusalReason> {
         let scope = quiet::enter().ok_or(RefusalReason::Reentrant)?;
-        let described = catch_unwind(AssertUnwindSafe(|| {
+        let described = contain(|| {
             user_error::find_user_error(error, self.teach.as_deref())
                 .ok_or_else(|| exception::describe(error, type_name, self.max_event_bytes))
-        }));
+        });
         scope.end()?;
-        match described.map_err(|_| RefusalReason::InvalidData)? {
+        match described.ok_or(RefusalReason::InvalidData)? {
             Ok(user_error) => {
                 let (head, limit) = (Head { severity: Severity::Warning, ..head }, self.max_event_bytes);
                 let of = |error: &_| Record::generic(head, "user_error", error, limit);

@@ -1,7 +1,6 @@
 //! The network's edge: bytes out within a time limit, a verdict back. The only file that knows ureq.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
@@ -10,6 +9,7 @@ use ureq::Agent;
 use ureq::unversioned::transport::DefaultConnector;
 
 use crate::config::Endpoint;
+use crate::contain::contain;
 use crate::encode::Request;
 use crate::error::StartError;
 use crate::fork;
@@ -57,7 +57,7 @@ impl Hangup {
         let agent = self.0.clone();
         // ureq panics if a thread died with its lock: then there is nothing to break. Nor is it needed where there is
         // no thread to be had: an attempt ends by itself.
-        let hang_up = move || drop(catch_unwind(AssertUnwindSafe(|| agent.shutdown())));
+        let hang_up = move || _ = contain(|| agent.shutdown());
         let _ = fork::start_thread("tinker-hangup", hang_up);
     }
 }
@@ -144,17 +144,16 @@ impl Http {
 impl Transport for Http {
     fn post(&mut self, request: &Request, retry: u32, limit: Duration) -> Verdict {
         // A panic in the HTTP client is a network that does not work.
-        let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(request, retry, limit)));
-        match attempt {
-            Ok(Ok(answer)) => Verdict::Answer(answer),
-            Ok(Err(error)) => Verdict::Silence(cause(&error)),
-            Err(_) => Verdict::Silence("the HTTP client failed".to_owned()),
+        match contain(|| self.attempt(request, retry, limit)) {
+            Some(Ok(answer)) => Verdict::Answer(answer),
+            Some(Err(error)) => Verdict::Silence(cause(&error)),
+            None => Verdict::Silence("the HTTP client failed".to_owned()),
         }
     }
 }
 
 fn agent(config: ureq::config::Config) -> Agent {
-    Agent::with_parts(config, DefaultConnector::default(), Lookup)
+    Agent::with_parts(config, DefaultConnector::default(), Lookup::default())
 }
 
 fn read_answer(status: u16, headers: &HeaderMap) -> Answer {

@@ -1,6 +1,5 @@
 //! The one thread: takes events from the queue, gathers them into batches, has each delivered.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,6 +7,7 @@ use crossbeam_channel::{Receiver, never, select};
 
 use crate::admission::Load;
 use crate::batch::{Batch, Batcher};
+use crate::contain::contain;
 use crate::delivery::Delivery;
 use crate::encode::Encoder;
 use crate::ledger::Ledger;
@@ -35,7 +35,7 @@ impl<T: Transport> Worker<T> {
     pub(crate) fn live(mut self) {
         let _scope = quiet::enter();
         let _guard = FinishOnDrop(Arc::clone(&self.ledger));
-        while catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {}
+        while contain(|| self.run()).is_none() {}
     }
 
     fn run(&mut self) {

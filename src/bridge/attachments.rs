@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,6 +14,8 @@ use super::filter::EventFilter;
 use crate::event::Severity;
 use crate::quiet;
 use crate::reporter::{Reporter, WeakReporter};
+
+use crate::contain::contain;
 
 /// Never forwarded, nor what is below them: our own words, and those of the HTTP client, whose records at TRACE show the
 /// request head with the API key in it.
@@ -261,7 +262,7 @@ pub(super) fn severity(name: &str, otherwise: Severity) -> Severity {
 /// it panicked, and inside the quiet scope.
 pub(super) fn shielded<T>(run: impl FnOnce() -> T) -> Option<T> {
     let _scope = quiet::enter()?;
-    catch_unwind(AssertUnwindSafe(run)).ok()
+    contain(run)
 }
 
 #[cfg(test)]

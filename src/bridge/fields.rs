@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
+
+use crate::contain::contain;
 
 /// The field that says which session a record belongs to. It is in the request already, so not in the data.
 pub(super) const SESSION_ID: &str = "session_id";
@@ -147,9 +148,9 @@ pub(super) fn text(value: &dyn Display) -> String {
 
     let mut text = Bounded(String::new());
     // An error is either our limit or the value's own doing; both leave what there is.
-    match catch_unwind(AssertUnwindSafe(|| write!(text, "{value}"))) {
-        Ok(_) => text.0,
-        Err(_) => PANICKED.to_owned(),
+    match contain(|| write!(text, "{value}")) {
+        Some(_) => text.0,
+        None => PANICKED.to_owned(),
     }
 }
 

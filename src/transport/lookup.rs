@@ -3,8 +3,10 @@
 //! In place of ureq's own, which starts a thread for an address too, panics where the system has none to give, and
 //! starts it in a way that may hang in a forked child.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Mutex, PoisonError};
 
 use http::Uri;
 use http::uri::Scheme;
@@ -18,8 +20,13 @@ use crate::fork;
 /// ureq keeps no more; a name with more has enough of them that work.
 const MOST_ADDRESSES: usize = 16;
 
-#[derive(Debug)]
-pub(super) struct Lookup;
+type Found = io::Result<Vec<SocketAddr>>;
+
+#[derive(Debug, Default)]
+pub(super) struct Lookup {
+    /// The last lookup, if it is still to answer. A resolver that never does holds one thread, not one an attempt.
+    unanswered: Mutex<Option<(String, Receiver<Found>)>>,
+}
 
 impl Resolver for Lookup {
     fn resolve(&self, uri: &Uri, _: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
@@ -28,7 +35,7 @@ impl Resolver for Lookup {
         let port = uri.port_u16().unwrap_or(default_port);
         let found = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => look_up(host.to_owned(), port, timeout)?,
+            Err(_) => self.look_up(host, port, timeout)?,
         };
         let mut addresses = self.empty();
         found.into_iter().take(MOST_ADDRESSES).for_each(|address| addresses.push(address));
@@ -36,14 +43,29 @@ impl Resolver for Lookup {
     }
 }
 
-fn look_up(host: String, port: u16, timeout: NextTimeout) -> Result<Vec<SocketAddr>, Error> {
+impl Lookup {
+    fn look_up(&self, host: &str, port: u16, timeout: NextTimeout) -> Result<Vec<SocketAddr>, Error> {
+        let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = match unanswered.take() {
+            Some((asked, told)) if asked == host => told,
+            _ => ask(host.to_owned(), port)?,
+        };
+        match told.recv_timeout(*timeout.after) {
+            Ok(found) => found.map_err(|_| Error::HostNotFound),
+            Err(RecvTimeoutError::Disconnected) => Err(Error::HostNotFound),
+            Err(RecvTimeoutError::Timeout) => {
+                *unanswered = Some((host.to_owned(), told));
+                Err(Error::Timeout(timeout.reason))
+            }
+        }
+    }
+}
+
+fn ask(host: String, port: u16) -> io::Result<Receiver<Found>> {
     let (tell, told) = mpsc::sync_channel(1);
     fork::start_thread("tinker-lookup", move || {
         let found = (host.as_str(), port).to_socket_addrs().map(Vec::from_iter);
-        let _ = tell.send(found); // nobody waits any more
+        let _ = tell.send(found); // nobody may wait any more
     })?;
-    match told.recv_timeout(*timeout.after) {
-        Ok(found) => found.map_err(|_| Error::HostNotFound),
-        Err(_) => Err(Error::Timeout(timeout.reason)),
-    }
+    Ok(told)
 }
