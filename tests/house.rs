@@ -70,7 +70,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("provider", &["as_error", "capture", "event", "reporter"]),
     ("collector", &["event"]),
     // Leaves over the public surface; a panic hook shares with captures what a panic says.
-    ("bridge", &["event", "panicking", "quiet", "reporter"]),
+    ("bridge", &["contain", "event", "panicking", "quiet", "reporter"]),
 ];
 
 /// Each of these is named in one room only. (ureq's requests are made in `transport`; one of its errors is
