@@ -319,7 +319,9 @@ fn read_variable(variable: &impl Fn(&str) -> Option<OsString>, name: &str) -> Op
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let header_names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        // Names only, and no text that is none: it may be a value in the wrong place.
+        let names = self.headers.iter().map(|(name, _)| HeaderName::from_bytes(name.as_bytes()).ok());
+        let header_names: Vec<_> = names.collect();
         f.debug_struct("Config")
             // Not even the URL as it is: it may hold a password that `start` is yet to refuse.
             .field("endpoint", &self.valid_uri().map(|uri| uri.to_string()))

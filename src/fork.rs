@@ -20,7 +20,6 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::thread;
 
 use crate::contain::contain;
-use crate::quiet;
 
 /// How many forks lie between the first process that [`watch`]ed and this one. It changes only while a process has
 /// one thread, so a relaxed load sees it.
@@ -30,6 +29,8 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 #[cfg(unix)]
 pub(crate) fn watch() {
     use std::sync::atomic::AtomicBool;
+
+    use crate::quiet;
 
     static WATCHED: AtomicBool = AtomicBool::new(false);
     extern "C" fn in_child() {
@@ -66,10 +67,12 @@ impl Process {
     /// came back. That thread is all there is of the child, and its work is the parent's: it ends as the last thread
     /// of a process does, without touching anything.
     pub(crate) fn end_copies(self) {
-        #[cfg(unix)]
         if self != Self::current() {
             // SAFETY: always is; it runs no handlers and does not return.
-            unsafe { libc::_exit(0) }
+            #[cfg(unix)]
+            unsafe {
+                libc::_exit(0)
+            }
         }
     }
 }

@@ -94,8 +94,8 @@
 //! - It has no async twin. In an async program its calls are safe to make, but `wait_until_drained`, `stop` and
 //!   the last drop block their thread.
 //! - It does not report by itself what a program logs or panics about; bridges are features of their own.
-//! - It cannot keep its HTTP client's `TRACE` records from the program's logger, and those show the API key: the
-//!   target `ureq_proto` is not for production logs.
+//! - It cannot keep its HTTP client's `TRACE` records from the program's logger. Those show what is sent, events and
+//!   all, with asterisks in place of the API key and the headers that you added.
 //!
 //! # Features
 //!

@@ -33,6 +33,7 @@ pub(crate) fn is_quiet() -> bool {
 
 /// Ends the thread's scope from inside: in a forked child, which is in no call of its own. May run between a fork and
 /// an exec.
+#[cfg(unix)]
 pub(crate) fn leave() {
     QUIET.set(false);
 }
@@ -66,6 +67,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
     fn a_child_forked_inside_a_scope_is_told_when_it_ends() {
         let scope = enter().unwrap();
         leave();

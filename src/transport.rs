@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use http::uri::Uri;
 use ureq::Agent;
-use ureq::unversioned::transport::DefaultConnector;
+use ureq::unversioned::transport::{Connector, DefaultConnector};
 
 use crate::config::Endpoint;
 use crate::contain::contain;
@@ -15,8 +15,10 @@ use crate::error::StartError;
 use crate::fork;
 use crate::retry::{Answer, Verdict, retry_after};
 use lookup::Lookup;
+use veil::Veil;
 
 mod lookup;
+mod veil;
 
 /// The one seam: a worker sends through this, and tests send through something else.
 pub(crate) trait Transport {
@@ -26,6 +28,10 @@ pub(crate) trait Transport {
 
 /// No answer's body is read further: it says nothing that matters, and a server must not make us hold more.
 const MAX_ANSWER: u64 = 64 * 1024;
+
+/// What a connection reads into and writes from, twice over with TLS, for as long as it is kept. An answer's head must
+/// fit: those of backends and what stands before them take a few KiB.
+const BUFFER: usize = 32 * 1024;
 
 /// How long the rest of an answer may take once its head has told the verdict: enough for a healthy server, whose
 /// connection is then kept for the next batch; a slow one only loses that.
@@ -42,7 +48,9 @@ pub(crate) struct Http {
     uri: Uri,
     /// The proxy's host and port.
     proxy: Option<String>,
+    /// The secret ones veiled.
     headers: HeaderMap,
+    veil: Veil,
     /// Whether the last exchange left its connection open, so that the next one may find it closed meanwhile.
     kept_alive: bool,
 }
@@ -74,6 +82,9 @@ impl Http {
             .max_redirects(0) // following would forward the key and turn the POST into a GET
             .max_redirects_will_error(false)
             .proxy(proxy) // even where there is none, or ureq would take the environment's silently
+            .max_response_header_size(BUFFER)
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
             .user_agent(OUR_NAME) // for the proxy; requests carry it as one of our headers
             .max_idle_connections(1);
         #[cfg(feature = "tls")]
@@ -84,15 +95,19 @@ impl Http {
             return Err(StartError::InvalidSetting { setting: "root_certificates", reason });
         }
         let mut headers = endpoint.headers;
+        let veil = Veil::over(&mut headers);
         headers.extend(own_headers(http_timeout));
         let place = endpoint.proxy.map(|proxy| proxy.place().to_owned());
-        Ok(Self { agent: agent(config.build()), uri: endpoint.uri, proxy: place, headers, kept_alive: false })
+        let agent = agent(config.build(), &veil);
+        Ok(Self { agent, uri: endpoint.uri, proxy: place, headers, veil, kept_alive: false })
     }
 
     /// The same with connections of its own: for a forked child, which must not touch those of its parent.
     pub(crate) fn renew(&self) -> Self {
         let (uri, proxy, headers) = (self.uri.clone(), self.proxy.clone(), self.headers.clone());
-        Self { agent: agent(self.agent.config().clone()), uri, proxy, headers, kept_alive: false }
+        let veil = self.veil.renew();
+        let agent = agent(self.agent.config().clone(), &veil);
+        Self { agent, uri, proxy, headers, veil, kept_alive: false }
     }
 
     pub(crate) fn hangup(&self) -> Hangup {
@@ -152,8 +167,8 @@ impl Transport for Http {
     }
 }
 
-fn agent(config: ureq::config::Config) -> Agent {
-    Agent::with_parts(config, DefaultConnector::default(), Lookup::default())
+fn agent(config: ureq::config::Config, veil: &Veil) -> Agent {
+    Agent::with_parts(config, DefaultConnector::default().chain(veil.clone()), Lookup::default())
 }
 
 fn read_answer(status: u16, headers: &HeaderMap) -> Answer {

@@ -77,26 +77,40 @@ fn the_last_clone_dropped_on_the_workers_thread_does_not_wait_for_itself() {
     });
 }
 
+/// The worker forks in the logger, on the first line that begins so, and the child comes back from there as if it were
+/// the worker.
+fn forks_on(beginning: &'static str) {
+    let collector = Collector::start().unwrap();
+    collector.answer(Answer::status(503));
+    let reporter = sessionless(&collector).retry_base_delay(Duration::from_millis(50)).start().unwrap();
+    let (forked, children) = mpsc::channel();
+    act_on(beginning, move || {
+        if let Some(child) = fork_here() {
+            forked.send(child).unwrap();
+        }
+    });
+    assert!(reporter.log("retried", (), Severity::Info));
+    assert!(reporter.wait_until_drained(LIMIT));
+    assert_eq!(children.recv_timeout(LIMIT).unwrap().wait(), FINE);
+    assert_eq!(names(&collector.events()), ["retried"]);
+    assert_eq!(collector.requests().len(), 2, "the parent's two attempts");
+    assert_eq!(reporter.stats().delivered, 1);
+}
+
+#[test]
+fn a_copy_of_the_worker_retries_nothing() {
+    alone("a_copy_of_the_worker_retries_nothing", "", |_| forks_on("telemetry to"));
+}
+
 #[test]
 fn a_copy_of_the_worker_sends_nothing() {
-    alone("a_copy_of_the_worker_sends_nothing", "", |_| {
-        let collector = Collector::start().unwrap();
-        collector.answer(Answer::status(503));
-        let reporter = sessionless(&collector).retry_base_delay(Duration::from_millis(50)).start().unwrap();
-        let (forked, children) = mpsc::channel();
-        act_on("telemetry to", move || {
-            // The child comes back from the logger, as if it were the worker.
-            if let Some(child) = fork_here() {
-                forked.send(child).unwrap();
-            }
-        });
-        assert!(reporter.log("retried", (), Severity::Info));
-        assert!(reporter.wait_until_drained(LIMIT));
-        assert_eq!(children.recv_timeout(LIMIT).unwrap().wait(), FINE);
-        assert_eq!(names(&collector.events()), ["retried"]);
-        assert_eq!(collector.requests().len(), 2, "the parent's two attempts");
-        assert_eq!(reporter.stats().delivered, 1);
-    });
+    alone("a_copy_of_the_worker_sends_nothing", "", |_| forks_on("Try connect"));
+}
+
+#[test]
+fn a_copy_of_the_worker_finishes_nothing() {
+    // The end of the head that the client has written: its bytes are yet to be sent.
+    alone("a_copy_of_the_worker_finishes_nothing", "", |_| forks_on("504f 5354 202f 6170")); // `POST /ap`
 }
 
 #[test]

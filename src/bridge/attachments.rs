@@ -17,8 +17,8 @@ use crate::reporter::{Reporter, WeakReporter};
 
 use crate::contain::contain;
 
-/// Never forwarded, nor what is below them: our own words, and those of the HTTP client, whose records at TRACE show the
-/// request head with the API key in it.
+/// Never forwarded, nor what is below them: our own words, and those of the HTTP client, whose records at TRACE show all
+/// that is sent, and would be sent in their turn.
 const NEVER: [&str; 4] = ["tinker_telemetry", "ureq", "ureq_proto", "rustls"];
 
 /// The handler id of an attachment that was given none.
