@@ -166,7 +166,7 @@ impl Config {
     }
 
     /// The same in an environment of these variables.
-    fn validate_in(&self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Endpoint, StartError> {
+    pub(crate) fn validate_in(&self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Endpoint, StartError> {
         let mut headers = HeaderMap::new();
         headers.insert("x-api-key", self.valid_api_key()?);
         for (place, (name, value)) in (1..).zip(&self.headers) {
