@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
+use tinker_telemetry::RefusalReason;
 use tinker_telemetry::event::{Event, Severity, TelemetrySendRequest, Timestamp};
 use tinker_telemetry::fuzz::{Head, Payload, request};
-use tinker_telemetry::RefusalReason;
 use tinker_telemetry_fuzz::calendar::Moment;
 use tinker_telemetry_fuzz::document::{Token, assert_reads};
 use tinker_telemetry_fuzz::value::Value;
@@ -78,7 +78,8 @@ impl Error for Layer {
 impl Time {
     fn system(&self) -> SystemTime {
         let since = Duration::new(self.seconds >> (self.shift % 64), self.nanos % 1_000_000_000);
-        let time = if self.before_1970 { UNIX_EPOCH.checked_sub(since) } else { UNIX_EPOCH.checked_add(since) };
+        let time =
+            if self.before_1970 { UNIX_EPOCH.checked_sub(since) } else { UNIX_EPOCH.checked_add(since) };
         time.unwrap_or(UNIX_EPOCH)
     }
 }
@@ -209,7 +210,8 @@ fn assert_is_typed(event: &Event, head: &Head, kind: &Kind) {
         }
         (Event::UnhandledException(event), Kind::Exception { type_name, error, limit }) => {
             let texts = exception_texts(error, type_name.as_deref(), usize::from(*limit));
-            let read = [&event.error_type, &event.error_message, event.traceback.as_ref().expect("a traceback")];
+            let read =
+                [&event.error_type, &event.error_message, event.traceback.as_ref().expect("a traceback")];
             assert_eq!(read, texts.each_ref());
             event.timestamp
         }
