@@ -166,7 +166,10 @@ impl Config {
     }
 
     /// The same in an environment of these variables.
-    fn validate_in(&self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Endpoint, StartError> {
+    pub(crate) fn validate_in(
+        &self,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Endpoint, StartError> {
         let mut headers = HeaderMap::new();
         headers.insert("x-api-key", self.valid_api_key()?);
         for (place, (name, value)) in (1..).zip(&self.headers) {
@@ -233,11 +236,9 @@ impl Config {
             return Err(invalid("has a user name or a password in it"));
         }
         let host = authority.host();
-        if host.is_empty() {
-            return Err(invalid("has no host"));
-        }
-        let port = authority.as_str().strip_prefix(host).and_then(|rest| rest.strip_prefix(':'));
-        if port.is_some_and(|port| proxy::parse_port(port).is_none()) {
+        proxy::check_host(host).map_err(invalid)?;
+        let behind_host = authority.as_str().strip_prefix(host).unwrap_or_default();
+        if !behind_host.is_empty() && behind_host.strip_prefix(':').and_then(proxy::parse_port).is_none() {
             return Err(invalid("has a port that is none"));
         }
         match uri.scheme() {

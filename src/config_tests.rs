@@ -133,6 +133,12 @@ fn a_base_url_that_cannot_be_used_is_refused_without_being_shown() {
         "http://localhost:+1",
         "http://localhost:99999",
         "http://[::1",
+        "http://[::1]8080",
+        "http://[::1]x:80",
+        "http://[]",
+        "http://[localhost]",
+        "http://[127.0.0.1]",
+        "http://[fe80::1%25eth0]", // a zone, which the lookup does not know
         "http://ho\nst",
         "http://höst.example",
     ];

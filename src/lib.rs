@@ -160,6 +160,9 @@ mod stats;
 pub mod bridge;
 #[cfg(feature = "collector")]
 pub mod collector;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz;
 
 pub use as_error::AsError;
 #[doc(hidden)]

@@ -1,6 +1,6 @@
 //! The proxy on the way to the endpoint, read as curl reads it. Pure: what the variables hold comes in as text.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use http::uri::Uri;
 
@@ -50,9 +50,7 @@ impl Proxy {
         let uri: Uri = format!("{scheme}://{rest}").parse().map_err(|_| invalid("is not a URL"))?;
         let authority = uri.authority().ok_or_else(|| invalid("has no host"))?;
         let host = authority.host();
-        if host.is_empty() {
-            return Err(invalid("has no host"));
-        }
+        check_host(host).map_err(invalid)?;
         let (credentials, place) =
             rest.rsplit_once('@').map_or((None, rest), |(user, place)| (Some(user), place));
         let port = match place.strip_prefix(host) {
@@ -81,6 +79,16 @@ impl Proxy {
     /// What is wrong where the HTTP client does not take what was checked here.
     pub(crate) fn refused(&self) -> StartError {
         StartError::InvalidProxy { origin: self.origin, reason: "is not a URL that can be used" }
+    }
+}
+
+/// What is wrong with a URL's host, beyond what makes it no URL.
+pub(crate) fn check_host(host: &str) -> Result<(), &'static str> {
+    let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    match in_brackets.map(str::parse::<Ipv6Addr>) {
+        Some(Err(_)) => Err("has brackets around what is no IPv6 address"),
+        None if host.is_empty() => Err("has no host"),
+        _ => Ok(()),
     }
 }
 
@@ -204,6 +212,10 @@ mod tests {
             "http://proxy:65536",
             "http://proxy:+1",
             "http://[fd00::1",
+            "http://[fd00::1]3128",
+            "http://[]",
+            "http://[canary]",
+            "http://[10.0.0.1]",
             "http://me:canary/12@proxy",
             "http://me:12/canary@proxy",
             "http://me:12?canary@proxy",

@@ -4,13 +4,12 @@ use std::fmt::{self, Display, Write};
 
 const CUT: &str = "… (cut)";
 
-/// The text of a value in at most `max` bytes, marked where it was cut.
+/// The text of a value in at most `max` bytes, marked where it was cut unless the mark alone is longer.
 pub(crate) fn cut(value: impl Display, max: usize) -> String {
     let mut text = Cut { text: String::new(), max, full: false };
     let _ = write!(text, "{value}");
-    if text.full {
-        let room = text.text.floor_char_boundary_at(max.saturating_sub(CUT.len()));
-        text.text.truncate(room);
+    if let Some(room) = max.checked_sub(CUT.len()).filter(|_| text.full) {
+        text.text.truncate(text.text.floor_char_boundary_at(room));
         text.text.push_str(CUT);
     }
     text.text
@@ -58,5 +57,14 @@ mod tests {
         let long = cut("é".repeat(50), 21);
         assert!(long.ends_with(CUT) && long.len() <= 21, "{long}");
         assert!(long.starts_with('é'));
+    }
+
+    #[test]
+    fn text_is_never_longer_than_it_may_be_not_even_by_the_mark() {
+        for max in 0..=CUT.len() + 2 {
+            assert!(cut("é".repeat(50), max).len() <= max, "{max}");
+        }
+        assert_eq!(cut("abc", 2), "ab");
+        assert_eq!(cut("0123456789", CUT.len()), CUT);
     }
 }

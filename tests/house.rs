@@ -69,6 +69,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("capture", &["as_error", "event", "panicking", "reporter"]),
     ("provider", &["as_error", "capture", "event", "reporter"]),
     ("collector", &["event"]),
+    // In builds for fuzzing alone: opens what they try.
+    (
+        "fuzz",
+        &["batch", "config", "data", "encode", "error", "event", "exception", "record", "retry", "stats"],
+    ),
     // Leaves over the public surface; a panic hook shares with captures what a panic says.
     ("bridge", &["contain", "event", "panicking", "quiet", "reporter"]),
 ];

@@ -1,0 +1,276 @@
+//! Events to JSON: a parser that is not ours reads exactly what was given, and the typed events read it too.
+
+#![no_main]
+
+use std::error::Error;
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use tinker_telemetry::RefusalReason;
+use tinker_telemetry::event::{Event, Severity, TelemetrySendRequest, Timestamp};
+use tinker_telemetry::fuzz::{Head, Payload, request};
+use tinker_telemetry_fuzz::calendar::Moment;
+use tinker_telemetry_fuzz::document::{Token, assert_reads};
+use tinker_telemetry_fuzz::value::Value;
+use uuid::Uuid;
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    session_id: String,
+    process: u128,
+    events: Vec<Offered>,
+}
+
+#[derive(Arbitrary, Debug)]
+struct Offered {
+    id: u128,
+    index: u64,
+    severity: u8,
+    time: Time,
+    kind: Kind,
+}
+
+#[derive(Arbitrary, Debug)]
+struct Time {
+    seconds: u64,
+    /// Years that are likely, and not only those that are possible.
+    shift: u8,
+    nanos: u32,
+    before_1970: bool,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Kind {
+    Generic { name: String, data: Value, limit: u16 },
+    Exception { type_name: Option<String>, error: Layer, limit: u16 },
+    SessionStart,
+    SessionEnd { seconds: u64, nanos: u32 },
+}
+
+/// An error with texts and causes as they come.
+#[derive(Arbitrary)]
+struct Layer {
+    debug: String,
+    message: String,
+    cause: Option<Box<Layer>>,
+}
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.debug)
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Layer {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &dyn Error)
+    }
+}
+
+impl Time {
+    fn system(&self) -> SystemTime {
+        let since = Duration::new(self.seconds >> (self.shift % 64), self.nanos % 1_000_000_000);
+        let time =
+            if self.before_1970 { UNIX_EPOCH.checked_sub(since) } else { UNIX_EPOCH.checked_add(since) };
+        time.unwrap_or(UNIX_EPOCH)
+    }
+}
+
+/// What RFC 3339 can say of a time: nothing before 1970 here, nothing after the year 9999.
+fn rfc3339(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    match since.as_secs() {
+        seconds @ ..=253_402_300_799 => {
+            format!("{}.{:06}Z", Moment::at(seconds).rfc3339(), since.subsec_micros())
+        }
+        _ => "9999-12-31T23:59:59.000000Z".to_owned(),
+    }
+}
+
+/// A text in at most `max` bytes.
+fn cut(text: &str, max: usize) -> String {
+    const MARK: &str = "… (cut)";
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let mark = if max < MARK.len() { "" } else { MARK };
+    let mut room = max - mark.len();
+    while !text.is_char_boundary(room) {
+        room -= 1;
+    }
+    format!("{}{mark}", &text[..room])
+}
+
+/// Type, message and traceback.
+fn exception_texts(error: &Layer, type_name: Option<&str>, limit: usize) -> [String; 3] {
+    let leading: String = {
+        let is_name = |(at, letter): &(usize, char)| {
+            *at < 256 && (*letter == '_' || letter.is_alphabetic() || (*at > 0 && letter.is_numeric()))
+        };
+        error.debug.char_indices().take_while(is_name).map(|(_, letter)| letter).collect()
+    };
+    let named = if leading.is_empty() { "Error" } else { &leading };
+    let error_type = cut(type_name.unwrap_or(named), 256.min(limit / 8));
+    let message = cut(&error.message, (16 * 1024).min(limit / 4));
+    let mut causes = format!("{error_type}: {message}");
+    let mut cause = error.cause.as_deref();
+    let mut depth = 0;
+    while let Some(layer) = cause.filter(|_| depth < DEEPEST_CHAIN) {
+        causes += &format!("\nCaused by: {}", layer.message);
+        cause = layer.cause.as_deref();
+        depth += 1;
+    }
+    let traceback = cut(&causes, (64 * 1024).min(limit / 2));
+    [error_type, message, traceback]
+}
+
+/// Of causes, no more are followed.
+const DEEPEST_CHAIN: usize = 64;
+
+impl Offered {
+    fn head(&self) -> Head {
+        use Severity::{Critical, Debug, Error, Info, Warning};
+        let severity = [Debug, Info, Warning, Error, Critical][usize::from(self.severity) % 5];
+        Head { id: Uuid::from_u128(self.id), index: self.index, severity, time: self.time.system() }
+    }
+
+    /// What is sent, unless it is refused, and the tokens behind its head.
+    fn payload(&self) -> Option<(Payload, &'static str, Vec<Token>)> {
+        let text = |name: &str, text: &str| [Token::key(name), Token::text(text)];
+        Some(match &self.kind {
+            Kind::Generic { name, data, limit } => {
+                let payload = accepted(name, data, usize::from(*limit))?;
+                let mut tokens = text("event_name", name).to_vec();
+                tokens.push(Token::key("event_data"));
+                tokens.extend(object(data));
+                (payload, "GENERIC_EVENT", tokens)
+            }
+            Kind::Exception { type_name, error, limit } => {
+                let (type_name, limit) = (type_name.as_deref(), usize::from(*limit));
+                let [error_type, message, traceback] = exception_texts(error, type_name, limit);
+                let fields =
+                    [("error_type", error_type), ("error_message", message), ("traceback", traceback)];
+                let tokens = fields.iter().flat_map(|(name, value)| text(name, value)).collect();
+                (Payload::exception(error, type_name, limit), "UNHANDLED_EXCEPTION", tokens)
+            }
+            Kind::SessionStart => (Payload::session_start(), "SESSION_START", Vec::new()),
+            Kind::SessionEnd { seconds, nanos } => {
+                let (seconds, nanos) = (*seconds, nanos % 1_000_000_000);
+                let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
+                let shown = format!("{hours}:{minutes:02}:{:02}.{:06}", seconds % 60, nanos / 1000);
+                let duration = Duration::new(seconds, nanos);
+                (Payload::session_end(duration), "SESSION_END", text("duration", &shown).to_vec())
+            }
+        })
+    }
+}
+
+/// The payload of a generic event; `None` where the data are rightly refused.
+fn accepted(name: &str, data: &Value, limit: usize) -> Option<Payload> {
+    match Payload::generic(name, data, limit) {
+        Ok(payload) => Some(payload),
+        Err(RefusalReason::TooLarge) => {
+            let size = serde_json::to_string(data).expect("data that can be encoded").len();
+            assert!(size.max(2) + r#"{"value":}"#.len() > limit, "{size} bytes are too large for {limit}");
+            Payload::generic(name, data, usize::MAX).ok()
+        }
+        Err(reason) => panic!("refused as {reason:?}"),
+    }
+}
+
+/// Data as an object: one goes as it is, nothing is empty, all else is a value.
+fn object(data: &Value) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    data.tokens(&mut tokens);
+    match tokens[0] {
+        Token::OpenObject => tokens,
+        Token::Null => vec![Token::OpenObject, Token::CloseObject],
+        _ => {
+            tokens.splice(0..0, [Token::OpenObject, Token::key("value")]);
+            tokens.push(Token::CloseObject);
+            tokens
+        }
+    }
+}
+
+fn assert_is_typed(event: &Event, head: &Head, kind: &Kind) {
+    assert_eq!((event.id(), event.session_index(), event.severity()), (head.id, head.index, head.severity));
+    let timestamp = match (event, kind) {
+        (Event::Generic(event), Kind::Generic { name, .. }) => {
+            assert_eq!(event.event_name, *name);
+            event.timestamp
+        }
+        (Event::UnhandledException(event), Kind::Exception { type_name, error, limit }) => {
+            let texts = exception_texts(error, type_name.as_deref(), usize::from(*limit));
+            let read =
+                [&event.error_type, &event.error_message, event.traceback.as_ref().expect("a traceback")];
+            assert_eq!(read, texts.each_ref());
+            event.timestamp
+        }
+        (Event::SessionStart(event), Kind::SessionStart) => event.timestamp,
+        (Event::SessionEnd(event), Kind::SessionEnd { seconds, nanos }) => {
+            assert_eq!(event.duration, Duration::new(*seconds, nanos % 1_000_000_000 / 1000 * 1000));
+            event.timestamp
+        }
+        _ => panic!("{event:?} of another kind"),
+    };
+    assert_eq!(timestamp, Timestamp::from(head.time));
+}
+
+fuzz_target!(|input: Input| {
+    let mut events = Vec::new();
+    let mut sent = Vec::new();
+    let mut tokens = vec![Token::OpenObject, Token::key("events"), Token::OpenList];
+    for offered in &input.events {
+        let head = offered.head();
+        let Some((payload, kind, fields)) = offered.payload() else { continue };
+        tokens.extend([
+            Token::OpenObject,
+            Token::key("event"),
+            Token::text(kind),
+            Token::key("event_id"),
+            Token::text(head.id.to_string()),
+            Token::key("event_session_index"),
+            Token::Integer(head.index.into()),
+            Token::key("severity"),
+            Token::text(head.severity.as_str()),
+            Token::key("timestamp"),
+            Token::text(rfc3339(head.time)),
+        ]);
+        tokens.extend(fields);
+        tokens.push(Token::CloseObject);
+        events.push((head, payload));
+        sent.push((head, &offered.kind));
+    }
+    let process = Uuid::from_u128(input.process);
+    tokens.extend([
+        Token::CloseList,
+        Token::key("platform"),
+        Token::AnyText,
+        Token::key("sdk_version"),
+        Token::AnyText,
+        Token::key("session_id"),
+        Token::text(&input.session_id),
+        Token::key("process_uuid"),
+        Token::text(process.to_string()),
+        Token::CloseObject,
+    ]);
+
+    let body = request(&input.session_id, events, process).expect("encoding");
+    assert_reads(&body, &tokens);
+
+    let typed: TelemetrySendRequest = serde_json::from_slice(&body).expect("the typed request");
+    assert_eq!((typed.session_id, typed.process_uuid), (input.session_id, process));
+    assert_eq!(typed.events.len(), sent.len());
+    for (event, (head, kind)) in typed.events.iter().zip(&sent) {
+        assert_is_typed(event, head, kind);
+    }
+});
