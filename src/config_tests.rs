@@ -133,6 +133,8 @@ fn a_base_url_that_cannot_be_used_is_refused_without_being_shown() {
         "http://localhost:+1",
         "http://localhost:99999",
         "http://[::1",
+        "http://1[]",
+        "http://a]b",
         "http://[::1]8080",
         "http://[::1]x:80",
         "http://[]",

@@ -5,6 +5,8 @@ use std::cell::Cell;
 use std::io::{self, Write};
 
 use serde::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
 
 use crate::contain::contain;
 use crate::quiet;
@@ -13,12 +15,19 @@ use crate::stats::RefusalReason;
 /// A thread keeps its scratch buffer up to this size: room for all but rare events, little for an idle thread.
 const SCRATCH_KEPT: usize = 16 * 1024;
 
+/// Data nested deeper are refused: parsers have a limit (that of `serde_json` is 128, and a request adds 4), and the one that
+/// meets it rejects the batch, with everybody's events. It also bounds the stack that encoding takes of the caller.
+const DEEPEST: u32 = 100;
+
+/// What says that a value grew past the limit, among the errors of writing it.
+const PAST_LIMIT: io::ErrorKind = io::ErrorKind::FileTooLarge;
+
 thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Encodes `data` to a JSON object of at most `limit` bytes: an object goes as it is, nothing becomes `{}`, any
-/// other value becomes `{"value": …}`. What is written `before` it is in the same allocation.
+/// other value becomes `{"value": …}`. Data nested deeper than [`DEEPEST`] are invalid. What is written `before` it is in the same allocation.
 pub(crate) fn encode(
     before: impl FnOnce(&mut Vec<u8>),
     data: &impl Serialize,
@@ -30,10 +39,11 @@ pub(crate) fn encode(
     before(&mut bytes);
     let json_at = bytes.len();
     let mut json = Bounded { limit: limit.saturating_add(json_at), bytes };
-    let written = contain(|| serde_json::to_writer(&mut json, data));
+    let written =
+        contain(|| data.serialize(&mut Serializer::with_formatter(&mut json, Compact { left: DEEPEST })));
     let object = match written {
         Some(Ok(())) => with_object(&json.bytes, json_at, json.limit),
-        Some(Err(error)) if error.is_io() => Err(RefusalReason::TooLarge),
+        Some(Err(error)) if error.io_error_kind() == Some(PAST_LIMIT) => Err(RefusalReason::TooLarge),
         Some(Err(_)) | None => Err(RefusalReason::InvalidData),
     };
     json.bytes.clear();
@@ -58,6 +68,44 @@ fn with_object(bytes: &[u8], json_at: usize, limit: usize) -> Result<Box<[u8]>, 
     }
 }
 
+/// JSON without white space, down to a depth.
+struct Compact {
+    left: u32,
+}
+
+impl Compact {
+    fn enter(&mut self) -> io::Result<()> {
+        self.left = self.left.checked_sub(1).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(())
+    }
+}
+
+impl Formatter for Compact {
+    #[inline]
+    fn begin_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.enter()?;
+        out.write_all(b"[")
+    }
+
+    #[inline]
+    fn end_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.left += 1;
+        out.write_all(b"]")
+    }
+
+    #[inline]
+    fn begin_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.enter()?;
+        out.write_all(b"{")
+    }
+
+    #[inline]
+    fn end_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.left += 1;
+        out.write_all(b"}")
+    }
+}
+
 /// Stops a value that grows past the limit while it is still being written. Looks at the limit only where the buffer
 /// has to grow, since most writes are of a few bytes: what fits the buffer may be past the limit in the end.
 struct Bounded {
@@ -69,7 +117,7 @@ impl Bounded {
     #[cold]
     fn grow(&mut self, by: usize) -> io::Result<()> {
         if by > self.limit.saturating_sub(self.bytes.len()) {
-            return Err(io::ErrorKind::FileTooLarge.into());
+            return Err(PAST_LIMIT.into());
         }
         self.bytes.reserve(by);
         Ok(())
@@ -161,6 +209,25 @@ mod tests {
         assert_eq!(text(BTreeMap::from([((1, 2), 3)])), Err(RefusalReason::InvalidData));
         assert_eq!(text(Panics), Err(RefusalReason::InvalidData));
         assert_eq!(text(1).unwrap(), r#"{"value":1}"#);
+    }
+
+    #[test]
+    fn data_nested_too_deep_are_invalid_however_deep_and_siblings_do_not_add_up() {
+        /// Lists in lists without end: encoding it would take all of the stack.
+        struct Bottomless;
+        impl Serialize for Bottomless {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_seq([Bottomless])
+            }
+        }
+        let encode = |data: &dyn Fn() -> serde_json::Value| encode(|_| (), &data(), 10_000);
+        let nested = |depth| (1..depth).fold(json!([]), |inner, _| json!([inner]));
+        let deepest = encode(&|| nested(DEEPEST)).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&deepest).unwrap();
+        assert_eq!(encode(&|| nested(DEEPEST + 1)), Err(RefusalReason::InvalidData));
+        assert_eq!(super::encode(|_| (), &Bottomless, usize::MAX), Err(RefusalReason::InvalidData));
+        assert!(encode(&|| json!(vec![json!({}); 1_000])).is_ok());
+        assert!(encode(&|| json!(vec![json!([]); 1_000])).is_ok());
     }
 
     #[test]

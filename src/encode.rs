@@ -82,6 +82,7 @@ struct Clock {
 
 impl Clock {
     fn write(&mut self, time: SystemTime, out: &mut Vec<u8>) -> io::Result<()> {
+        let time = SystemTime::from(Timestamp::from(time)); // one that has a name
         let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let second = Duration::from_secs(since_1970.as_secs());
         if self.text.is_empty() || self.second != second {
@@ -202,7 +203,17 @@ mod tests {
     #[test]
     fn times_are_written_as_the_typed_events_have_them() {
         let mut clock = Clock::default();
-        for micros in [0, 1, 999_999, 1_000_000, 1_000_001, 1_795_450_643_000_012, 1_795_450_644_120_000, 5] {
+        for micros in [
+            0,
+            1,
+            u64::MAX / 50,
+            999_999,
+            1_000_000,
+            1_000_001,
+            1_795_450_643_000_012,
+            1_795_450_644_120_000,
+            5,
+        ] {
             let time = UNIX_EPOCH + Duration::from_micros(micros) + Duration::from_nanos(999);
             let mut text = Vec::new();
             clock.write(time, &mut text).unwrap();

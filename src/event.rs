@@ -242,12 +242,12 @@ pub struct GenericEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(SystemTime);
 
-/// 9999-12-31T23:59:59 in seconds since 1970: the last second that RFC 3339 has a name for.
-const LAST_SECOND: u64 = 253_402_300_799;
+/// 9999-12-31T23:59:59.999999 since 1970: the last microsecond that RFC 3339 has a name for.
+const LAST: Duration = Duration::new(253_402_300_799, 999_999_000);
 
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().min(Duration::from_secs(LAST_SECOND));
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().min(LAST);
         let micros = Duration::new(since.as_secs(), since.subsec_micros() * 1_000);
         Self(UNIX_EPOCH + micros)
     }

@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use crate::batch::Batcher;
 use crate::config::Config;
-use crate::encode::{Envelope, write_event};
+use crate::encode::{Encoder, Envelope, Ids};
 use crate::error::StartError;
 use crate::event::Severity;
-use crate::record::{Body, Record};
+use crate::record::{self, Body, Record};
 use crate::stats::RefusalReason;
-use crate::{data, exception, retry};
+use crate::{exception, retry};
 
 /// See `retry::retry_after`.
 pub fn retry_after(ms: Option<&str>, after: Option<&str>, now: SystemTime) -> Option<Duration> {
@@ -29,43 +29,58 @@ pub fn endpoint(config: &Config) -> Result<String, StartError> {
 /// What every event begins with.
 #[derive(Clone, Copy, Debug)]
 pub struct Head {
-    pub id: Uuid,
     pub index: u64,
     pub severity: Severity,
     pub time: SystemTime,
 }
 
-/// What makes an event of its kind.
-pub struct Payload(Body);
+impl From<Head> for record::Head {
+    fn from(Head { index, severity, time }: Head) -> Self {
+        Self { index, time, severity }
+    }
+}
 
-impl Payload {
+/// An event as the queue has it.
+pub struct Queued(Record);
+
+impl Queued {
     /// Data past `limit` bytes are refused.
-    pub fn generic(name: &str, data: &impl Serialize, limit: usize) -> Result<Self, RefusalReason> {
-        let data = data::encode(data, limit)?;
-        Ok(Self(Body::Generic { name: name.to_owned().into(), data }))
+    pub fn generic(
+        head: Head,
+        name: &str,
+        data: &impl Serialize,
+        limit: usize,
+    ) -> Result<Self, RefusalReason> {
+        Record::generic(head.into(), name, data, limit.saturating_add(name.len())).map(Self)
     }
 
     /// Texts are cut to `limit` bytes together.
-    pub fn exception(error: &(dyn Error + 'static), type_name: Option<&str>, limit: usize) -> Self {
-        Self(Body::Exception(Box::new(exception::describe(error, type_name, limit))))
+    pub fn exception(
+        head: Head,
+        error: &(dyn Error + 'static),
+        type_name: Option<&str>,
+        limit: usize,
+    ) -> Self {
+        let exception = exception::describe(error, type_name, limit);
+        Self(Record::other(head.into(), Body::Exception(exception)))
     }
 
-    pub fn session_start() -> Self {
-        Self(Body::SessionStart)
+    pub fn session_start(head: Head) -> Self {
+        Self(Record::other(head.into(), Body::SessionStart))
     }
 
-    pub fn session_end(duration: Duration) -> Self {
-        Self(Body::SessionEnd(duration))
+    pub fn session_end(head: Head, duration: Duration) -> Self {
+        Self(Record::other(head.into(), Body::SessionEnd(duration)))
     }
 }
 
 /// The body of a request with these events, as the worker makes it.
-pub fn request(session_id: &str, events: Vec<(Head, Payload)>, process: Uuid) -> io::Result<Vec<u8>> {
+pub fn request(session_id: &str, events: Vec<Queued>, process: Uuid) -> io::Result<Vec<u8>> {
     let mut batcher = Batcher::new(usize::MAX, usize::MAX);
-    for (head, Payload(body)) in events {
-        let record = Record { index: head.index, time: head.time, severity: head.severity, body };
+    let mut encoder = Encoder::new(Ids::new());
+    for Queued(record) in events {
         let mut json = Vec::new();
-        write_event(&record, head.id, &mut json)?;
+        encoder.write(&record, &mut json)?;
         batcher.push(&json, 0);
     }
     let batch = batcher.take().unwrap_or_default();

@@ -88,6 +88,7 @@ pub(crate) fn check_host(host: &str) -> Result<(), &'static str> {
     match in_brackets.map(str::parse::<Ipv6Addr>) {
         Some(Err(_)) => Err("has brackets around what is no IPv6 address"),
         None if host.is_empty() => Err("has no host"),
+        None if host.contains(['[', ']', ':']) => Err("has a bracket or a colon in the middle of its host"),
         _ => Ok(()),
     }
 }

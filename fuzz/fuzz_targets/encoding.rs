@@ -10,9 +10,9 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use tinker_telemetry::RefusalReason;
 use tinker_telemetry::event::{Event, Severity, TelemetrySendRequest, Timestamp};
-use tinker_telemetry::fuzz::{Head, Payload, request};
+use tinker_telemetry::fuzz::{Head, Queued, request};
 use tinker_telemetry_fuzz::calendar::Moment;
-use tinker_telemetry_fuzz::document::{Token, assert_reads};
+use tinker_telemetry_fuzz::document::{Token, assert_reads, depth};
 use tinker_telemetry_fuzz::value::Value;
 use uuid::Uuid;
 
@@ -25,7 +25,6 @@ struct Input {
 
 #[derive(Arbitrary, Debug)]
 struct Offered {
-    id: u128,
     index: u64,
     severity: u8,
     time: Time,
@@ -91,7 +90,7 @@ fn rfc3339(time: SystemTime) -> String {
         seconds @ ..=253_402_300_799 => {
             format!("{}.{:06}Z", Moment::at(seconds).rfc3339(), since.subsec_micros())
         }
-        _ => "9999-12-31T23:59:59.000000Z".to_owned(),
+        _ => "9999-12-31T23:59:59.999999Z".to_owned(),
     }
 }
 
@@ -139,15 +138,15 @@ impl Offered {
     fn head(&self) -> Head {
         use Severity::{Critical, Debug, Error, Info, Warning};
         let severity = [Debug, Info, Warning, Error, Critical][usize::from(self.severity) % 5];
-        Head { id: Uuid::from_u128(self.id), index: self.index, severity, time: self.time.system() }
+        Head { index: self.index, severity, time: self.time.system() }
     }
 
     /// What is sent, unless it is refused, and the tokens behind its head.
-    fn payload(&self) -> Option<(Payload, &'static str, Vec<Token>)> {
+    fn payload(&self, head: Head) -> Option<(Queued, &'static str, Vec<Token>)> {
         let text = |name: &str, text: &str| [Token::key(name), Token::text(text)];
         Some(match &self.kind {
             Kind::Generic { name, data, limit } => {
-                let payload = accepted(name, data, usize::from(*limit))?;
+                let payload = accepted(head, name, data, usize::from(*limit))?;
                 let mut tokens = text("event_name", name).to_vec();
                 tokens.push(Token::key("event_data"));
                 tokens.extend(object(data));
@@ -159,30 +158,44 @@ impl Offered {
                 let fields =
                     [("error_type", error_type), ("error_message", message), ("traceback", traceback)];
                 let tokens = fields.iter().flat_map(|(name, value)| text(name, value)).collect();
-                (Payload::exception(error, type_name, limit), "UNHANDLED_EXCEPTION", tokens)
+                (Queued::exception(head, error, type_name, limit), "UNHANDLED_EXCEPTION", tokens)
             }
-            Kind::SessionStart => (Payload::session_start(), "SESSION_START", Vec::new()),
+            Kind::SessionStart => (Queued::session_start(head), "SESSION_START", Vec::new()),
             Kind::SessionEnd { seconds, nanos } => {
                 let (seconds, nanos) = (*seconds, nanos % 1_000_000_000);
                 let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
                 let shown = format!("{hours}:{minutes:02}:{:02}.{:06}", seconds % 60, nanos / 1000);
                 let duration = Duration::new(seconds, nanos);
-                (Payload::session_end(duration), "SESSION_END", text("duration", &shown).to_vec())
+                (Queued::session_end(head, duration), "SESSION_END", text("duration", &shown).to_vec())
             }
         })
     }
 }
 
+/// Data nested deeper are refused.
+const DEEPEST_DATA: usize = 100;
+
 /// The payload of a generic event; `None` where the data are rightly refused.
-fn accepted(name: &str, data: &Value, limit: usize) -> Option<Payload> {
-    match Payload::generic(name, data, limit) {
-        Ok(payload) => Some(payload),
+fn accepted(head: Head, name: &str, data: &Value, limit: usize) -> Option<Queued> {
+    let mut tokens = Vec::new();
+    data.tokens(&mut tokens);
+    let is_too_deep = depth(&tokens) > DEEPEST_DATA;
+    match Queued::generic(head, name, data, limit) {
+        Ok(payload) => {
+            assert!(!is_too_deep, "accepted at depth {}", depth(&tokens));
+            Some(payload)
+        }
         Err(RefusalReason::TooLarge) => {
             let size = serde_json::to_string(data).expect("data that can be encoded").len();
             assert!(size.max(2) + r#"{"value":}"#.len() > limit, "{size} bytes are too large for {limit}");
-            Payload::generic(name, data, usize::MAX).ok()
+            let payload = Queued::generic(head, name, data, usize::MAX).ok();
+            assert_eq!(payload.is_none(), is_too_deep);
+            payload
         }
-        Err(reason) => panic!("refused as {reason:?}"),
+        Err(reason) => {
+            assert!(reason == RefusalReason::InvalidData && is_too_deep, "refused as {reason:?}");
+            None
+        }
     }
 }
 
@@ -202,7 +215,8 @@ fn object(data: &Value) -> Vec<Token> {
 }
 
 fn assert_is_typed(event: &Event, head: &Head, kind: &Kind) {
-    assert_eq!((event.id(), event.session_index(), event.severity()), (head.id, head.index, head.severity));
+    assert_eq!((event.session_index(), event.severity()), (head.index, head.severity));
+    assert_eq!(event.id().get_version_num(), 4);
     let timestamp = match (event, kind) {
         (Event::Generic(event), Kind::Generic { name, .. }) => {
             assert_eq!(event.event_name, *name);
@@ -231,13 +245,13 @@ fuzz_target!(|input: Input| {
     let mut tokens = vec![Token::OpenObject, Token::key("events"), Token::OpenList];
     for offered in &input.events {
         let head = offered.head();
-        let Some((payload, kind, fields)) = offered.payload() else { continue };
+        let Some((payload, kind, fields)) = offered.payload(head) else { continue };
         tokens.extend([
             Token::OpenObject,
             Token::key("event"),
             Token::text(kind),
             Token::key("event_id"),
-            Token::text(head.id.to_string()),
+            Token::AnyText,
             Token::key("event_session_index"),
             Token::Integer(head.index.into()),
             Token::key("severity"),
@@ -247,7 +261,7 @@ fuzz_target!(|input: Input| {
         ]);
         tokens.extend(fields);
         tokens.push(Token::CloseObject);
-        events.push((head, payload));
+        events.push(payload);
         sent.push((head, &offered.kind));
     }
     let process = Uuid::from_u128(input.process);

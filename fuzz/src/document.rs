@@ -53,6 +53,20 @@ impl Token {
     }
 }
 
+/// How many lists and objects are open at once.
+pub fn depth(tokens: &[Token]) -> usize {
+    let (mut open, mut deepest) = (0, 0);
+    for token in tokens {
+        match token {
+            Token::OpenList | Token::OpenObject => open += 1,
+            Token::CloseList | Token::CloseObject => open -= 1,
+            _ => {}
+        }
+        deepest = deepest.max(open);
+    }
+    deepest
+}
+
 /// Panics unless the document has exactly these tokens.
 pub fn assert_reads(document: &[u8], expected: &[Token]) {
     let mut parser = SliceJsonParser::new(document);

@@ -32,8 +32,8 @@ pub enum Key {
     Bool(bool),
 }
 
-/// Readers of JSON have limits of their own, serde_json's is 128.
-const DEEPEST: u32 = 64;
+/// Somewhat deeper than may be sent.
+const DEEPEST: u32 = 120;
 
 impl<'a> Arbitrary<'a> for Value {
     fn arbitrary(input: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
@@ -43,7 +43,7 @@ impl<'a> Arbitrary<'a> for Value {
 
 impl Value {
     fn at_depth(input: &mut Unstructured<'_>, left: u32) -> arbitrary::Result<Self> {
-        let kinds = if left == 0 { 11 } else { 15 };
+        let kinds = if left == 0 { 11 } else { 16 };
         Ok(match input.int_in_range(0..=kinds - 1)? {
             0 => Self::Unit,
             1 => Self::None,
@@ -64,6 +64,11 @@ impl Value {
                     list.push(Self::at_depth(input, left - 1)?);
                 }
                 Self::List(list)
+            }
+            14 => {
+                let lists = input.int_in_range(1..=left)?;
+                let innermost = Self::at_depth(input, left - lists)?;
+                (0..lists).fold(innermost, |inner, _| Self::List(vec![inner]))
             }
             _ => {
                 let mut map = Vec::new();
