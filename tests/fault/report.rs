@@ -12,7 +12,8 @@ use crate::scene::Leave;
 /// What the contract allows past the limit.
 const GRACE: Duration = Duration::from_millis(50);
 /// How often a measurement is made until it is on time. The control cannot show all that a busy machine does to a
-/// thread; but what only the machine did will not happen each time, and what the reporter does will.
+/// thread. What the reporter does each time is found all the same; what it does once in many times is not, so each
+/// one that was made again is printed: on an idle machine there should be none.
 pub(crate) const TRIES: usize = 5;
 
 /// How late something was past its limit.
@@ -141,7 +142,10 @@ impl Report {
     pub(crate) fn conclude(self, title: &str) {
         let Self { measured, repeated, controls_late, .. } = &self;
         println!("\n{title}: the worst of {} rounds, in milliseconds past the limit.", rounds());
-        println!("{measured} measurements; {} were late on a busy machine and made again;", repeated.len());
+        println!(
+            "{measured} measurements; {} were later than bound and plain waits, and made again;",
+            repeated.len()
+        );
         println!("in {controls_late} a plain wait at the same time was later than the bound.\n");
         println!("| fault | bound | {} |", Leave::ALL.map(Leave::name).join(" | "));
         println!("|---|---|{}", "---|".repeat(Leave::ALL.len()));
