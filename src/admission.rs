@@ -200,4 +200,28 @@ mod tests {
         assert!(door.is_closed());
         assert_eq!(door.pending(), Load { events: 1, bytes: 7 });
     }
+
+    #[test]
+    fn fatal_events_have_four_mebibytes_of_their_own_and_session_events_as_many_past_them() {
+        const MIB: u64 = 1024 * 1024;
+        let door = door(10, 10);
+        assert!(door.admit(10, Lane::Ordinary).is_ok());
+        for lane in [Lane::Fatal, Lane::Session] {
+            assert!(door.admit(4 * MIB, lane).is_ok());
+            assert_eq!(door.admit(1, lane), Err(RefusalReason::QueueBytes));
+        }
+        assert_eq!(door.pending(), Load { events: 3, bytes: 10 + 8 * MIB });
+    }
+
+    #[test]
+    fn whether_the_door_is_open_can_be_asked_without_passing_it() {
+        let door = door(1, 10);
+        assert_eq!(door.is_open(Lane::Ordinary), Ok(()));
+        assert!(door.admit(10, Lane::Ordinary).is_ok());
+        assert_eq!(door.is_open(Lane::Ordinary), Err(RefusalReason::QueueFull));
+        assert_eq!(door.is_open(Lane::Fatal), Ok(()));
+        door.close();
+        assert_eq!(door.is_open(Lane::Fatal), Err(RefusalReason::Stopped));
+        assert_eq!(door.pending(), Load { events: 1, bytes: 10 });
+    }
 }

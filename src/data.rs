@@ -240,4 +240,21 @@ mod tests {
         }
         assert_eq!(text(Nested).unwrap(), r#"{"value":"Err(Reentrant)"}"#);
     }
+
+    #[test]
+    fn a_write_past_the_limit_is_refused_before_it_is_copied() {
+        let mut json = Bounded { bytes: Vec::new(), limit: LIMIT };
+        assert!(json.write_all(&[b'x'; LIMIT + 1]).is_err());
+        assert!(json.bytes.is_empty());
+        json.write_all(&[b'x'; LIMIT]).unwrap();
+        assert!(json.write_all(b"x").is_err());
+        assert_eq!(json.bytes.len(), LIMIT);
+    }
+
+    #[test]
+    fn a_thread_keeps_sixteen_kibibytes_of_scratch() {
+        encode(|_| (), &"x".repeat(100_000), usize::MAX).unwrap();
+        let kept = SCRATCH.take().capacity();
+        assert!((16 * 1024..32 * 1024).contains(&kept), "{kept}");
+    }
 }

@@ -50,3 +50,24 @@ impl Intake {
         let _ = self.bell.try_send(());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::{Door, Load};
+    use crate::event::Severity;
+    use crate::record::Head;
+
+    #[test]
+    fn there_is_a_slot_for_each_event_that_is_let_in_and_no_more() {
+        let limits = Load { events: 10, bytes: 1_000_000 };
+        let ledger = Arc::new(Ledger::new(Door::new(limits, limits)));
+        let (intake, outlet) = queue(Arc::clone(&ledger), 10);
+        for lane in [Lane::Ordinary, Lane::Fatal, Lane::Session] {
+            let record = || Record::generic(Head::now(0, Severity::Info), "step", &(), 100).unwrap();
+            while intake.offer(record(), lane).is_ok() {}
+        }
+        assert_eq!(ledger.stats().accepted, 10 + 512 + 2);
+        assert_eq!((outlet.records.len(), outlet.records.capacity()), (10 + 512 + 2, Some(10 + 512 + 2)));
+    }
+}

@@ -69,6 +69,26 @@ fn fatal_and_session_events_find_room_in_a_full_queue() {
 }
 
 #[test]
+fn what_finds_no_room_is_not_even_encoded() {
+    struct Unseen;
+    impl Serialize for Unseen {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            unreachable!("encoded for nothing")
+        }
+    }
+    let collector = Collector::start().unwrap();
+    let hold = collector.hold_answers();
+    let reporter = sessionless(&collector).max_queue_size(1).start().unwrap();
+    assert!(reporter.log("fills the queue", (), INFO));
+    assert!(!reporter.log("unseen", Unseen, INFO));
+    drop(hold);
+    assert!(reporter.stop(LIMIT));
+    assert!(!reporter.log("unseen", Unseen, INFO));
+    let refused = reporter.stats().refused;
+    assert_eq!((refused.queue_full, refused.stopped, refused.invalid_data), (1, 1, 0));
+}
+
+#[test]
 fn an_event_past_its_size_is_too_large() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
