@@ -70,10 +70,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("provider", &["as_error", "capture", "event", "reporter"]),
     ("collector", &["event"]),
     // In builds for fuzzing alone: opens what they try.
-    (
-        "fuzz",
-        &["batch", "config", "data", "encode", "error", "event", "exception", "record", "retry", "stats"],
-    ),
+    ("fuzz", &["batch", "config", "encode", "error", "event", "exception", "record", "retry", "stats"]),
     // Leaves over the public surface; a panic hook shares with captures what a panic says.
     ("bridge", &["contain", "event", "panicking", "quiet", "reporter"]),
 ];
