@@ -1,145 +1,35 @@
 //! The caller's data, encoded on the caller's thread: a snapshot of exactly known size, so that limits are
 //! checked at the door and the worker never runs the caller's code.
 
-use std::cell::Cell;
-use std::io::{self, Write};
-
+use bytes::Bytes;
 use serde::Serialize;
-use serde_json::Serializer;
-use serde_json::ser::Formatter;
 
+use crate::buffer::Buffer;
 use crate::contain::contain;
+use crate::json::Json;
 use crate::quiet;
 use crate::stats::RefusalReason;
 
-/// A thread keeps its scratch buffer up to this size: room for all but rare events, little for an idle thread.
-const SCRATCH_KEPT: usize = 16 * 1024;
-
-/// Data nested deeper are refused: parsers have a limit (that of `serde_json` is 128, and a request adds 4), and the one that
-/// meets it rejects the batch, with everybody's events. It also bounds the stack that encoding takes of the caller.
-const DEEPEST: u32 = 100;
-
-/// What says that a value grew past the limit, among the errors of writing it.
-const PAST_LIMIT: io::ErrorKind = io::ErrorKind::FileTooLarge;
-
-thread_local! {
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
 /// Encodes `data` to a JSON object of at most `limit` bytes: an object goes as it is, nothing becomes `{}`, any
-/// other value becomes `{"value": …}`. Data nested deeper than [`DEEPEST`] are invalid. What is written `before` it is in the same allocation.
+/// other value becomes `{"value": …}`. Its floats are still to be [expanded](crate::json::expand). What is put `before`
+/// it is in the same memory.
 pub(crate) fn encode(
-    before: impl FnOnce(&mut Vec<u8>),
+    before: impl FnOnce(&mut Buffer),
     data: &impl Serialize,
     limit: usize,
-) -> Result<Box<[u8]>, RefusalReason> {
+) -> Result<Bytes, RefusalReason> {
     let scope = quiet::enter().ok_or(RefusalReason::Reentrant)?;
-    // While the thread's locals are torn down there is no scratch: the event pays for a buffer of its own.
-    let mut bytes = SCRATCH.try_with(Cell::take).unwrap_or_default();
-    before(&mut bytes);
-    let json_at = bytes.len();
-    let mut json = Bounded { limit: limit.saturating_add(json_at), bytes };
-    let written =
-        contain(|| data.serialize(&mut Serializer::with_formatter(&mut json, Compact { left: DEEPEST })));
-    let object = match written {
-        Some(Ok(())) => with_object(&json.bytes, json_at, json.limit),
-        Some(Err(error)) if error.io_error_kind() == Some(PAST_LIMIT) => Err(RefusalReason::TooLarge),
-        Some(Err(_)) | None => Err(RefusalReason::InvalidData),
-    };
-    json.bytes.clear();
-    json.bytes.shrink_to(SCRATCH_KEPT);
-    let _ = SCRATCH.try_with(|scratch| scratch.set(json.bytes));
-    scope.end()?;
-    object
-}
-
-/// The bytes, with the JSON from `json_at` on made an object.
-fn with_object(bytes: &[u8], json_at: usize, limit: usize) -> Result<Box<[u8]>, RefusalReason> {
-    let (before, json) = bytes.split_at(json_at);
-    match json.first() {
-        _ if bytes.len() > limit => Err(RefusalReason::TooLarge),
-        Some(b'{') => Ok(bytes.into()),
-        Some(b'n') => Ok([before, b"{}"].concat().into()), // null: the only JSON value that begins so
-        Some(_) => {
-            let object = [before, br#"{"value":"#, json, b"}"].concat();
-            if object.len() <= limit { Ok(object.into()) } else { Err(RefusalReason::TooLarge) }
+    let mut buffer = Buffer::take();
+    before(&mut buffer);
+    let mut json = Json::after(buffer, limit);
+    let written = contain(|| json.write_object(data)).unwrap_or(Err(RefusalReason::InvalidData));
+    let buffer = json.into_buffer();
+    match written.and_then(|()| scope.end()) {
+        Ok(()) => Ok(buffer.cut()),
+        Err(reason) => {
+            buffer.give_back();
+            Err(reason)
         }
-        None => Err(RefusalReason::InvalidData),
-    }
-}
-
-/// JSON without white space, down to a depth.
-struct Compact {
-    left: u32,
-}
-
-impl Compact {
-    fn enter(&mut self) -> io::Result<()> {
-        self.left = self.left.checked_sub(1).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(())
-    }
-}
-
-impl Formatter for Compact {
-    #[inline]
-    fn begin_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.enter()?;
-        out.write_all(b"[")
-    }
-
-    #[inline]
-    fn end_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.left += 1;
-        out.write_all(b"]")
-    }
-
-    #[inline]
-    fn begin_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.enter()?;
-        out.write_all(b"{")
-    }
-
-    #[inline]
-    fn end_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.left += 1;
-        out.write_all(b"}")
-    }
-}
-
-/// Stops a value that grows past the limit while it is still being written. Looks at the limit only where the buffer
-/// has to grow, since most writes are of a few bytes: what fits the buffer may be past the limit in the end.
-struct Bounded {
-    bytes: Vec<u8>,
-    limit: usize,
-}
-
-impl Bounded {
-    #[cold]
-    fn grow(&mut self, by: usize) -> io::Result<()> {
-        if by > self.limit.saturating_sub(self.bytes.len()) {
-            return Err(PAST_LIMIT.into());
-        }
-        self.bytes.reserve(by);
-        Ok(())
-    }
-}
-
-impl Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes).map(|()| bytes.len())
-    }
-
-    #[inline]
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.len() > self.bytes.capacity() - self.bytes.len() {
-            self.grow(bytes.len())?;
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -152,6 +42,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::json::DEEPEST;
 
     const LIMIT: usize = 64;
 
@@ -239,22 +130,5 @@ mod tests {
             }
         }
         assert_eq!(text(Nested).unwrap(), r#"{"value":"Err(Reentrant)"}"#);
-    }
-
-    #[test]
-    fn a_write_past_the_limit_is_refused_before_it_is_copied() {
-        let mut json = Bounded { bytes: Vec::new(), limit: LIMIT };
-        assert!(json.write_all(&[b'x'; LIMIT + 1]).is_err());
-        assert!(json.bytes.is_empty());
-        json.write_all(&[b'x'; LIMIT]).unwrap();
-        assert!(json.write_all(b"x").is_err());
-        assert_eq!(json.bytes.len(), LIMIT);
-    }
-
-    #[test]
-    fn a_thread_keeps_sixteen_kibibytes_of_scratch() {
-        encode(|_| (), &"x".repeat(100_000), usize::MAX).unwrap();
-        let kept = SCRATCH.take().capacity();
-        assert!((16 * 1024..32 * 1024).contains(&kept), "{kept}");
     }
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::batch::Batch;
 use crate::event::{DurationText, Timestamp};
+use crate::json;
 use crate::record::{Body, Head, Record};
 use crate::text::cut;
 
@@ -33,7 +34,7 @@ impl Encoder {
                 self.write_head("GENERIC_EVENT", head, out)?;
                 write_text("event_name", name, out)?;
                 put(out, &[r#","event_data":"#]);
-                out.extend_from_slice(data);
+                json::expand(data, out)?;
             }
             Record::Other(other) => self.write_other(other.0, &other.1, out)?,
         }

@@ -131,9 +131,11 @@ mod capture;
 mod provider;
 
 mod as_error;
+mod buffer;
 mod contain;
 mod data;
 mod exception;
+mod json;
 mod panicking;
 mod quiet;
 mod record;

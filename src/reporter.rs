@@ -243,10 +243,16 @@ impl WeakReporter {
 impl Shared {
     fn log(&self, name: &str, data: &impl Serialize, severity: Severity) -> bool {
         let (index, line) = (self.next_index(), self.line());
-        let open = line.ledger.is_open(Lane::Ordinary);
-        let record =
-            open.and_then(|()| Record::generic(Head::now(index, severity), name, data, self.max_event_bytes));
-        match record {
+        // Asked before anything that takes time: while the queue is full, a call costs next to nothing.
+        match line.ledger.is_open(Lane::Ordinary) {
+            Ok(()) => self.log_generic(Head::now(index, severity), name, data, line),
+            Err(reason) => line.refuse(reason),
+        }
+    }
+
+    #[inline(never)]
+    fn log_generic(&self, head: Head, name: &str, data: &impl Serialize, line: &Line) -> bool {
+        match Record::generic(head, name, data, self.max_event_bytes) {
             Ok(record) => line.offer(record, Lane::Ordinary),
             Err(reason) => line.refuse(reason),
         }

@@ -1,0 +1,344 @@
+//! How a value of any type becomes JSON: what serde asks for each kind of value.
+
+use std::fmt::{self, Display, Write as _};
+use std::mem;
+
+use serde::ser::{
+    Error, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant, Serializer,
+};
+
+use super::{FLOAT, INVALID, Json, Unfit, expand};
+
+/// What stands between two brackets.
+pub(crate) struct Members<'a> {
+    json: &'a mut Json,
+    /// What comes before the next one: the bracket that opens, then commas.
+    before: u8,
+    /// The brackets that close, one for each level. None for a struct that stands for JSON as text, which is how `serde_json` hands itself raw
+    /// values and numbers of any precision.
+    close: &'static str,
+}
+
+impl Json {
+    #[inline]
+    fn open(&mut self, bracket: u8, close: &'static str) -> Result<Members<'_>, Unfit> {
+        let Some(levels_left) = self.levels_left.checked_sub(close.len()) else {
+            return Err(self.fail(INVALID));
+        };
+        self.levels_left = levels_left;
+        Ok(Members { json: self, before: bracket, close })
+    }
+
+    /// An object with one member, named by the variant, which has members.
+    #[inline]
+    fn open_variant(
+        &mut self,
+        variant: &str,
+        bracket: u8,
+        close: &'static str,
+    ) -> Result<Members<'_>, Unfit> {
+        self.name(b'{', variant)?;
+        self.open(bracket, close)
+    }
+}
+
+impl Members<'_> {
+    #[inline]
+    fn separate(&mut self) -> Result<(), Unfit> {
+        self.json.put(&[mem::replace(&mut self.before, b',')])
+    }
+
+    #[inline]
+    fn element(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), Unfit> {
+        self.separate()?;
+        self.json.value(value)
+    }
+
+    #[inline]
+    fn member(&mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Result<(), Unfit> {
+        if self.close.is_empty() {
+            return self.raw(value);
+        }
+        self.json.name(mem::replace(&mut self.before, b','), name)?;
+        self.json.value(value)
+    }
+
+    /// A value that is JSON as text.
+    #[cold]
+    fn raw(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), Unfit> {
+        let at = self.json.out.len();
+        self.json.value(value)?;
+        let Ok(raw) = serde_json::from_slice::<String>(&self.json.out.bytes()[at..]) else {
+            return Err(self.json.fail(INVALID));
+        };
+        if raw.as_bytes().contains(&FLOAT) {
+            return Err(self.json.fail(INVALID));
+        }
+        self.json.out.truncate(at);
+        self.json.put(raw.as_bytes())
+    }
+
+    #[cold]
+    fn float_key(&mut self, at: usize) -> Result<(), Unfit> {
+        let mut text = Vec::new();
+        if expand(&self.json.out.bytes()[at..], &mut text).is_err() {
+            return Err(self.json.fail(INVALID));
+        }
+        self.json.out.truncate(at);
+        self.json.floats -= 1;
+        self.json.rare_text(&text)
+    }
+
+    #[inline]
+    fn close(self) -> Result<(), Unfit> {
+        if self.before != b',' {
+            self.json.put(&[self.before])?;
+        }
+        self.json.levels_left += self.close.len();
+        self.json.put(self.close.as_bytes())
+    }
+}
+
+/// Methods that write a number.
+macro_rules! numbers {
+    ($($method:ident: $number:ty),*) => {$(
+        #[inline]
+        fn $method(self, number: $number) -> Result<(), Unfit> {
+            self.number(number)
+        }
+    )*};
+}
+
+impl<'a> Serializer for &'a mut Json {
+    type Ok = ();
+    type Error = Unfit;
+    type SerializeSeq = Members<'a>;
+    type SerializeTuple = Members<'a>;
+    type SerializeTupleStruct = Members<'a>;
+    type SerializeTupleVariant = Members<'a>;
+    type SerializeMap = Members<'a>;
+    type SerializeStruct = Members<'a>;
+    type SerializeStructVariant = Members<'a>;
+
+    numbers! { serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64, serialize_i128: i128 }
+    numbers! { serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64, serialize_u128: u128 }
+    numbers! { serialize_f32: f32 }
+
+    #[inline]
+    fn serialize_f64(self, value: f64) -> Result<(), Unfit> {
+        self.float(value)
+    }
+
+    #[inline]
+    fn serialize_bool(self, value: bool) -> Result<(), Unfit> {
+        self.put(if value { b"true" } else { b"false" })
+    }
+
+    fn serialize_char(self, value: char) -> Result<(), Unfit> {
+        self.text(value.encode_utf8(&mut [0; 4]))
+    }
+
+    #[inline]
+    fn serialize_str(self, value: &str) -> Result<(), Unfit> {
+        self.text(value)
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), Unfit> {
+        self.collect_seq(value)
+    }
+
+    #[inline]
+    fn serialize_none(self) -> Result<(), Unfit> {
+        self.put(b"null")
+    }
+
+    #[inline]
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Unfit> {
+        self.value(value)
+    }
+
+    #[inline]
+    fn serialize_unit(self) -> Result<(), Unfit> {
+        self.put(b"null")
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Unfit> {
+        self.put(b"null")
+    }
+
+    #[inline]
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Unfit> {
+        self.text(variant)
+    }
+
+    #[inline]
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Unfit> {
+        self.value(value)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Unfit> {
+        let mut object = self.open(b'{', "}")?;
+        object.member(variant, value)?;
+        object.close()
+    }
+
+    #[inline]
+    fn serialize_seq(self, _: Option<usize>) -> Result<Members<'a>, Unfit> {
+        self.open(b'[', "]")
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Members<'a>, Unfit> {
+        self.open(b'[', "]")
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Members<'a>, Unfit> {
+        self.open(b'[', "]")
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Members<'a>, Unfit> {
+        self.open_variant(variant, b'[', "]}")
+    }
+
+    #[inline]
+    fn serialize_map(self, _: Option<usize>) -> Result<Members<'a>, Unfit> {
+        self.open(b'{', "}")
+    }
+
+    #[inline]
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Members<'a>, Unfit> {
+        let is_raw = name.starts_with("$serde_json::private::");
+        if is_raw { self.open(b',', "") } else { self.open(b'{', "}") }
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Members<'a>, Unfit> {
+        self.open_variant(variant, b'{', "}}")
+    }
+
+    fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<(), Unfit> {
+        struct Escaped<'a>(&'a mut Json);
+        impl fmt::Write for Escaped<'_> {
+            fn write_str(&mut self, part: &str) -> fmt::Result {
+                self.0.escape(part.as_bytes()).map_err(|_| fmt::Error)
+            }
+        }
+        self.put(b"\"")?;
+        if write!(Escaped(self), "{value}").is_err() {
+            return Err(self.fail(INVALID));
+        }
+        self.put(b"\"")
+    }
+}
+
+impl SerializeMap for Members<'_> {
+    type Ok = ();
+    type Error = Unfit;
+
+    /// A key is written as any value, and becomes a string if it is a number or a truth value.
+    #[inline]
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unfit> {
+        self.separate()?;
+        let at = self.json.out.len();
+        self.json.value(key)?;
+        match self.json.out.bytes().get(at) {
+            Some(b'"') => Ok(()),
+            Some(b't' | b'f' | b'-' | b'0'..=b'9') => {
+                self.json.out.insert(at, b"\"");
+                self.json.put(b"\"")
+            }
+            Some(&FLOAT) => self.float_key(at),
+            _ => Err(self.json.fail(INVALID)),
+        }
+    }
+
+    #[inline]
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unfit> {
+        self.json.put(b":")?;
+        self.json.value(value)
+    }
+
+    #[inline]
+    fn end(self) -> Result<(), Unfit> {
+        self.close()
+    }
+}
+
+macro_rules! lists {
+    ($($list:ident: $method:ident),*) => {$(
+        impl $list for Members<'_> {
+            type Ok = ();
+            type Error = Unfit;
+
+            #[inline]
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unfit> {
+                self.element(value)
+            }
+
+            #[inline]
+            fn end(self) -> Result<(), Unfit> {
+                self.close()
+            }
+        }
+    )*};
+}
+
+lists! { SerializeSeq: serialize_element, SerializeTuple: serialize_element }
+lists! { SerializeTupleStruct: serialize_field, SerializeTupleVariant: serialize_field }
+
+macro_rules! structs {
+    ($($object:ident),*) => {$(
+        impl $object for Members<'_> {
+            type Ok = ();
+            type Error = Unfit;
+
+            #[inline]
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Unfit> {
+                self.member(name, value)
+            }
+
+            #[inline]
+            fn end(self) -> Result<(), Unfit> {
+                self.close()
+            }
+        }
+    )*};
+}
+
+structs! { SerializeStruct, SerializeStructVariant }
+
+impl Error for Unfit {
+    /// What the caller's code has to say of it stays there: it is counted, and no more.
+    fn custom<T: Display>(_: T) -> Self {
+        INVALID
+    }
+}
+
+impl Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Unfit {}

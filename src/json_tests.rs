@@ -1,0 +1,243 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use proptest::prelude::*;
+use serde::Serializer;
+use serde::ser::{Error, SerializeMap, SerializeSeq};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn written(data: &impl Serialize, limit: usize) -> Result<String, RefusalReason> {
+    let mut json = Json::after(Buffer::default(), limit);
+    json.write_object(data)?;
+    let mut text = Vec::new();
+    expand(json.out.bytes(), &mut text).unwrap();
+    Ok(String::from_utf8(text).unwrap())
+}
+
+/// Beside something that makes it an object.
+#[derive(Serialize)]
+struct Beside<T> {
+    before: u8,
+    it: T,
+}
+
+#[track_caller]
+fn is_as_serde_json_has_it(it: impl Serialize) {
+    let data = Beside { before: 1, it };
+    let theirs = serde_json::to_string(&data).map_err(|_| RefusalReason::InvalidData);
+    assert_eq!(written(&data, usize::MAX), theirs);
+}
+
+#[derive(Serialize)]
+enum Kind<'a> {
+    Unit,
+    Newtype(&'a str),
+    Tuple(u8, f64),
+    #[serde(rename = "with \"quotes\"")]
+    Struct {
+        a: i8,
+        b: Option<()>,
+    },
+}
+
+#[derive(Serialize)]
+struct Newtype<T>(T);
+
+#[derive(Serialize)]
+struct Nothing;
+
+#[derive(Serialize)]
+struct Pair(u8, &'static str);
+
+#[derive(Serialize)]
+struct Bytes(#[serde(serialize_with = "as_bytes")] Vec<u8>);
+
+fn as_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
+}
+
+#[test]
+fn every_kind_of_value_is_as_serde_json_has_it() {
+    is_as_serde_json_has_it((
+        true,
+        'x',
+        '"',
+        "größe",
+        "",
+        "a\"b\\c/d\n\r\t\u{8}\u{c}\u{0}\u{1f}\u{7f}\u{2028}",
+    ));
+    is_as_serde_json_has_it((u8::MAX, u16::MAX, u32::MAX, u64::MAX, u128::MAX));
+    is_as_serde_json_has_it((i8::MIN, i16::MIN, i32::MIN, i64::MIN, i128::MIN));
+    is_as_serde_json_has_it((0.1_f32, f32::MAX, f32::NAN, f32::MIN_POSITIVE));
+    is_as_serde_json_has_it((0.1, -0.0, 1e300, f64::MAX, f64::MIN_POSITIVE, f64::NAN, f64::NEG_INFINITY));
+    is_as_serde_json_has_it((None::<u8>, Some(1.5), (), Nothing, Newtype(Newtype(Nothing)), Pair(1, "2")));
+    is_as_serde_json_has_it([
+        Kind::Unit,
+        Kind::Newtype("x"),
+        Kind::Tuple(1, 2.5),
+        Kind::Struct { a: -1, b: None },
+    ]);
+    is_as_serde_json_has_it((
+        Vec::<u8>::new(),
+        BTreeMap::<u8, u8>::new(),
+        Bytes(vec![0, 255]),
+        [[[0_u8; 0]; 2]; 2],
+    ));
+    is_as_serde_json_has_it(
+        json!({"": {}, "\u{0}": [null, {"a": [1.25e-7, "b"]}], "longer than eight": "\\"}),
+    );
+    is_as_serde_json_has_it(serde_json::from_str::<Box<RawValue>>(r#"{"raw" : [1.0,"\u0000"]}"#).unwrap());
+    is_as_serde_json_has_it(format_args!("{}-{:?}", 1, "a\nb"));
+}
+
+/// A map of one.
+struct Key<K>(K);
+
+impl<K: Serialize> Serialize for Key<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry(&self.0, "value")?;
+        map.end()
+    }
+}
+
+#[test]
+fn every_kind_of_key_is_as_serde_json_has_it() {
+    is_as_serde_json_has_it((Key("a"), Key('b'), Key("\"\n"), Key(Kind::Unit), Key(Newtype("c"))));
+    is_as_serde_json_has_it((Key(true), Key(-1), Key(u64::MAX), Key(i128::MIN), Key(0.1_f32), Key(-1.5e300)));
+    is_as_serde_json_has_it(Key(Newtype(7)));
+    is_as_serde_json_has_it(Key(format_args!("{}", 1)));
+    is_as_serde_json_has_it(Key(f64::NAN));
+    is_as_serde_json_has_it(Key(()));
+    is_as_serde_json_has_it(Key([1]));
+    is_as_serde_json_has_it(Key(Kind::Newtype("x")));
+    is_as_serde_json_has_it(Key(json!({})));
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let text = prop_oneof!["[a-z_]{0,20}", r"[\x00-\x22\\\PC]{0,12}"];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        (0..4_u8).prop_map(|short| Value::from(f64::from(short))),
+        text.clone().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 60, 8, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
+            prop::collection::btree_map(text.clone(), inner, 0..8)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_value_is_as_serde_json_has_it_and_fits_where_its_text_fits(value in any_json()) {
+        prop_assume!(!value.is_null()); // becomes {}, which is shorter
+        let text = match &value {
+            Value::Object(_) => value.to_string(),
+            _ => json!({"value": value}).to_string(),
+        };
+        prop_assert_eq!(written(&value, text.len()), Ok(text.clone()));
+        prop_assert_eq!(written(&value, text.len() - 1), Err(RefusalReason::TooLarge));
+    }
+}
+
+#[test]
+fn eight_bytes_at_once_are_told_as_they_are_one_by_one() {
+    for byte in 0..=u8::MAX {
+        for at in 0..23 {
+            for len in at + 1..=23 {
+                let mut text = vec![b'~'; len];
+                text[at] = byte;
+                assert_eq!(is_plain(&text), !is_special(byte), "{byte} at {at} of {len}");
+            }
+        }
+    }
+    assert!(is_plain(b""));
+}
+
+/// A list whose code does not mind that an element fails.
+struct Careless<T>(T);
+
+impl<T: Serialize> Serialize for Careless<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        let _ = list.serialize_element(&self.0);
+        list.end()
+    }
+}
+
+#[test]
+fn what_went_wrong_inside_is_not_forgotten() {
+    struct Fails;
+    impl Serialize for Fails {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            Err(S::Error::custom("cannot"))
+        }
+    }
+    struct NeverEnds;
+    impl Serialize for NeverEnds {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let _ = serializer.serialize_seq(None)?;
+            Err(S::Error::custom("never mind"))
+        }
+    }
+    struct Displayed;
+    impl fmt::Display for Displayed {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            Err(fmt::Error)
+        }
+    }
+    struct Displays;
+    impl Serialize for Displays {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_str(&Displayed)
+        }
+    }
+    for limit in [1_000, usize::MAX] {
+        assert_eq!(written(&Careless(Fails), limit), Err(RefusalReason::InvalidData));
+        assert_eq!(written(&Careless(NeverEnds), limit), Err(RefusalReason::InvalidData));
+        assert_eq!(written(&Careless(Displays), limit), Err(RefusalReason::InvalidData));
+        assert_eq!(written(&Careless(Key([1])), limit), Err(RefusalReason::InvalidData));
+    }
+    assert_eq!(written(&Careless("x".repeat(1_000)), 1_000), Err(RefusalReason::TooLarge));
+}
+
+#[test]
+fn a_value_past_the_limit_is_not_written_out() {
+    struct Endless<T>(T);
+    impl<T: Serialize> Serialize for Endless<T> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq(std::iter::repeat(&self.0))
+        }
+    }
+    const LIMIT: usize = 1_000;
+    let most_memory = |data: &dyn Fn(&mut Json) -> Result<(), RefusalReason>| {
+        let mut json = Json::after(Buffer::default(), LIMIT);
+        assert_eq!(data(&mut json), Err(RefusalReason::TooLarge));
+        json.out.len() + json.out.room().len()
+    };
+    assert!(most_memory(&|json| json.write_object(&Endless(0))) < 10 * LIMIT);
+    assert!(most_memory(&|json| json.write_object(&Endless(0.5))) < 10 * LIMIT);
+    assert!(most_memory(&|json| json.write_object(&Endless("text"))) < 10 * LIMIT);
+    assert!(most_memory(&|json| json.write_object(&"x".repeat(LIMIT))) < 2 * LIMIT);
+}
+
+#[test]
+fn a_struct_that_poses_as_raw_json_cannot_pass_for_a_float() {
+    #[derive(Serialize)]
+    #[serde(rename = "$serde_json::private::RawValue")]
+    struct Poses {
+        #[serde(rename = "$serde_json::private::RawValue")]
+        raw: &'static str,
+    }
+    assert_eq!(written(&Poses { raw: "\u{1}12345678" }, 100), Err(RefusalReason::InvalidData));
+    assert_eq!(written(&Poses { raw: "12345678" }, 100).unwrap(), r#"{"value":12345678}"#);
+}
