@@ -17,8 +17,12 @@ use std::thread;
 #[cfg(unix)]
 use crate::contain::contain;
 
+#[cfg(any(feature = "log-bridge", feature = "panic-hook", feature = "tracing"))]
+mod inherited;
 mod slot;
 
+#[cfg(any(feature = "log-bridge", feature = "panic-hook", feature = "tracing"))]
+pub(crate) use inherited::Inherited;
 pub(crate) use slot::{PerProcess, Slot};
 
 /// How many forks lie between the first process that [`watch`]ed and this one. It changes only while a process has

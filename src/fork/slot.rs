@@ -36,6 +36,12 @@ impl<T> Slot<T> {
         (filled.process == Process::current()).then_some(&filled.value)
     }
 
+    /// What was put in last, by this process or the one that it was forked from: nothing that may have to be waited for.
+    #[cfg(any(feature = "log-bridge", feature = "panic-hook", feature = "tracing"))]
+    pub(super) fn last(&self) -> Option<&T> {
+        self.filled().map(|filled| &filled.value)
+    }
+
     fn filled(&self) -> Option<&Filled<T>> {
         // SAFETY: the pointer is null or from the box of a `fill`. That box is freed by the drop of the slot alone,
         // which no borrow outlives: a `fill` that replaces it, in a child, leaves it where it is.
