@@ -238,8 +238,9 @@ impl Builder {
         self
     }
 
-    /// How large one event may be, its name and its data as JSON; larger ones are refused as `too_large`. At least
-    /// 1. Defaults to 256 KiB.
+    /// How large one event may be, its name and its data as JSON; larger ones are refused as `too_large`, and the texts
+    /// of an exception are cut to fit. What every event has besides (its id, its time, …) comes on top: 256 bytes at the
+    /// most. At least 1. Defaults to 256 KiB.
     pub fn max_event_bytes(mut self, bytes: usize) -> Self {
         self.max_event_bytes = bytes;
         self
