@@ -73,7 +73,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("fuzz", &["batch", "config", "encode", "error", "event", "exception", "record", "retry", "stats"]),
     // Leaves over the public surface, and as deaf and as fork-proof as the rest; a panic hook shares with captures what a
     // panic says.
-    ("bridge", &["contain", "event", "fork", "panicking", "quiet", "reporter"]),
+    ("bridge", &["contain", "event", "fork", "panicking", "quiet", "reporter", "text"]),
 ];
 
 /// Each of these is named in one room only. (ureq's requests are made in `transport`; one of its errors is
