@@ -1,6 +1,7 @@
 //! Makes every part, starts the worker, hands out the reporter. The defaults are here, each with its reason.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -356,6 +357,16 @@ impl Builder {
             Some((setting, _, reason)) => Err(StartError::InvalidSetting { setting, reason }),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("config", &self.config)
+            .field("session_id", &self.session_id)
+            .field("enabled", &self.enabled)
+            .finish_non_exhaustive()
     }
 }
 
