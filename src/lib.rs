@@ -95,6 +95,8 @@
 //! - It does not sample, aggregate or deduplicate. One call is one event.
 //! - It has no async twin. In an async program its calls are safe to make, but `wait_until_drained`, `stop` and
 //!   the last drop block their thread.
+//! - It cannot hurry the standard library: with `RUST_BACKTRACE` set, reporting an error waits while any thread looks up
+//!   the names of a stack.
 //! - It does not report by itself what a program logs or panics about; bridges are features of their own.
 //! - It cannot keep its HTTP client's `TRACE` records from the program's logger. Those show what is sent, events and
 //!   all, with asterisks in place of the API key and the headers that you added.
