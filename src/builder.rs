@@ -1,6 +1,7 @@
 //! Makes every part, starts the worker, hands out the reporter. The defaults are here, each with its reason.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -238,8 +239,9 @@ impl Builder {
         self
     }
 
-    /// How large one event may be, its name and its data as JSON; larger ones are refused as `too_large`. At least
-    /// 1. Defaults to 256 KiB.
+    /// How large one event may be, its name and its data as JSON; larger ones are refused as `too_large`, and the texts
+    /// of an exception are cut to fit. What every event has besides (its id, its time, …) comes on top: 256 bytes at the
+    /// most. At least 1. Defaults to 256 KiB.
     pub fn max_event_bytes(mut self, bytes: usize) -> Self {
         self.max_event_bytes = bytes;
         self
@@ -355,6 +357,16 @@ impl Builder {
             Some((setting, _, reason)) => Err(StartError::InvalidSetting { setting, reason }),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("config", &self.config)
+            .field("session_id", &self.session_id)
+            .field("enabled", &self.enabled)
+            .finish_non_exhaustive()
     }
 }
 

@@ -6,6 +6,9 @@ use super::*;
 
 const KEY: &str = "tml-canary-5f1e";
 
+/// A base URL that can be used without the feature `tls` too, as the default one cannot.
+const LOCAL: &str = "http://localhost";
+
 fn environment<'a>(variables: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<OsString> + 'a {
     let variables: HashMap<_, _> = variables.iter().copied().collect();
     move |name| variables.get(name).map(OsString::from)
@@ -17,7 +20,8 @@ fn nothing(_: &str) -> Option<OsString> {
 }
 
 fn header(variables: &[(&str, &str)], name: &str) -> Option<String> {
-    let endpoint = Config::from_variables(environment(variables)).validate_in(nothing).unwrap();
+    let config = Config::from_variables(environment(variables)).base_url(LOCAL);
+    let endpoint = config.validate_in(nothing).unwrap();
     endpoint.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
 }
 
@@ -41,7 +45,12 @@ fn tinker_base_url_is_the_backend_unless_set() {
         uri_of(&Config::from_variables(environment(&[("TINKER_API_KEY", KEY), ("TINKER_BASE_URL", url)])))
     };
     let default = "https://tinker.thinkingmachines.dev/services/tinker-prod/api/v1/telemetry";
-    assert_eq!(uri("").unwrap(), default);
+    if cfg!(feature = "tls") {
+        assert_eq!(uri("").unwrap(), default);
+    } else {
+        let error = uri("").unwrap_err();
+        assert!(error.contains("base_url") && error.contains("`tls`"), "{error}");
+    }
     assert_eq!(uri(" http://localhost:1/x/ ").unwrap(), "http://localhost:1/x/api/v1/telemetry");
 }
 
@@ -152,7 +161,8 @@ fn a_base_url_that_cannot_be_used_is_refused_without_being_shown() {
 
 #[test]
 fn headers_are_added_unless_they_are_ours_or_cannot_be_sent() {
-    let endpoint = Config::new(KEY).header("X-Team", "a").header("x-team", "b").validate_in(nothing).unwrap();
+    let config = Config::new(KEY).base_url(LOCAL).header("X-Team", "a").header("x-team", "b");
+    let endpoint = config.validate_in(nothing).unwrap();
     assert_eq!(endpoint.headers.get_all("x-team").iter().count(), 2);
     let bad = [
         ("x-api-key", "v"),
@@ -191,9 +201,6 @@ fn no_secret_is_in_any_debug() {
     assert!(!format!("{:?} {:?}", endpoint.headers, endpoint.uri).contains(KEY));
 }
 
-/// A scheme, the variables, the proxy.
-type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str);
-
 /// The proxy that a request goes through: its URL, empty where there is none, or what is wrong.
 fn proxy_of(config: Config, variables: &[(&str, &str)]) -> Result<String, String> {
     let endpoint = config.allow_insecure_http(true).validate_in(environment(variables));
@@ -204,6 +211,9 @@ fn proxy_of(config: Config, variables: &[(&str, &str)]) -> Result<String, String
 #[cfg(feature = "tls")]
 #[test]
 fn proxies_come_from_the_environment_as_curl_reads_them() {
+    /// A scheme, the variables, the proxy.
+    type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
     let table: [Case; 14] = [
         ("https", &[], ""),
         ("https", &[("HTTPS_PROXY", "a:1")], "http://a:1"),

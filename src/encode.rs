@@ -190,8 +190,44 @@ impl Ids {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::io::Error;
 
     use super::*;
+    use crate::event::Severity;
+    use crate::exception::{describe, describe_panic};
+    use crate::record::Exception;
+
+    /// What an exception's event may have besides its texts, by the word of `max_event_bytes`.
+    const FIXED: usize = 256;
+
+    fn size(exception: Exception) -> usize {
+        let head = Head { index: u64::MAX, time: SystemTime::now(), severity: Severity::Critical };
+        let mut json = Vec::new();
+        let record = Record::other(head, Body::Exception(exception));
+        Encoder::new(Ids::new()).write(&record, &mut json).unwrap();
+        serde_json::from_slice::<crate::event::Event>(&json).unwrap();
+        json.len()
+    }
+
+    #[test]
+    fn an_exception_is_within_the_limit_as_json_whatever_its_texts_are() {
+        let texts = ["\0", "\u{1f}", "\"", "\\", "\n", "é", "𝄞", "\0é\"𝄞\n\\x", "\u{7f}", ""];
+        for text in texts {
+            let long = text.repeat(70_000);
+            let source = || Error::other(long.clone());
+            let error = anyhow::Error::new(source()).context(long.clone());
+            for limit in [1, 9, 80, 1_000, 262_144] {
+                let exceptions = [
+                    describe(error.as_ref(), Some(&long), limit),
+                    describe(&source(), None, limit),
+                    describe_panic(&long, &long, None, limit),
+                ];
+                for size in exceptions.map(size) {
+                    assert!(size <= limit + FIXED, "{size} of {limit} for {text:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn ids_are_random_version_4_and_never_the_same() {

@@ -15,7 +15,7 @@ const MAX_MESSAGE: usize = 16 * 1024;
 const MAX_TRACEBACK: usize = 64 * 1024;
 const MAX_TYPE: usize = 256;
 
-/// Type, message and traceback of an error, in at most `limit` bytes together. The traceback is the chain of
+/// Type, message and traceback of an error, in at most `limit` bytes of JSON together. The traceback is the chain of
 /// sources and, where the environment asks for backtraces, the stack of the caller. Runs the error's own code.
 pub(crate) fn describe(error: &(dyn Error + 'static), type_name: Option<&str>, limit: usize) -> Exception {
     let error_type = match type_name {

@@ -81,7 +81,9 @@
 //! events' numbers go on from where they were, and it reports neither the session's start nor its end, whatever ends
 //! in it. (A daemon that forks away from its starter starts its reporter after that, and so has a session of its own.)
 //! Where the child gets no thread, its reporters refuse everything as `stopped`. A child that never uses a reporter
-//! is none the slower, and has no thread of ours.
+//! is none the slower, and has no thread of ours. Bridges forward in the child what they did in the parent; only where
+//! another thread was changing who listens at the very moment of the fork does nobody listen in the child, until it
+//! attaches or installs anew.
 //!
 //! Between `fork` and `exec`, as in `CommandExt::pre_exec`, call nothing of this crate: hardly anything may be called
 //! there. Forks are noticed that the C library's `fork` makes; not those of its `_fork`, nor of bare system calls. That
@@ -93,6 +95,8 @@
 //! - It does not sample, aggregate or deduplicate. One call is one event.
 //! - It has no async twin. In an async program its calls are safe to make, but `wait_until_drained`, `stop` and
 //!   the last drop block their thread.
+//! - It cannot hurry the standard library: with `RUST_BACKTRACE` set, reporting an error waits while any thread looks up
+//!   the names of a stack.
 //! - It does not report by itself what a program logs or panics about; bridges are features of their own.
 //! - It cannot keep its HTTP client's `TRACE` records from the program's logger. Those show what is sent, events and
 //!   all, with asterisks in place of the API key and the headers that you added.

@@ -48,7 +48,7 @@ impl Panic {
         Self { message, thread, location: None, stack: None }
     }
 
-    /// The panic in words, in at most `limit` bytes together.
+    /// The panic in words, in at most `limit` bytes of JSON together.
     pub(crate) fn describe(&self, limit: usize) -> Exception {
         exception::describe_panic(&self.message, self, self.stack.clone(), limit)
     }

@@ -58,7 +58,7 @@ pub(crate) struct Traceback {
     /// Addresses only until it is shown: looking up their names takes a tenth of a second the first time, and a
     /// program that waits for its end must not wait for that. Shared: a panic may be told to several reporters.
     pub(crate) stack: Option<Arc<Backtrace>>,
-    /// How many bytes its text may have.
+    /// How many bytes of JSON its text may be.
     pub(crate) max: usize,
 }
 

@@ -142,16 +142,18 @@ impl Reporter {
     ///
     /// Takes every `std::error::Error`, trait objects, boxes of them, and `anyhow::Error`: see [`AsError`]. Asks
     /// for a flush and does not wait for it. Where `RUST_BACKTRACE` asks for backtraces the stack of this call is
-    /// captured; the worker looks up its names, which takes longer than anything else here.
+    /// captured; the worker looks up its names, which takes longer than anything else here, and the standard library has
+    /// a capture wait for any thread that looks up names: calls were seen to take 60 to 155 ms for that.
     pub fn log_exception<E: AsError<Kind> + ?Sized, Kind>(&self, error: &E, severity: Severity) -> bool {
         self.shared().is_some_and(|shared| shared.report_exception(error, severity))
     }
 
     /// Reports an error as [`log_exception`](Self::log_exception) does, ends the session, and waits until both are
-    /// through, for `flush_timeout` at most. Then it names the session in the program's log, at info level, for
-    /// whoever looks into it.
+    /// through, for `flush_timeout` at most (and with `RUST_BACKTRACE` set for the capture before that, as there). Then it
+    /// names the session in the program's log, at info level, for whoever looks into it.
     ///
-    /// A full queue refuses neither event: there is room that only they may take.
+    /// A full queue refuses neither event: there is room that only they may take. A call from inside the reporter's own
+    /// work (a `Serialize` of its data) is refused as `reentrant`, and the session goes on.
     pub fn log_fatal_exception<E: AsError<Kind> + ?Sized, Kind>(
         &self,
         error: &E,
@@ -274,7 +276,7 @@ impl Shared {
         severity: Severity,
     ) -> bool {
         let accepted = self.log_exception(error, severity, Lane::Fatal);
-        self.end_session();
+        self.end_fatally();
         self.outlast_fatal();
         accepted
     }
@@ -289,12 +291,22 @@ impl Shared {
     /// while anybody's code runs: the panicking thread may hold any other.
     pub(crate) fn report_fatal_panic(&self, panic: &Panic) {
         self.log_panic(panic, Severity::Critical, Lane::Fatal);
-        self.end_session();
+        self.end_fatally();
         self.flush();
+    }
+
+    /// Ends the session, unless this is inside the reporter's own work: there what was fatal is refused, all of it.
+    fn end_fatally(&self) {
+        if !quiet::is_quiet() {
+            self.end_session();
+        }
     }
 
     /// Waits for what was fatal to be through, and names the session.
     pub(crate) fn outlast_fatal(&self) {
+        if quiet::is_quiet() {
+            return;
+        }
         self.wait_until_drained(self.flush_timeout);
         log::info!("session {} ended with a fatal exception", self.session.id);
     }
@@ -313,9 +325,13 @@ impl Shared {
     }
 
     fn log_panic(&self, panic: &Panic, severity: Severity, lane: Lane) {
-        let head = self.head(severity);
+        let (head, to) = (self.head(severity), self.line());
+        if quiet::is_quiet() {
+            to.refuse(RefusalReason::Reentrant);
+            return;
+        }
         let body = Body::Exception(panic.describe(self.max_event_bytes));
-        self.line().offer(Record::other(head, body), lane);
+        to.offer(Record::other(head, body), lane);
     }
 
     /// The record of an error. The error's own code runs here, so it may panic, or call us.

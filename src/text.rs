@@ -1,15 +1,16 @@
-//! Text of a bounded length.
+//! Text of a bounded length, counted as JSON writes it: a control character is six bytes there.
 
 use std::fmt::{self, Display, Write};
 
 const CUT: &str = "… (cut)";
 
-/// The text of a value in at most `max` bytes, marked where it was cut unless the mark alone is longer.
+/// The text of a value in at most `max` bytes of JSON between its quotes, marked where it was cut unless the mark alone
+/// is longer.
 pub(crate) fn cut(value: impl Display, max: usize) -> String {
-    let mut text = Cut { text: String::new(), max, full: false };
+    let mut text = Cut { text: String::new(), room: Some(max) };
     let _ = write!(text, "{value}");
-    if let Some(room) = max.checked_sub(CUT.len()).filter(|_| text.full) {
-        text.text.truncate(text.text.floor_char_boundary_at(room));
+    if let (None, Some(room)) = (text.room, max.checked_sub(CUT.len())) {
+        text.text.truncate(fitting(&text.text, room).len());
         text.text.push_str(CUT);
     }
     text.text
@@ -17,39 +18,55 @@ pub(crate) fn cut(value: impl Display, max: usize) -> String {
 
 struct Cut {
     text: String,
-    max: usize,
-    full: bool,
+    /// `None`: it was cut. A value may go on writing.
+    room: Option<usize>,
 }
 
 impl Write for Cut {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = self.max - self.text.len();
-        if text.len() <= room && !self.full {
-            self.text.push_str(text);
-            return Ok(());
-        }
-        if !self.full {
-            self.full = true;
-            self.text.push_str(&text[..text.floor_char_boundary_at(room)]);
-        }
-        Err(fmt::Error)
+        let room = self.room.ok_or(fmt::Error)?;
+        self.room = room.checked_sub(width(text));
+        let whole = self.room.is_some();
+        self.text.push_str(if whole { text } else { fitting(text, room) });
+        if whole { Ok(()) } else { Err(fmt::Error) }
     }
 }
 
-/// `str::floor_char_boundary`, which this crate's oldest compiler does not have.
-trait FloorCharBoundary {
-    fn floor_char_boundary_at(&self, at: usize) -> usize;
+/// The longest beginning of a text that is at most `max` bytes wide.
+fn fitting(text: &str, max: usize) -> &str {
+    let mut wide = 0;
+    let mut ends = text.char_indices();
+    let end = ends.find(|(_, letter)| {
+        wide += width(letter.encode_utf8(&mut [0; 4]));
+        wide > max
+    });
+    end.map_or(text, |(end, _)| &text[..end])
 }
 
-impl FloorCharBoundary for str {
-    fn floor_char_boundary_at(&self, at: usize) -> usize {
-        (0..=at.min(self.len())).rev().find(|at| self.is_char_boundary(*at)).unwrap_or(0)
+/// How many bytes a text is in JSON, between its quotes.
+fn width(text: &str) -> usize {
+    // Most texts have nothing to escape, which many bytes at once can be asked as long as nobody stops at the first.
+    let escaped = text.bytes().map(|byte| matches!(byte, 0..=0x1f | b'"' | b'\\'));
+    if !escaped.fold(false, |any, one| any | one) {
+        return text.len();
     }
+    let of_byte = |byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..=0x1f => 6,
+        _ => 1,
+    };
+    text.bytes().map(of_byte).sum()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn in_json(text: &str) -> usize {
+        serde_json::to_string(text).unwrap().len() - 2
+    }
 
     #[test]
     fn long_text_is_cut_at_a_letter_and_says_so() {
@@ -66,5 +83,46 @@ mod tests {
         }
         assert_eq!(cut("abc", 2), "ab");
         assert_eq!(cut("0123456789", CUT.len()), CUT);
+    }
+
+    #[test]
+    fn every_character_counts_as_json_writes_it() {
+        for letter in '\0'..=char::MAX {
+            let letter = letter.encode_utf8(&mut [0; 4]).to_owned();
+            assert_eq!(width(&letter), in_json(&letter), "{letter:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_cut_too_late_or_for_nothing(
+            parts in prop::collection::vec(r"[\x00-\x22\\é€𝄞]{0,5}", 0..6),
+            max in 0_usize..80,
+        ) {
+            let whole = parts.concat();
+            let text = cut(Parts(&parts), max);
+            prop_assert!(in_json(&text) <= max);
+            if in_json(&whole) <= max {
+                prop_assert_eq!(text, whole);
+            } else if let Some(kept) = text.strip_suffix(CUT).filter(|_| max >= CUT.len()) {
+                let next = whole[kept.len()..].chars().next().unwrap();
+                prop_assert!(whole.starts_with(kept));
+                prop_assert!(in_json(&text) + in_json(&next.to_string()) > max);
+            } else {
+                prop_assert!(max < CUT.len() && whole.starts_with(&text));
+            }
+        }
+    }
+
+    /// Writes on where it is told to stop.
+    struct Parts<'p>(&'p [String]);
+
+    impl Display for Parts<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            for part in self.0 {
+                let _ = f.write_str(part);
+            }
+            Ok(())
+        }
     }
 }

@@ -155,6 +155,31 @@ fn an_event_logged_while_another_is_serialised_is_reentrant() {
 }
 
 #[test]
+fn nothing_fatal_is_told_while_data_is_serialised_and_the_session_goes_on() {
+    struct Dies<'r>(&'r Reporter);
+    impl Serialize for Dies<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            fn die() {
+                panic!("while serialising, as the test wants it")
+            }
+            assert!(!self.0.log_fatal_exception(&std::fmt::Error, Severity::Critical));
+            self.0.capture_fatal(|| Err::<(), _>(std::fmt::Error)).unwrap_err();
+            self.0.capture_fatal(die);
+            serializer.serialize_unit()
+        }
+    }
+    let collector = Collector::start().unwrap();
+    let reporter = session(&collector).start().unwrap();
+    assert!(!reporter.log("outer", Dies(&reporter), INFO));
+    assert!(reporter.log("next", (), INFO));
+    assert!(reporter.stop(LIMIT));
+    let stats = reporter.stats();
+    assert_eq!((stats.refused.reentrant, stats.refused.invalid_data), (3, 1));
+    assert_adds_up(stats);
+    assert_eq!(names(&collector.events()), ["SESSION_START", "next", "SESSION_END"]);
+}
+
+#[test]
 fn a_stop_while_data_is_serialised_waits_for_nobody_and_says_what_is_pending() {
     struct Stops(Reporter, Arc<Mutex<Vec<bool>>>);
     impl Serialize for Stops {

@@ -159,6 +159,15 @@ fn an_error_of_any_length_is_cut_rather_than_refused() {
 }
 
 #[test]
+fn a_user_error_of_control_characters_is_cut_to_what_json_makes_of_them() {
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).max_event_bytes(1_000).start().unwrap();
+    assert!(reporter.log_exception(&ApiError::new("\0".repeat(1_000)).status(422), Severity::Error));
+    assert!(reporter.stop(LIMIT));
+    assert_eq!(reporter.stats().delivered, 1);
+}
+
+#[test]
 fn a_user_error_with_a_huge_body_arrives_without_it() {
     let huge = ApiError::new("é".repeat(1_000_000)).status(422).body("x".repeat(300_000));
     let event = user_error(|reporter| reporter.log_fatal_exception(&huge, Severity::Critical));

@@ -73,8 +73,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("collector", &["event"]),
     // In builds for fuzzing alone: opens what they try.
     ("fuzz", &["batch", "config", "encode", "error", "event", "exception", "record", "retry", "stats"]),
-    // Leaves over the public surface; a panic hook shares with captures what a panic says.
-    ("bridge", &["contain", "event", "panicking", "quiet", "reporter"]),
+    // Leaves over the public surface, and as deaf and as fork-proof as the rest; a panic hook shares with captures what a
+    // panic says.
+    ("bridge", &["contain", "event", "fork", "panicking", "quiet", "reporter", "text"]),
 ];
 
 /// Each of these is named in one room only. (ureq's requests are made in `transport`; one of its errors is

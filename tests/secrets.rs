@@ -118,7 +118,9 @@ fn start(config: Config) -> Result<Reporter, StartError> {
     say_debug("Config", &config);
     let builder = Reporter::builder(config, "session-0001");
     let builder = builder.enabled(true).flush_interval(NEVER).retry_base_delay(Duration::from_millis(1));
-    builder.max_retries(1).start()
+    let builder = builder.max_retries(1);
+    say_debug("Builder", &builder);
+    builder.start()
 }
 
 /// Reports a few things, and keeps what the reporter says of itself.

@@ -2,40 +2,22 @@
 //! logger is the process's own, so this binary is one test.
 #![cfg(feature = "collector")]
 
+#[path = "support/log.rs"]
+mod log;
 mod support;
 
-use std::sync::Mutex;
-use std::thread::{self, ThreadId};
+use std::thread;
 
-use log::{Level, LevelFilter, Log, Metadata, Record};
+use ::log::Level;
 use support::{LIMIT, session, sessionless};
 use tinker_telemetry::collector::{Answer, Collector};
 use tinker_telemetry::{Reporter, Severity};
 
-struct Keep(Mutex<Vec<(ThreadId, Level, String)>>);
-
-static KEPT: Keep = Keep(Mutex::new(Vec::new()));
-
-impl Log for Keep {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        if record.target().starts_with("tinker_telemetry") {
-            let line = (thread::current().id(), record.level(), record.args().to_string());
-            self.0.lock().unwrap().push(line);
-        }
-    }
-
-    fn flush(&self) {}
-}
-
 /// The lines since the last look; none may come from this thread, which only ever called `log`.
 fn lines() -> Vec<(Level, String)> {
-    let kept = std::mem::take(&mut *KEPT.0.lock().unwrap());
     let own = thread::current().id();
-    kept.into_iter()
+    log::take()
+        .into_iter()
         .map(|(thread, level, text)| {
             assert_ne!(thread, own, "{text}");
             (level, text)
@@ -52,8 +34,7 @@ fn report(reporter: &Reporter, events: u64) {
 
 #[test]
 fn the_log_tells_of_each_trouble_once() {
-    log::set_logger(&KEPT).unwrap();
-    log::set_max_level(LevelFilter::Debug);
+    log::keep();
     let collector = Collector::start().unwrap();
 
     // An outage: many batches and attempts fail, the program hears of it once, and once when it is over.

@@ -4,18 +4,18 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::Serialize;
 
 use super::fields::Value;
 use super::filter::EventFilter;
+use crate::contain::contain;
 use crate::event::Severity;
+use crate::fork::Inherited;
 use crate::quiet;
 use crate::reporter::{Reporter, WeakReporter};
-
-use crate::contain::contain;
 
 /// Never forwarded, nor what is below them: our own words, and those of the HTTP client, whose records at TRACE show all
 /// that is sent, and would be sent in their turn.
@@ -55,7 +55,7 @@ pub struct Attachments {
 
 /// The list is replaced, never changed: whoever forwards does so from the one that was there, without the lock.
 struct Shared {
-    list: RwLock<Arc<[Attachment]>>,
+    list: Inherited<Arc<[Attachment]>>,
     /// Of the list; no two lists have the same. Changes under the list's lock.
     version: AtomicU64,
 }
@@ -79,7 +79,7 @@ fn next_version() -> u64 {
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { list: RwLock::default(), version: next_version().into() }
+        Self { list: Inherited::new(), version: next_version().into() }
     }
 }
 
@@ -142,7 +142,7 @@ impl Attachments {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Vec<Attachment>) -> T) -> T {
-        let mut shared = self.shared.list.write().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = self.shared.list.write();
         let mut list: Vec<_> = shared.iter().filter(|attachment| attachment.is_live()).cloned().collect();
         let answer = change(&mut list);
         *shared = list.into();
@@ -167,7 +167,7 @@ impl Attachments {
 
     #[cold]
     fn see(&self) -> Seen {
-        let list = self.shared.list.read().unwrap_or_else(PoisonError::into_inner);
+        let list = self.shared.list.read();
         Seen { version: self.shared.version.load(Ordering::Relaxed), list: Rc::new(Arc::clone(&list)) }
     }
 }

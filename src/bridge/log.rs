@@ -1,6 +1,7 @@
 //! The ear in the `log` crate.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use ::log::kv::{self, Key, VisitSource, VisitValue};
 use ::log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
@@ -105,6 +106,12 @@ impl<L: Log> Log for LogBridge<L> {
     /// Flushes the wrapped logger. Reporters flush when they are asked to, by whoever waits for them.
     fn flush(&self) {
         self.logger.flush();
+    }
+}
+
+impl<L> fmt::Debug for LogBridge<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogBridge").field("attachments", &self.attachments).finish_non_exhaustive()
     }
 }
 

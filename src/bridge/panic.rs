@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 use std::panic::{self, PanicHookInfo};
-use std::sync::{Arc, Once, PoisonError, RwLock};
+use std::sync::{Arc, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::fork::Inherited;
 use crate::panicking::{self, Panic};
 use crate::quiet;
 use crate::reporter::{Reporter, Shared, WeakReporter};
@@ -15,7 +16,7 @@ use crate::reporter::{Reporter, Shared, WeakReporter};
 const BEFORE_THE_MESSAGE: Duration = Duration::from_secs(1);
 
 /// Whom the hook reports to. No code but ours runs under this lock, so no panicking thread holds it.
-static REPORTERS: RwLock<Vec<WeakReporter>> = RwLock::new(Vec::new());
+static REPORTERS: Inherited<Vec<WeakReporter>> = Inherited::new();
 
 thread_local! {
     /// When this thread last waited in vain. Constant and without a destructor: readable until the thread's end.
@@ -53,7 +54,7 @@ pub fn install_panic_hook(reporter: &Reporter) {
         return;
     }
     let reporter = reporter.downgrade();
-    let mut reporters = REPORTERS.write().unwrap_or_else(PoisonError::into_inner);
+    let mut reporters = REPORTERS.write();
     reporters.retain(|other| other.is_alive() && !other.is_same(&reporter));
     reporters.push(reporter);
     drop(reporters);
@@ -99,8 +100,7 @@ fn can_be_caught(info: &PanicHookInfo<'_>) -> bool {
 
 /// The sessions to tell. Held without owning them: a program that ends while a thread waits here waits as well.
 fn sessions() -> Vec<Arc<Shared>> {
-    let reporters = REPORTERS.read().unwrap_or_else(PoisonError::into_inner);
-    reporters.iter().filter_map(WeakReporter::shared).collect()
+    REPORTERS.read().iter().filter_map(WeakReporter::shared).collect()
 }
 
 /// The sessions that were told of a panic, and when.

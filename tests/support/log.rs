@@ -2,11 +2,16 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+use std::mem;
 use std::sync::{Mutex, Once};
+use std::thread::{self, ThreadId};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-struct Keep(Mutex<Vec<(Level, String)>>);
+/// What was said, how loud, and on which thread.
+pub type Line = (ThreadId, Level, String);
+
+struct Keep(Mutex<Vec<Line>>);
 
 static KEPT: Keep = Keep(Mutex::new(Vec::new()));
 
@@ -17,7 +22,8 @@ impl Log for Keep {
 
     fn log(&self, record: &Record<'_>) {
         if record.target().starts_with("tinker_telemetry") {
-            self.0.lock().unwrap().push((record.level(), record.args().to_string()));
+            let line = (thread::current().id(), record.level(), record.args().to_string());
+            self.0.lock().unwrap().push(line);
         }
     }
 
@@ -36,11 +42,16 @@ pub fn keep() {
 /// The warnings so far that contain this text: what a test says must be its own, since others write too.
 pub fn warnings_with(text: &str) -> Vec<String> {
     let kept = KEPT.0.lock().unwrap();
-    let warnings = kept.iter().filter(|(level, line)| *level <= Level::Warn && line.contains(text));
-    warnings.map(|(_, line)| line.clone()).collect()
+    let warnings = kept.iter().filter(|(_, level, line)| *level <= Level::Warn && line.contains(text));
+    warnings.map(|(.., line)| line.clone()).collect()
 }
 
 /// Every line so far, of every test of this binary.
 pub fn everything() -> String {
     format!("{:?}", KEPT.0.lock().unwrap())
+}
+
+/// The lines since the last time, for a binary of one test.
+pub fn take() -> Vec<Line> {
+    mem::take(&mut *KEPT.0.lock().unwrap())
 }
