@@ -99,7 +99,7 @@ impl Http {
         let veil = Veil::over(&mut headers);
         headers.extend(own_headers(http_timeout));
         let place = endpoint.proxy.map(|proxy| proxy.place().to_owned());
-        let watch = Watch::default();
+        let watch = Watch::new();
         let agent = agent(config.build(), &watch, &veil);
         Ok(Self { agent, uri: endpoint.uri, proxy: place, headers, veil, watch })
     }
@@ -107,7 +107,7 @@ impl Http {
     /// The same with connections of its own: for a forked child, which must not touch those of its parent.
     pub(crate) fn renew(&self) -> Self {
         let (uri, proxy, headers) = (self.uri.clone(), self.proxy.clone(), self.headers.clone());
-        let (veil, watch) = (self.veil.renew(), Watch::default());
+        let (veil, watch) = (self.veil.renew(), Watch::new());
         let agent = agent(self.agent.config().clone(), &watch, &veil);
         Self { agent, uri, proxy, headers, veil, watch }
     }
@@ -137,7 +137,8 @@ impl Http {
     }
 
     fn exchange(&self, request: &Request, retry: u32, limit: Duration) -> Result<Answer, ureq::Error> {
-        self.watch.begin();
+        let limit = limit.min(LONGEST_ATTEMPT);
+        self.watch.begin(Instant::now() + limit);
         let mut post = self.agent.post(&self.uri);
         if let Some(headers) = post.headers_mut() {
             headers.extend(self.headers.clone());
@@ -146,7 +147,7 @@ impl Http {
             .header("x-idempotency-key", &request.idempotency_key)
             .header("x-stainless-retry-count", retry)
             .config()
-            .timeout_global(Some(limit.min(LONGEST_ATTEMPT)))
+            .timeout_global(Some(limit))
             .timeout_recv_body(Some(BODY_GRACE))
             .build()
             .send(request.body.as_slice())?;

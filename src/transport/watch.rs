@@ -1,30 +1,44 @@
-//! Watches an attempt from within its connection: whether that had carried an earlier one, and whether a byte came back.
+//! Watches an attempt from within its connection: whether that had carried an earlier one, whether a byte came back, and
+//! how much time is left: ureq gives each read of a proxy's answer all the time that connecting may take.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 /// The client's, and in each of its connections.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Watch(Arc<Mutex<Attempt>>);
 
 /// The attempt under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Attempt {
     number: u64,
+    end: Instant,
     is_swallowed: bool,
 }
 
 impl Watch {
-    pub(super) fn begin(&self) {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Attempt { number: 0, end: Instant::now(), is_swallowed: false })))
+    }
+
+    pub(super) fn begin(&self, end: Instant) {
         let mut attempt = self.attempt();
-        *attempt = Attempt { number: attempt.number + 1, is_swallowed: false };
+        *attempt = Attempt { number: attempt.number + 1, end, is_swallowed: false };
     }
 
     /// Whether it was sent over a connection of an earlier attempt, and no byte came back.
     pub(super) fn is_swallowed(&self) -> bool {
         self.attempt().is_swallowed
+    }
+
+    /// The timeout, within what is left of the attempt.
+    fn in_time(&self, mut timeout: NextTimeout) -> Result<NextTimeout, Error> {
+        let left = self.attempt().end.saturating_duration_since(Instant::now());
+        timeout.after = timeout.after.min(left.into());
+        if timeout.after.is_zero() { Err(Error::Timeout(timeout.reason)) } else { Ok(timeout) }
     }
 
     fn attempt(&self) -> MutexGuard<'_, Attempt> {
@@ -63,7 +77,7 @@ impl<In: Transport> Transport for Watched<In> {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        let has_come = self.connection.await_input(timeout)?;
+        let has_come = self.connection.await_input(self.watch.in_time(timeout)?)?;
         if has_come {
             self.watch.attempt().is_swallowed = false;
         }
