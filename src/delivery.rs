@@ -66,6 +66,7 @@ impl<T: Transport> Delivery<T> {
         if self.is_outage {
             self.ledger.linger(Instant::now() + self.policy.spread(chance()));
         }
+        self.episode.begins(&self.ledger.refused());
         let mut attempt = 0;
         loop {
             let deadline = self.ledger.deadline();

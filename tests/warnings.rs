@@ -50,6 +50,12 @@ fn report(reporter: &Reporter, events: u64) {
     assert!(reporter.wait_until_drained(LIMIT));
 }
 
+fn refuse(reporter: &Reporter, events: u64) {
+    for _ in 0..events {
+        assert!(!reporter.log("too large", "x".repeat(300_000), Severity::Info));
+    }
+}
+
 #[test]
 fn the_log_tells_of_each_trouble_once() {
     log::set_logger(&KEPT).unwrap();
@@ -69,6 +75,16 @@ fn the_log_tells_of_each_trouble_once() {
     report(&reporter, 1);
     assert_eq!(lines(), [], "no news when all is well");
 
+    // What was refused before it is no cost of it.
+    let reporter = sessionless(&collector).max_retries(0).start().unwrap();
+    refuse(&reporter, 3);
+    collector.answer(Answer::status(503));
+    report(&reporter, 1);
+    refuse(&reporter, 2);
+    report(&reporter, 1);
+    let (_, text) = lines().pop().unwrap();
+    assert_eq!(text, "telemetry reaches 127.0.0.1 again; 1 events were dropped and 2 refused");
+
     // A key that is refused: the status is named.
     collector.answer(Answer::status(401));
     report(&reporter, 1);
@@ -86,9 +102,7 @@ fn the_log_tells_of_each_trouble_once() {
 
     // Refusals without an outage: one warning that names the reasons, said by the worker when it next looks.
     let reporter = sessionless(&collector).flush_interval(std::time::Duration::from_secs(1)).start().unwrap();
-    for _ in 0..50 {
-        reporter.log("too large", "x".repeat(300_000), Severity::Info);
-    }
+    refuse(&reporter, 50);
     let started = std::time::Instant::now();
     let warning = loop {
         assert!(started.elapsed() < LIMIT, "no warning of the refusals");
