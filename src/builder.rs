@@ -206,7 +206,9 @@ impl Builder {
     }
 
     /// The wait before the first retry; it doubles with each, up to 60 s, which is also the most that may be set
-    /// here. Defaults to 1 s.
+    /// here. Chance adds up to a tenth. A batch after one that needed a retry waits for some part of this delay, left
+    /// to chance, unless somebody waits for it: many programs that lost a server together do not return together.
+    /// Defaults to 1 s.
     pub fn retry_base_delay(mut self, delay: Duration) -> Self {
         self.retry_base_delay = delay;
         self
