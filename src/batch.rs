@@ -59,18 +59,27 @@ impl Batch {
     }
 }
 
+/// After so many batches in a row that went whole, later ones may be twice as large again: a server that answered 413 once
+/// does not make them small for the life of the process, and one that means it has one batch in a hundred to split.
+const BOLDER_AFTER: u32 = 100;
+
 /// Gathers events until a batch is full.
 #[derive(Debug)]
 pub(crate) struct Batcher {
     max_events: usize,
+    /// What was set.
+    most_bytes: usize,
+    /// What has been learned of the server.
     max_bytes: usize,
+    /// How many batches in a row went whole since.
+    whole: u32,
     open: Batch,
 }
 
 impl Batcher {
     /// `max_bytes` is for the events alone; an event larger than it makes a batch of its own.
     pub(crate) fn new(max_events: usize, max_bytes: usize) -> Self {
-        Self { max_events, max_bytes, open: Batch::default() }
+        Self { max_events, most_bytes: max_bytes, max_bytes, whole: 0, open: Batch::default() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -95,9 +104,20 @@ impl Batcher {
         (!batch.is_empty()).then_some(batch)
     }
 
-    /// A server found a batch of this size too large: later ones begin at half of it, where its halves went.
-    pub(crate) fn learn_too_large(&mut self, bytes: usize) {
-        self.max_bytes = self.max_bytes.min(bytes / 2);
+    /// Learns of a batch that was sent: the server found this size `too_large`, and later ones begin at half of it, where
+    /// its halves went; or the batch went whole.
+    pub(crate) fn learn(&mut self, too_large: Option<usize>) {
+        match too_large {
+            Some(bytes) => {
+                self.max_bytes = self.max_bytes.min(bytes / 2);
+                self.whole = 0;
+            }
+            None => self.whole += 1,
+        }
+        if self.whole == BOLDER_AFTER {
+            self.max_bytes = self.max_bytes.saturating_mul(2).min(self.most_bytes);
+            self.whole = 0;
+        }
     }
 }
 
@@ -145,12 +165,31 @@ mod tests {
     }
 
     #[test]
-    fn a_size_that_was_too_large_is_not_tried_again() {
+    fn a_size_that_was_too_large_is_not_tried_again_soon() {
         let mut batcher = Batcher::new(10, 100);
-        batcher.learn_too_large(8);
+        batcher.learn(Some(8));
         assert!(batcher.push(b"12", 1).is_none());
         assert!(batcher.push(b"34", 1).is_some(), "5 bytes are more than 4");
-        batcher.learn_too_large(80);
-        assert_eq!(batcher.max_bytes, 4, "learning never makes batches larger");
+        batcher.learn(Some(80));
+        assert_eq!(batcher.max_bytes, 4, "learning that a size is too large never makes batches larger");
+    }
+
+    #[test]
+    fn after_a_hundred_batches_without_a_split_twice_the_size_is_tried_up_to_what_was_set() {
+        let mut batcher = Batcher::new(10, 100);
+        let mut after = |batches, too_large| {
+            (0..batches).for_each(|_| batcher.learn(None));
+            batcher.learn(too_large);
+            batcher.max_bytes
+        };
+        assert_eq!(after(1_000, None), 100);
+        assert_eq!(after(0, Some(60)), 30);
+        assert_eq!(after(98, None), 30);
+        assert_eq!(after(0, None), 60);
+        assert_eq!(after(99, Some(60)), 30, "the limit stands");
+        assert_eq!(after(98, Some(70)), 30, "the count begins again");
+        assert_eq!(after(98, None), 30);
+        assert_eq!(after(0, None), 60);
+        assert_eq!(after(99, None), 100);
     }
 }

@@ -42,6 +42,8 @@ const RETRY_BASE_DELAY: Duration = Duration::from_secs(1);
 const MAX_QUEUE_SIZE: usize = 10_000;
 /// What the backend accepts in one request.
 const MAX_BATCH_SIZE: usize = 100;
+/// A hundred times that, which is nobody's wish: a batch notes each event's end, beside the budget in bytes.
+const MOST_BATCH_SIZE: usize = 10_000;
 /// Memory that nobody misses beside a training run; large events reach it before the queue's count is reached.
 const MAX_QUEUE_BYTES: usize = 16 * 1024 * 1024;
 /// Below the 1 MB and more that proxies usually take.
@@ -207,7 +209,9 @@ impl Builder {
     }
 
     /// The wait before the first retry; it doubles with each, up to 60 s, which is also the most that may be set
-    /// here. Defaults to 1 s.
+    /// here. Chance adds up to a tenth. A batch after one that needed a retry waits for some part of this delay, left
+    /// to chance, unless somebody waits for it: many programs that lost a server together do not return together.
+    /// Defaults to 1 s.
     pub fn retry_base_delay(mut self, delay: Duration) -> Self {
         self.retry_base_delay = delay;
         self
@@ -220,7 +224,7 @@ impl Builder {
         self
     }
 
-    /// How many events one request carries at the most. At least 1. Defaults to 100.
+    /// How many events one request carries at the most. 1 to 10 000. Defaults to 100.
     pub fn max_batch_size(mut self, events: usize) -> Self {
         self.max_batch_size = events;
         self
@@ -228,6 +232,10 @@ impl Builder {
 
     /// How many bytes of memory pending events may hold; more are refused as `queue_bytes`. 1 to 512 GiB. Defaults
     /// to 16 MiB.
+    ///
+    /// Not counted are the batch that is gathered or sent and the body of its request, each about as large as
+    /// [`max_batch_bytes`](Self::max_batch_bytes) at the most, or as its one event; the halves beside a batch that is
+    /// split; and the connection's buffers of 32 KiB, two or with TLS four. Fatal exceptions may hold 4 MiB more.
     pub fn max_queue_bytes(mut self, bytes: usize) -> Self {
         self.max_queue_bytes = bytes;
         self
@@ -344,7 +352,7 @@ impl Builder {
             ("http_timeout", !self.http_timeout.is_zero(), more_than_nothing),
             ("retry_base_delay", self.retry_base_delay <= LONGEST_WAIT, "must be at most 60 s"),
             ("max_queue_size", (1..=MOST_EVENTS).contains(&self.max_queue_size), "must be 1 to 4 194 304"),
-            ("max_batch_size", self.max_batch_size >= 1, at_least_one),
+            ("max_batch_size", (1..=MOST_BATCH_SIZE).contains(&self.max_batch_size), "must be 1 to 10 000"),
             (
                 "max_queue_bytes",
                 (1..=MOST_BYTES).contains(&(self.max_queue_bytes as u64)),

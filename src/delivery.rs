@@ -21,7 +21,7 @@ pub(crate) struct Delivery<T> {
     pub(crate) episode: Episode,
     pub(crate) keys: Ids,
     pub(crate) home: Process,
-    /// Whether the last attempt failed in a way that may pass.
+    /// Whether an attempt of the last batch failed in a way that may pass.
     pub(crate) is_outage: bool,
 }
 
@@ -63,9 +63,10 @@ impl<T: Transport> Delivery<T> {
             return Outcome::Fate(Fate::Dropped(DropReason::Internal));
         };
         let request = self.envelope.seal(batch, key);
-        if self.is_outage {
+        if std::mem::take(&mut self.is_outage) {
             self.ledger.linger(Instant::now() + self.policy.spread(chance()));
         }
+        self.episode.begins(&self.ledger.refused());
         let mut attempt = 0;
         loop {
             let deadline = self.ledger.deadline();
@@ -75,7 +76,7 @@ impl<T: Transport> Delivery<T> {
             let verdict = self.transport.post(&request, attempt, limit);
             self.home.end_copies(); // ureq logs too
             let step = self.policy.next(attempt, &verdict, chance());
-            self.is_outage = step.is_outage();
+            self.is_outage |= step.is_outage();
             match step {
                 Step::Delivered => return Outcome::Fate(Fate::Delivered),
                 Step::Split => {

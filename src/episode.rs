@@ -16,14 +16,25 @@ pub(crate) struct Episode {
     unauthorized: bool,
     /// Whether events are being refused.
     refusing: bool,
-    refused: u64,
+    /// How many refusals were told of.
+    told: u64,
+    /// How many there were before the trouble, which are no cost of it.
+    refused_before: u64,
     dropped: u64,
 }
 
 impl Episode {
     pub(crate) fn new(host: String) -> Self {
         let home = Process::current();
-        Self { host, home, failing: false, unauthorized: false, refusing: false, refused: 0, dropped: 0 }
+        let (failing, unauthorized, refusing) = (false, false, false);
+        Self { host, home, failing, unauthorized, refusing, told: 0, refused_before: 0, dropped: 0 }
+    }
+
+    /// A batch is about to be sent: if it fails, that costs what is refused from now on.
+    pub(crate) fn begins(&mut self, refused: &Refused) {
+        if !self.failing {
+            self.refused_before = refused.total();
+        }
     }
 
     /// An attempt did not deliver.
@@ -47,9 +58,11 @@ impl Episode {
         });
     }
 
-    /// Events were given up.
+    /// Events were given up: a cost of the trouble, if there is any.
     pub(crate) fn dropped(&mut self, events: u64) {
-        self.dropped += events;
+        if self.failing {
+            self.dropped += events;
+        }
     }
 
     /// A batch was delivered.
@@ -58,7 +71,8 @@ impl Episode {
             return;
         }
         self.unauthorized = false;
-        let missed = refused.total() - std::mem::replace(&mut self.refused, refused.total());
+        let missed = refused.total() - self.refused_before;
+        self.told += missed;
         let dropped = std::mem::take(&mut self.dropped);
         let host = &self.host;
         self.say(|| {
@@ -71,7 +85,7 @@ impl Episode {
         if self.failing {
             return; // the line that ends the trouble tells them
         }
-        let fresh = refused.total() - std::mem::replace(&mut self.refused, refused.total());
+        let fresh = refused.total() - std::mem::replace(&mut self.told, refused.total());
         let was_refusing = std::mem::replace(&mut self.refusing, fresh > 0);
         if fresh > 0 && !was_refusing {
             let reasons = refused.reasons();
@@ -83,5 +97,27 @@ impl Episode {
     fn say(&self, line: impl FnOnce()) {
         let _ = contain(line);
         self.home.end_copies();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(too_large: u64) -> Refused {
+        Refused { too_large, ..Refused::default() }
+    }
+
+    #[test]
+    fn trouble_costs_what_is_lost_while_it_lasts() {
+        let mut episode = Episode::new("host".to_owned());
+        episode.dropped(7);
+        episode.begins(&refused(3));
+        episode.failed(&Verdict::Silence("timed out".to_owned()));
+        episode.dropped(2);
+        episode.begins(&refused(4));
+        assert_eq!((episode.dropped, episode.refused_before), (2, 3));
+        episode.delivered(&refused(5));
+        assert_eq!((episode.dropped, episode.told), (0, 2), "the next look tells of the 3");
     }
 }

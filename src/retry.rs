@@ -71,9 +71,10 @@ impl RetryPolicy {
         }
     }
 
-    /// How long a batch waits for its first attempt in an outage. Many clients that lost a server together flush together
-    /// (their tickers keep time, so a tenth of jitter between attempts does not part them): each comes at a moment of
-    /// its own within the base delay.
+    /// How long a batch waits for its first attempt after one that met an outage. Many clients that lost a server
+    /// together flush together (their tickers keep time, so a tenth of jitter between attempts does not part them):
+    /// each comes at a moment of its own within the base delay. An outage shorter than a batch's retries ends with one
+    /// of these, and they have that tenth alone: only what comes after it is spread.
     pub(crate) fn spread(&self, chance: f64) -> Duration {
         self.base_delay.mul_f64(chance)
     }

@@ -16,9 +16,11 @@ use crate::fork;
 use crate::retry::{Answer, Verdict, retry_after};
 use lookup::Lookup;
 use veil::Veil;
+use watch::Watch;
 
 mod lookup;
 mod veil;
+mod watch;
 
 /// The one seam: a worker sends through this, and tests send through something else.
 pub(crate) trait Transport {
@@ -51,8 +53,7 @@ pub(crate) struct Http {
     /// The secret ones veiled.
     headers: HeaderMap,
     veil: Veil,
-    /// Whether the last exchange left its connection open, so that the next one may find it closed meanwhile.
-    kept_alive: bool,
+    watch: Watch,
 }
 
 /// Breaks the attempt on the wire, from another thread.
@@ -98,16 +99,17 @@ impl Http {
         let veil = Veil::over(&mut headers);
         headers.extend(own_headers(http_timeout));
         let place = endpoint.proxy.map(|proxy| proxy.place().to_owned());
-        let agent = agent(config.build(), &veil);
-        Ok(Self { agent, uri: endpoint.uri, proxy: place, headers, veil, kept_alive: false })
+        let watch = Watch::new();
+        let agent = agent(config.build(), &watch, &veil);
+        Ok(Self { agent, uri: endpoint.uri, proxy: place, headers, veil, watch })
     }
 
     /// The same with connections of its own: for a forked child, which must not touch those of its parent.
     pub(crate) fn renew(&self) -> Self {
         let (uri, proxy, headers) = (self.uri.clone(), self.proxy.clone(), self.headers.clone());
-        let veil = self.veil.renew();
-        let agent = agent(self.agent.config().clone(), &veil);
-        Self { agent, uri, proxy, headers, veil, kept_alive: false }
+        let (veil, watch) = (self.veil.renew(), Watch::new());
+        let agent = agent(self.agent.config().clone(), &watch, &veil);
+        Self { agent, uri, proxy, headers, veil, watch }
     }
 
     pub(crate) fn hangup(&self) -> Hangup {
@@ -123,19 +125,20 @@ impl Http {
         }
     }
 
-    fn attempt(&mut self, request: &Request, retry: u32, limit: Duration) -> Result<Answer, ureq::Error> {
-        let was_kept_alive = std::mem::take(&mut self.kept_alive);
+    fn attempt(&self, request: &Request, retry: u32, limit: Duration) -> Result<Answer, ureq::Error> {
         let started = Instant::now();
         match self.exchange(request, retry, limit) {
             // The server had closed the kept connection when our bytes came: no attempt has been made yet.
-            Err(error) if was_kept_alive && is_stale_connection(&error) => {
+            Err(error) if self.watch.is_swallowed() && is_broken_connection(&error) => {
                 self.exchange(request, retry, limit.saturating_sub(started.elapsed()))
             }
             outcome => outcome,
         }
     }
 
-    fn exchange(&mut self, request: &Request, retry: u32, limit: Duration) -> Result<Answer, ureq::Error> {
+    fn exchange(&self, request: &Request, retry: u32, limit: Duration) -> Result<Answer, ureq::Error> {
+        let limit = limit.min(LONGEST_ATTEMPT);
+        self.watch.begin(Instant::now() + limit);
         let mut post = self.agent.post(&self.uri);
         if let Some(headers) = post.headers_mut() {
             headers.extend(self.headers.clone());
@@ -144,14 +147,13 @@ impl Http {
             .header("x-idempotency-key", &request.idempotency_key)
             .header("x-stainless-retry-count", retry)
             .config()
-            .timeout_global(Some(limit.min(LONGEST_ATTEMPT)))
+            .timeout_global(Some(limit))
             .timeout_recv_body(Some(BODY_GRACE))
             .build()
             .send(request.body.as_slice())?;
         let (head, body) = response.into_parts();
         // Read to its end, or the connection cannot be kept.
-        let body = &mut body.into_with_config().limit(MAX_ANSWER).reader();
-        self.kept_alive = io::copy(body, &mut io::sink()).is_ok();
+        let _ = io::copy(&mut body.into_with_config().limit(MAX_ANSWER).reader(), &mut io::sink());
         Ok(read_answer(head.status.as_u16(), &head.headers))
     }
 }
@@ -167,8 +169,9 @@ impl Transport for Http {
     }
 }
 
-fn agent(config: ureq::config::Config, veil: &Veil) -> Agent {
-    Agent::with_parts(config, DefaultConnector::default().chain(veil.clone()), Lookup::default())
+fn agent(config: ureq::config::Config, watch: &Watch, veil: &Veil) -> Agent {
+    let connector = DefaultConnector::default().chain(watch.clone()).chain(veil.clone());
+    Agent::with_parts(config, connector, Lookup::default())
 }
 
 fn read_answer(status: u16, headers: &HeaderMap) -> Answer {
@@ -182,7 +185,7 @@ fn read_answer(status: u16, headers: &HeaderMap) -> Answer {
     Answer { status, should_retry, retry_after }
 }
 
-fn is_stale_connection(error: &ureq::Error) -> bool {
+fn is_broken_connection(error: &ureq::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     let ureq::Error::Io(error) = error else { return false };
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)

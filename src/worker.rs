@@ -135,9 +135,7 @@ impl<T: Transport> Worker<T> {
     }
 
     fn send(&mut self, batch: &Batch) -> bool {
-        if let Some(too_large) = self.delivery.deliver(batch) {
-            self.batcher.learn_too_large(too_large);
-        }
+        self.batcher.learn(self.delivery.deliver(batch));
         true
     }
 }

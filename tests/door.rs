@@ -249,6 +249,7 @@ fn settings_out_of_bounds_are_named() {
         ("max_queue_size", builder().max_queue_size(0)),
         ("max_queue_size", builder().max_queue_size(usize::MAX)),
         ("max_batch_size", builder().max_batch_size(0)),
+        ("max_batch_size", builder().max_batch_size(10_001)),
         ("max_queue_bytes", builder().max_queue_bytes(0)),
         ("max_queue_bytes", builder().max_queue_bytes(usize::MAX)),
         ("max_batch_bytes", builder().max_batch_bytes(0)),
@@ -259,6 +260,7 @@ fn settings_out_of_bounds_are_named() {
         assert!(matches!(error, StartError::InvalidSetting { setting, .. } if setting == name), "{error}");
         assert!(error.to_string().starts_with(name));
     }
+    assert!(builder().max_batch_size(10_000).start().is_ok());
 }
 
 #[test]

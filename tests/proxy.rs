@@ -199,34 +199,42 @@ fn a_proxy_that_fails_loses_the_events_by_reason_and_shows_no_secret() {
     }
 }
 
+/// Two proxies with which no tunnel comes about: one that says nothing, and one whose answer does not end.
+type Ends = fn(Client) -> io::Result<()>;
+const ENDLESS: [(&str, Ends); 2] = [("mute", mute), ("trickling", trickling)];
+
+fn mute(client: Client) -> io::Result<()> {
+    client.into_inner().read_to_end(&mut Vec::new()).map(drop)
+}
+
+/// A byte now and then, for which the HTTP client starts its clock anew.
+fn trickling(client: Client) -> io::Result<()> {
+    let mut client = client.into_inner();
+    for byte in b"HTTP/1.1 200 OK\r\nx-padding: ".iter().chain(std::iter::repeat(&b'.')) {
+        client.write_all(&[*byte])?;
+        thread::park_timeout(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
 #[test]
-fn a_mute_proxy_costs_one_timeout_for_each_attempt() {
-    let proxy = Proxy::playing(|mut client| client.read_to_end(&mut Vec::new()).map(drop));
-    let timeout = Duration::from_millis(200);
-    let url = format!("http://127.0.0.1:{}", proxy.port);
-    let reporter = builder(through(&url)).http_timeout(timeout).start().unwrap();
-    let begun = Instant::now();
-    report(&reporter);
-    let spent = begun.elapsed();
-    assert_eq!(reporter.stats().dropped.retries_exhausted, 1);
-    assert!(spent >= 2 * timeout && spent < 2 * timeout + Duration::from_secs(2), "{spent:?}");
+fn a_proxy_that_hangs_costs_one_timeout_for_each_attempt() {
+    for (what, play) in ENDLESS {
+        let proxy = Proxy::playing(play);
+        let timeout = Duration::from_millis(200);
+        let url = format!("http://127.0.0.1:{}", proxy.port);
+        let reporter = builder(through(&url)).http_timeout(timeout).start().unwrap();
+        let begun = Instant::now();
+        report(&reporter);
+        let spent = begun.elapsed();
+        assert_eq!(reporter.stats().dropped.retries_exhausted, 1, "{what}");
+        assert!(spent >= 2 * timeout && spent < 2 * timeout + Duration::from_secs(2), "{what}: {spent:?}");
+    }
 }
 
 #[test]
 fn a_proxy_that_hangs_holds_up_no_stop_and_is_left() {
-    let mute = |client: Client| client.into_inner().read_to_end(&mut Vec::new()).map(drop);
-    // A byte now and then, for which the HTTP client starts its clock anew: nothing but a stop ends this.
-    let trickling = |client: Client| {
-        let mut client = client.into_inner();
-        for byte in b"HTTP/1.1 200 OK\r\nx-padding: ".iter().chain(std::iter::repeat(&b'.')) {
-            client.write_all(&[*byte])?;
-            thread::park_timeout(Duration::from_millis(20));
-        }
-        Ok(())
-    };
-    type Ends = fn(Client) -> io::Result<()>;
-    let table: [(&str, Ends); 2] = [("mute", mute), ("trickling", trickling)];
-    for (what, play) in table {
+    for (what, play) in ENDLESS {
         // A busy machine is late at times; the reporter would be late each time.
         let on_time = (0..5).any(|_| stop_before(play) < Duration::from_millis(150));
         assert!(on_time, "{what}");

@@ -7,7 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use support::{LIMIT, assert_adds_up, sessionless};
-use tinker_telemetry::collector::Collector;
+use tinker_telemetry::collector::{Answer, Collector};
 use tinker_telemetry::{Reporter, Severity};
 
 const REPORTERS: usize = 200;
@@ -39,9 +39,24 @@ fn lose_one_each(reporters: &[Reporter]) {
     }
 }
 
+/// A server turns each away once, and takes the retry.
+fn carry_over_an_outage(reporters: &[Reporter], collector: &Collector) {
+    let hold = collector.hold_answers();
+    for reporter in reporters {
+        collector.answer(Answer::status(503));
+        assert!(reporter.log("late", (), Severity::Info));
+        assert!(collector.next_request(LIMIT).is_some());
+    }
+    drop(hold);
+    for reporter in reporters {
+        assert!(reporter.wait_until_drained(LIMIT));
+        assert_adds_up(reporter.stats());
+    }
+    assert_eq!((collector.requests().len(), collector.take_events().len()), (2 * REPORTERS, REPORTERS));
+}
+
 /// How many arrive in the tenth of a second that most arrive in, when the server is back and everybody has news.
-fn peak_of_return(reporters: &[Reporter], port: u16) -> usize {
-    let collector = Collector::start_on(port).unwrap();
+fn peak_of_return(reporters: &[Reporter], collector: &Collector) -> usize {
     for reporter in reporters {
         assert!(reporter.log("kept", (), Severity::Info));
     }
@@ -52,21 +67,41 @@ fn peak_of_return(reporters: &[Reporter], port: u16) -> usize {
     arrivals.iter().map(within).max().unwrap()
 }
 
-#[test]
-fn reporters_that_recover_at_once_do_not_arrive_together() {
+/// A machine that stands still for a moment brings some together: one good return of three shows the spread.
+fn assert_spread(mut peak_of_return: impl FnMut() -> usize) {
     let mean = REPORTERS * usize::try_from(WINDOW.as_millis()).unwrap() / 1000; // over the base delay
-    let (reporters, port) = in_an_outage(REPORTERS, BASE_DELAY);
-    // A machine that stands still for a moment brings some together: one good return of three shows the spread.
     let mut peaks = Vec::new();
     while peaks.len() < 3 {
-        peaks.push(peak_of_return(&reporters, port));
+        peaks.push(peak_of_return());
         if peaks.last().is_some_and(|peak| *peak <= 2 * mean) {
             println!("{peaks:?} of {REPORTERS} at once, {mean} in the mean");
             return;
         }
-        lose_one_each(&reporters);
     }
     panic!("{peaks:?} at once, {mean} in the mean");
+}
+
+#[test]
+fn reporters_that_recover_at_once_do_not_arrive_together() {
+    let (reporters, port) = in_an_outage(REPORTERS, BASE_DELAY);
+    assert_spread(|| {
+        let peak = peak_of_return(&reporters, &Collector::start_on(port).unwrap());
+        lose_one_each(&reporters);
+        peak
+    });
+}
+
+#[test]
+fn reporters_that_a_retry_carried_over_an_outage_do_not_send_what_is_next_together() {
+    let collector = Collector::start().unwrap();
+    let start = || sessionless(&collector).flush_threshold(1).retry_base_delay(BASE_DELAY).start().unwrap();
+    let reporters: Vec<_> = (0..REPORTERS).map(|_| start()).collect();
+    assert_spread(|| {
+        carry_over_an_outage(&reporters, &collector);
+        let peak = peak_of_return(&reporters, &collector);
+        collector.take_events();
+        peak
+    });
 }
 
 #[test]

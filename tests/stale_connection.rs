@@ -1,5 +1,5 @@
 //! Keeps the free resend: a kept connection that the server closes as the next request arrives costs no retry, no
-//! event and no duplicate, and only one resend.
+//! event and no duplicate, and only one resend. One that is fresh, or gives a byte back, costs a retry.
 #![cfg(feature = "collector")]
 
 mod support;
@@ -10,6 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use socket2::SockRef;
 use support::{LIMIT, NEVER, assert_adds_up, check_body};
 use tinker_telemetry::event::TelemetrySendRequest;
 use tinker_telemetry::{Config, Reporter, Severity};
@@ -174,40 +175,54 @@ fn a_resend_that_fails_too_is_a_failed_attempt() {
 }
 
 #[test]
-fn a_first_connection_that_closes_is_a_failed_attempt() {
-    let (server, reporter) = Server::start();
-    report(&reporter, 1);
-    let first = Close::Finished.play(server.accept()).unwrap();
-    let mut second = server.accept();
-    let retry = second.request();
-    assert_eq!((first.retry.as_str(), retry.retry.as_str()), ("0", "1"));
-    second.answer_ok();
-    assert!(reporter.wait_until_drained(LIMIT));
-    assert_eq!(reporter.stats().delivered, 1);
+fn a_fresh_connection_that_closes_is_a_failed_attempt() {
+    for after_another in [false, true] {
+        for close in [Close::Finished, Close::Reset] {
+            let (server, reporter) = Server::start();
+            if after_another {
+                report(&reporter, 1);
+                let mut other = server.accept();
+                other.request();
+                other.answer("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                assert!(reporter.wait_until_drained(LIMIT));
+            }
+            report(&reporter, 2);
+            let lost = close.play(server.accept());
+            assert!(lost.is_none_or(|lost| lost.retry == "0"));
+            let mut second = server.accept();
+            assert_eq!(second.request().retry, "1", "{close:?}, after another: {after_another}");
+            second.answer_ok();
+            assert!(reporter.wait_until_drained(LIMIT));
+            assert_eq!(reporter.stats().delivered, 1 + u64::from(after_another));
+            server.assert_nobody_waits();
+        }
+    }
 }
 
 #[test]
-fn an_answer_that_breaks_off_loses_nothing() {
-    // The HTTP client does not tell this from a stale connection, so the same request is sent again at once; what the
-    // server took twice it can tell by the key and by the ids.
-    let (server, reporter) = Server::start();
-    report(&reporter, 1);
-    let mut kept = server.accept();
-    kept.request();
-    kept.answer_ok();
-    assert!(reporter.wait_until_drained(LIMIT));
+fn an_answer_that_breaks_off_is_a_failed_attempt() {
+    for linger in [None, Some(Duration::ZERO)] {
+        let (server, reporter) = Server::start();
+        report(&reporter, 1);
+        let mut kept = server.accept();
+        kept.request();
+        kept.answer_ok();
+        assert!(reporter.wait_until_drained(LIMIT));
 
-    report(&reporter, 2);
-    let lost = kept.request();
-    kept.answer("HTTP/1.1 200 OK\r\ncontent-le");
-    drop(kept);
-    let mut fresh = server.accept();
-    let again = fresh.request();
-    assert_eq!((lost.key, lost.body), (again.key, again.body));
-    fresh.answer_ok();
-    assert!(reporter.wait_until_drained(LIMIT));
-    assert_eq!(reporter.stats().delivered, 2);
-    server.assert_nobody_waits();
+        report(&reporter, 2);
+        let lost = kept.request();
+        kept.answer("HTTP/1.1 2");
+        SockRef::from(kept.0.get_ref()).set_linger(linger).unwrap(); // no time at all makes it a reset
+        drop(kept);
+        let mut fresh = server.accept();
+        let again = fresh.request();
+        assert_eq!((lost.retry.as_str(), again.retry.as_str()), ("0", "1"), "{linger:?}");
+        assert_eq!((lost.key, lost.body), (again.key, again.body));
+        fresh.answer_ok();
+        assert!(reporter.wait_until_drained(LIMIT));
+        assert_eq!(reporter.stats().delivered, 2);
+        server.assert_nobody_waits();
+    }
 }
 
 #[test]
