@@ -41,6 +41,7 @@ impl From<Head> for record::Head {
 }
 
 /// An event as the queue has it.
+#[derive(Debug)]
 pub struct Queued(Record);
 
 impl Queued {
