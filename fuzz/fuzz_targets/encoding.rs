@@ -94,18 +94,21 @@ fn rfc3339(time: SystemTime) -> String {
     }
 }
 
-/// A text in at most `max` bytes.
+/// A text in at most `max` bytes of JSON.
 fn cut(text: &str, max: usize) -> String {
     const MARK: &str = "… (cut)";
-    if text.len() <= max {
+    let wide = |text: &str| serde_json::to_string(text).expect("a text").len() - 2;
+    if wide(text) <= max {
         return text.to_owned();
     }
     let mark = if max < MARK.len() { "" } else { MARK };
     let mut room = max - mark.len();
-    while !text.is_char_boundary(room) {
-        room -= 1;
-    }
-    format!("{}{mark}", &text[..room])
+    let fits = |letter: &char| {
+        let left = room.checked_sub(wide(&letter.to_string()));
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    text.chars().take_while(fits).chain(mark.chars()).collect()
 }
 
 /// Type, message and traceback.
