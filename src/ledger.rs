@@ -316,6 +316,26 @@ mod tests {
     }
 
     #[test]
+    fn a_pause_takes_its_time_unless_there_is_a_deadline_that_was_not_seen() {
+        let ledger = ledger_with(1);
+        let takes_its_time = |seen| {
+            let until = Instant::now() + Duration::from_millis(20);
+            ledger.pause(until, seen);
+            Instant::now() >= until
+        };
+        assert_eq!(ledger.ask_flush(), 1);
+        assert!(takes_its_time(None), "a flush is no reason to hurry a server");
+        let deadline = Instant::now() + FAR;
+        ledger.close(deadline);
+        assert!(takes_its_time(Some(deadline)), "that much was known");
+        let started = Instant::now();
+        ledger.pause(started + FAR, None);
+        ledger.finish(DropReason::Deadline);
+        ledger.pause(started + FAR, Some(deadline));
+        assert!(started.elapsed() < FAR / 2);
+    }
+
+    #[test]
     fn a_close_cuts_a_pause_short_and_may_only_bring_the_deadline_forward() {
         let ledger = ledger_with(0);
         let started = Instant::now();
