@@ -61,6 +61,8 @@ struct Bench {
     intake: Intake,
     /// What is in the queue, for counting.
     queued: Receiver<Record>,
+    /// Whether the worker has heard the bell.
+    bell: Receiver<()>,
     ticker: Sender<Instant>,
     attempts: mpsc::Receiver<Attempt>,
     replies: mpsc::Sender<Reply>,
@@ -75,7 +77,7 @@ impl Bench {
         let door = Door::new(limits, Load { events: THRESHOLD as u64, ..limits });
         let ledger = Arc::new(Ledger::new(door));
         let (intake, outlet) = queue(Arc::clone(&ledger), 1_000);
-        let queued = outlet.records.clone();
+        let (queued, bell) = (outlet.records.clone(), outlet.bell.clone());
         let (ticker, ticks) = bounded(1);
         let (attempt, attempts) = mpsc::channel();
         let (replies, reply) = mpsc::channel();
@@ -100,7 +102,7 @@ impl Bench {
             json: Vec::new(),
         };
         let thread = thread::spawn(|| worker.live());
-        Self { ledger, intake, queued, ticker, attempts, replies, thread }
+        Self { ledger, intake, queued, bell, ticker, attempts, replies, thread }
     }
 
     fn log(&self, name: &'static str) {
@@ -137,6 +139,16 @@ impl Bench {
         assert!(!self.ledger.has_pending());
     }
 
+    /// Has the worker look at what it listens for.
+    fn wake(&self) {
+        self.intake.ring();
+        let started = Instant::now();
+        while !self.bell.is_empty() {
+            assert!(started.elapsed() < LIMIT, "nobody hears the bell");
+            thread::yield_now();
+        }
+    }
+
     fn wait_until_queued(&self, events: usize) {
         let started = Instant::now();
         while self.queued.len() != events {
@@ -154,6 +166,7 @@ fn with_a_batch_open_no_event_wakes_the_worker_until_the_threshold() {
     // From here on the worker would take an event at once if it listened for one.
     for queued in (1..).take(THRESHOLD - 2) {
         bench.log("waits");
+        bench.wake();
         assert_eq!(bench.queued.len(), queued);
     }
     bench.log("reaches the threshold");
