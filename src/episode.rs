@@ -85,3 +85,7 @@ impl Episode {
         self.home.end_copies();
     }
 }
+
+#[cfg(test)]
+#[path = "episode_tests.rs"]
+mod lines;
