@@ -7,6 +7,7 @@
 //! keeps all waiters of a process in one table, where a child finds its parent's, whose stacks are gone; it dies of
 //! that (`tests/process_fork.rs` has seen it) or waits for a bucket's lock for ever.
 
+use std::mem::{self, ManuallyDrop};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -206,21 +207,20 @@ pub(crate) struct Claim<'a> {
 }
 
 impl Claim<'_> {
-    pub(crate) fn settle(mut self, fate: Fate) {
-        self.ledger.settle(std::mem::take(&mut self.load), fate);
+    pub(crate) fn settle(self, fate: Fate) {
+        let settled = ManuallyDrop::new(self);
+        settled.ledger.settle(settled.load, fate);
     }
 
     /// Somebody else answers for the events now.
-    pub(crate) fn hand_over(mut self) {
-        self.load = Load::default();
+    pub(crate) fn hand_over(self) {
+        mem::forget(self);
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        if self.load.events > 0 {
-            self.ledger.settle(self.load, Fate::Dropped(DropReason::Internal));
-        }
+        self.ledger.settle(self.load, Fate::Dropped(DropReason::Internal));
     }
 }
 
