@@ -29,7 +29,7 @@ fn main() {
     for _ in 0..ROUNDS {
         let began = Instant::now();
         ours.push(Calls::of_all_threads(calls, Duration::ZERO, |step| {
-            _ = black_box(log_saved(&reporter, step))
+            _ = black_box(log_saved(&reporter, step));
         }));
         alone.push(Calls::of_all_threads(calls, began.elapsed(), |step| _ = black_box(saved(step))));
     }

@@ -51,7 +51,7 @@ impl Load {
     }
 
     fn as_word(self) -> u64 {
-        (self.events << BYTES_BITS) | self.bytes
+        self.events * ONE_EVENT + self.bytes
     }
 
     /// Whether this is enough to be worth a request.
@@ -168,8 +168,9 @@ mod tests {
     #[test]
     fn the_event_that_reaches_the_threshold_is_told_so_once() {
         let by_count = door(10, 10_000);
-        let told: Vec<_> = (0..5).map(|_| by_count.admit(1, Lane::Ordinary)).collect();
-        assert_eq!(told, [Ok(false), Ok(false), Ok(true), Ok(false), Ok(false)]);
+        let told: Vec<_> = (0..5).map(|_| (by_count.admit(1, Lane::Ordinary), by_count.is_due())).collect();
+        let [before, reached, after] = [(Ok(false), false), (Ok(true), true), (Ok(false), true)];
+        assert_eq!(told, [before, before, reached, after, after]);
 
         let by_bytes = door(10, 10_000);
         let told: Vec<_> = (0..3).map(|_| by_bytes.admit(600, Lane::Ordinary)).collect();

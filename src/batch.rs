@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_batch_is_given_out_by_the_event_that_fills_it() {
         let mut batcher = Batcher::new(2, 100);
-        assert!(batcher.push(b"{}", 1).is_none());
+        assert!(batcher.push(b"{}", 1).is_none() && !batcher.is_empty());
         let full = batcher.push(b"[]", 2).unwrap();
         assert_eq!(text(&full), "{},[]");
         assert_eq!(full.load(), Load { events: 2, bytes: 3 });

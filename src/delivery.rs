@@ -130,7 +130,7 @@ impl<T: Transport> Delivery<T> {
 
 /// A number in 0..1 for the jitter; 0 where the system has none to give.
 fn chance() -> f64 {
-    f64::from(getrandom::u32().unwrap_or_default()) / (f64::from(u32::MAX) + 1.0)
+    f64::from(getrandom::u32().unwrap_or_default()) / 2_f64.powi(32)
 }
 
 #[cfg(test)]

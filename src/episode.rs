@@ -121,3 +121,7 @@ mod tests {
         assert_eq!((episode.dropped, episode.told), (0, 2), "the next look tells of the 3");
     }
 }
+
+#[cfg(test)]
+#[path = "episode_tests.rs"]
+mod lines;

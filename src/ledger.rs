@@ -7,6 +7,7 @@
 //! keeps all waiters of a process in one table, where a child finds its parent's, whose stacks are gone; it dies of
 //! that (`tests/process_fork.rs` has seen it) or waits for a bucket's lock for ever.
 
+use std::mem::{self, ManuallyDrop};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -206,21 +207,20 @@ pub(crate) struct Claim<'a> {
 }
 
 impl Claim<'_> {
-    pub(crate) fn settle(mut self, fate: Fate) {
-        self.ledger.settle(std::mem::take(&mut self.load), fate);
+    pub(crate) fn settle(self, fate: Fate) {
+        let settled = ManuallyDrop::new(self);
+        settled.ledger.settle(settled.load, fate);
     }
 
     /// Somebody else answers for the events now.
-    pub(crate) fn hand_over(mut self) {
-        self.load = Load::default();
+    pub(crate) fn hand_over(self) {
+        mem::forget(self);
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        if self.load.events > 0 {
-            self.ledger.settle(self.load, Fate::Dropped(DropReason::Internal));
-        }
+        self.ledger.settle(self.load, Fate::Dropped(DropReason::Internal));
     }
 }
 
@@ -313,6 +313,26 @@ mod tests {
         ledger.linger(until);
         assert!(Instant::now() >= until, "with nobody waiting it takes its time");
         lingers_until(&|| ledger.close(Instant::now() + FAR));
+    }
+
+    #[test]
+    fn a_pause_takes_its_time_unless_there_is_a_deadline_that_was_not_seen() {
+        let ledger = ledger_with(1);
+        let takes_its_time = |seen| {
+            let until = Instant::now() + Duration::from_millis(20);
+            ledger.pause(until, seen);
+            Instant::now() >= until
+        };
+        assert_eq!(ledger.ask_flush(), 1);
+        assert!(takes_its_time(None), "a flush is no reason to hurry a server");
+        let deadline = Instant::now() + FAR;
+        ledger.close(deadline);
+        assert!(takes_its_time(Some(deadline)), "that much was known");
+        let started = Instant::now();
+        ledger.pause(started + FAR, None);
+        ledger.finish(DropReason::Deadline);
+        ledger.pause(started + FAR, Some(deadline));
+        assert!(started.elapsed() < FAR / 2);
     }
 
     #[test]

@@ -58,16 +58,34 @@ mod tests {
     use crate::event::Severity;
     use crate::record::Head;
 
+    fn record() -> Record {
+        Record::generic(Head::now(0, Severity::Info), "step", &(), 100).unwrap()
+    }
+
     #[test]
     fn there_is_a_slot_for_each_event_that_is_let_in_and_no_more() {
         let limits = Load { events: 10, bytes: 1_000_000 };
         let ledger = Arc::new(Ledger::new(Door::new(limits, limits)));
         let (intake, outlet) = queue(Arc::clone(&ledger), 10);
-        for lane in [Lane::Ordinary, Lane::Fatal, Lane::Session] {
-            let record = || Record::generic(Head::now(0, Severity::Info), "step", &(), 100).unwrap();
-            while intake.offer(record(), lane).is_ok() {}
-        }
+        let let_in = [Lane::Ordinary, Lane::Fatal, Lane::Session]
+            .map(|lane| (0..1_000).take_while(|_| intake.offer(record(), lane).is_ok()).count());
+        assert_eq!(let_in, [10, 512, 2]);
         assert_eq!(ledger.stats().accepted, 10 + 512 + 2);
         assert_eq!((outlet.records.len(), outlet.records.capacity()), (10 + 512 + 2, Some(10 + 512 + 2)));
+    }
+
+    #[test]
+    fn the_bell_rings_once_for_the_event_that_is_enough_and_for_whoever_rings() {
+        let threshold = Load { events: 2, bytes: 1_000_000 };
+        let ledger = Arc::new(Ledger::new(Door::new(Load { events: 10, ..threshold }, threshold)));
+        let (intake, outlet) = queue(ledger, 10);
+        let rung = [(); 3].map(|()| {
+            intake.offer(record(), Lane::Ordinary).unwrap();
+            outlet.bell.try_recv().is_ok()
+        });
+        assert_eq!(rung, [false, true, false]);
+        intake.ring();
+        intake.ring();
+        assert_eq!(outlet.bell.try_iter().count(), 1, "a bell that has been rung is ringing already");
     }
 }

@@ -268,6 +268,23 @@ mod tests {
     }
 
     #[test]
+    fn display_of_nothing_is_nothing_but_zeros() {
+        assert_eq!(Stats::default().to_string(), "telemetry: 0 offered, 0 delivered");
+    }
+
+    #[test]
+    fn a_reason_is_shown_as_it_is_named_and_fills_a_column() {
+        assert_eq!(format!("{:12}|", RefusalReason::QueueFull), "queue_full  |");
+        assert_eq!(format!("{:>12}|", DropReason::Deadline), "    deadline|");
+        for reason in RefusalReason::ALL {
+            assert_eq!(reason.to_string(), reason.as_str());
+        }
+        for reason in DropReason::ALL {
+            assert_eq!(reason.to_string(), reason.as_str());
+        }
+    }
+
+    #[test]
     fn each_reason_has_a_count_of_its_own() {
         let mut dropped = Dropped::default();
         for (add, reason) in (1..).zip(DropReason::ALL) {

@@ -38,6 +38,7 @@ enum Reply {
     Status(u16),
     /// A server that asks for a wait which no test waits out.
     ComeBackMuchLater,
+    Silence,
     Panic,
 }
 
@@ -50,6 +51,7 @@ impl Transport for ByHand {
         Verdict::Answer(match self.replies.recv().unwrap() {
             Reply::Status(status) => Answer { status, retry_after: None, ..answer },
             Reply::ComeBackMuchLater => answer,
+            Reply::Silence => return Verdict::Silence("timed out".to_owned()),
             Reply::Panic => panic!("in the transport, as the test wants it"),
         })
     }
@@ -61,6 +63,8 @@ struct Bench {
     intake: Intake,
     /// What is in the queue, for counting.
     queued: Receiver<Record>,
+    /// Whether the worker has heard the bell.
+    bell: Receiver<()>,
     ticker: Sender<Instant>,
     attempts: mpsc::Receiver<Attempt>,
     replies: mpsc::Sender<Reply>,
@@ -71,11 +75,15 @@ const THRESHOLD: usize = 10;
 
 impl Bench {
     fn start() -> Self {
+        Self::retrying(RetryPolicy { max_retries: 3, base_delay: Duration::from_millis(1) })
+    }
+
+    fn retrying(policy: RetryPolicy) -> Self {
         let limits = Load { events: 1_000, bytes: 1_000_000 };
         let door = Door::new(limits, Load { events: THRESHOLD as u64, ..limits });
         let ledger = Arc::new(Ledger::new(door));
         let (intake, outlet) = queue(Arc::clone(&ledger), 1_000);
-        let queued = outlet.records.clone();
+        let (queued, bell) = (outlet.records.clone(), outlet.bell.clone());
         let (ticker, ticks) = bounded(1);
         let (attempt, attempts) = mpsc::channel();
         let (replies, reply) = mpsc::channel();
@@ -88,7 +96,7 @@ impl Bench {
                 ledger: Arc::clone(&ledger),
                 transport: ByHand { attempts: attempt, replies: reply },
                 envelope: Envelope::new("session-0001", Uuid::nil()),
-                policy: RetryPolicy { max_retries: 3, base_delay: Duration::from_millis(1) },
+                policy,
                 http_timeout: HTTP_TIMEOUT,
                 episode: Episode::new("host".to_owned()),
                 keys: Ids::new(),
@@ -100,7 +108,7 @@ impl Bench {
             json: Vec::new(),
         };
         let thread = thread::spawn(|| worker.live());
-        Self { ledger, intake, queued, ticker, attempts, replies, thread }
+        Self { ledger, intake, queued, bell, ticker, attempts, replies, thread }
     }
 
     fn log(&self, name: &'static str) {
@@ -137,6 +145,16 @@ impl Bench {
         assert!(!self.ledger.has_pending());
     }
 
+    /// Has the worker look at what it listens for.
+    fn wake(&self) {
+        self.intake.ring();
+        let started = Instant::now();
+        while !self.bell.is_empty() {
+            assert!(started.elapsed() < LIMIT, "nobody hears the bell");
+            thread::yield_now();
+        }
+    }
+
     fn wait_until_queued(&self, events: usize) {
         let started = Instant::now();
         while self.queued.len() != events {
@@ -154,6 +172,7 @@ fn with_a_batch_open_no_event_wakes_the_worker_until_the_threshold() {
     // From here on the worker would take an event at once if it listened for one.
     for queued in (1..).take(THRESHOLD - 2) {
         bench.log("waits");
+        bench.wake();
         assert_eq!(bench.queued.len(), queued);
     }
     bench.log("reaches the threshold");
@@ -268,7 +287,24 @@ fn a_close_gives_the_batch_in_hand_a_last_attempt_within_the_deadline() {
     bench.close(HTTP_TIMEOUT / 2);
     let last = bench.answer(Reply::ComeBackMuchLater);
     assert!(last.retry == 1 && last.limit <= HTTP_TIMEOUT / 2, "{last:?}");
+    drop(bench.replies); // an attempt more would be a panic, not a hang
+    assert!(bench.ledger.wait_finished(Instant::now() + LIMIT), "a wait past the deadline is of no use");
     bench.thread.join().unwrap();
+    assert_eq!(bench.ledger.stats().dropped.deadline, 1);
+}
+
+#[test]
+fn a_close_leaves_one_attempt_where_nobody_answers_however_much_time_there_is() {
+    let bench = Bench::start();
+    bench.log("a");
+    bench.flush();
+    let _on_the_wire = bench.attempts.recv_timeout(LIMIT).unwrap();
+    bench.close(LIMIT);
+    bench.replies.send(Reply::Silence).unwrap();
+    assert_eq!(bench.answer(Reply::Silence).retry, 1);
+    drop(bench.replies); // an attempt more would be a panic, not a hang
+    bench.thread.join().unwrap();
+    assert!(bench.attempts.try_recv().is_err());
     assert_eq!(bench.ledger.stats().dropped.deadline, 1);
 }
 
@@ -281,7 +317,37 @@ fn past_the_deadline_nothing_is_attempted() {
     bench.log("b");
     bench.close(Duration::ZERO);
     bench.replies.send(Reply::Status(503)).unwrap();
+    drop(bench.replies); // an attempt more would be a panic, not a hang
     bench.thread.join().unwrap();
     assert!(bench.attempts.try_recv().is_err());
     assert_eq!(bench.ledger.stats().dropped.deadline, 2);
+}
+
+#[test]
+fn in_an_outage_a_batch_waits_for_a_moment_of_its_own_unless_somebody_flushes() {
+    // The moment is anywhere in a hundred years.
+    let base_delay = Duration::from_secs(100 * 365 * 24 * 3600);
+    let bench = Bench::retrying(RetryPolicy { max_retries: 0, base_delay });
+    bench.log("lost");
+    let flush = bench.flush();
+    bench.answer(Reply::Status(503));
+    bench.drained(flush);
+    bench.log("kept");
+    bench.ticker.send(Instant::now()).unwrap();
+    bench.wait_until_queued(0);
+    assert!(bench.attempts.recv_timeout(Duration::from_millis(50)).is_err(), "its moment has come");
+    let flush = bench.flush();
+    assert_eq!(bench.answer(Reply::Status(200)).names, ["kept"]);
+    bench.drained(flush);
+    bench.end();
+}
+
+#[test]
+fn however_the_thread_ends_whoever_waits_is_freed_and_what_is_pending_is_internal() {
+    let limits = Load { events: 10, bytes: 100 };
+    let ledger = Arc::new(Ledger::new(Door::new(limits, limits)));
+    ledger.admit(1, Lane::Ordinary).unwrap();
+    drop(FinishOnDrop(Arc::clone(&ledger)));
+    assert!(ledger.wait_finished(Instant::now()));
+    assert_eq!(ledger.stats().dropped.internal, 1);
 }

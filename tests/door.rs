@@ -135,6 +135,28 @@ fn data_that_fails_or_panics_is_refused_and_nothing_else_is_lost() {
 }
 
 #[test]
+fn data_nested_past_a_hundred_levels_are_refused_and_their_neighbours_are_delivered() {
+    let around = |inner, level| if level % 2 == 0 { json!([inner]) } else { json!({"in": inner}) };
+    let nested = |levels| (1..levels).fold(json!([]), around);
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).start().unwrap();
+    assert!(reporter.log("before", (), INFO));
+    for levels in [101, 102, 124, 200, 1_000] {
+        assert!(!reporter.log("too deep", nested(levels), INFO), "{levels}");
+    }
+    for levels in [99, 100] {
+        assert!(reporter.log("deep", nested(levels), INFO), "{levels}");
+    }
+    assert!(reporter.log("after", (), INFO));
+    assert!(reporter.stop(LIMIT));
+    // The collector reads the one request that they share, to the bottom.
+    assert_eq!(collector.requests().len(), 1);
+    assert_eq!(names(&collector.events()), ["before", "deep", "deep", "after"]);
+    let stats = reporter.stats();
+    assert_eq!((stats.refused.invalid_data, stats.refused.total(), stats.delivered), (5, 5, 4));
+}
+
+#[test]
 fn an_event_logged_while_another_is_serialised_is_reentrant() {
     struct Logs(Reporter, Arc<Mutex<Vec<bool>>>);
     impl Serialize for Logs {
