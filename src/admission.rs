@@ -91,6 +91,7 @@ impl Door {
     }
 
     /// Whether an event of the smallest size would be let in now: what would not need not be encoded first.
+    #[inline]
     pub(crate) fn is_open(&self, lane: Lane) -> Result<(), RefusalReason> {
         has_room(self.word.load(Ordering::Relaxed), self.limits_of(lane), 0).map(|_| ())
     }

@@ -55,6 +55,7 @@ impl Ledger {
     }
 
     /// Whether it is worth making an event at all. See [`Door::is_open`].
+    #[inline]
     pub(crate) fn is_open(&self, lane: Lane) -> Result<(), RefusalReason> {
         self.door.is_open(lane)
     }

@@ -21,12 +21,14 @@ pub(crate) struct Scope {
 }
 
 /// Enters the scope; `None` where the thread is in it already.
+#[inline]
 pub(crate) fn enter() -> Option<Scope> {
     let entered = !QUIET.replace(true);
     entered.then(|| Scope { thread_bound: PhantomData })
 }
 
 /// Whether this thread is inside the scope.
+#[inline]
 pub(crate) fn is_quiet() -> bool {
     QUIET.get()
 }
@@ -40,6 +42,7 @@ pub(crate) fn leave() {
 
 impl Scope {
     /// Ends it. Fails in a child that was forked inside of it: what the scope was for is its parent's.
+    #[inline]
     pub(crate) fn end(self) -> Result<(), RefusalReason> {
         let was_kept = is_quiet();
         drop(self);
@@ -48,6 +51,7 @@ impl Scope {
 }
 
 impl Drop for Scope {
+    #[inline]
     fn drop(&mut self) {
         QUIET.set(false);
     }

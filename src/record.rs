@@ -83,6 +83,7 @@ impl fmt::Display for Traceback {
 
 impl Head {
     /// The head of an event that happens now.
+    #[inline]
     pub(crate) fn now(index: u64, severity: Severity) -> Self {
         Self { index, time: SystemTime::now(), severity }
     }
