@@ -82,7 +82,8 @@ impl Json {
     #[inline]
     fn fits(&self) -> bool {
         let json = &self.out.bytes()[self.start..];
-        json.len() + self.floats * (LONGEST_FLOAT - FLOAT_LEN) <= self.limit || self.fits_as_text(json)
+        let longest = json.len() + self.floats * (LONGEST_FLOAT - FLOAT_LEN);
+        longest <= self.limit || (self.floats > 0 && self.fits_as_text(json))
     }
 
     #[cold]

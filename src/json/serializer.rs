@@ -15,8 +15,8 @@ pub(crate) struct Members<'a> {
     json: &'a mut Json,
     /// What comes before the next one: the bracket that opens, then commas.
     before: u8,
-    /// The brackets that close, one for each level. None for a struct that stands for JSON as text, which is how `serde_json` hands itself raw
-    /// values and numbers of any precision.
+    /// The brackets that close, one for each level. None for a struct that stands for JSON as text, which is how
+    /// `serde_json` hands itself raw values and numbers of any precision.
     close: &'static str,
 }
 
