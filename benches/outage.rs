@@ -5,6 +5,7 @@
 mod support;
 
 use std::hint::black_box;
+use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,9 @@ use support::{NEVER, is_bench, log_saved, saved};
 use tinker_telemetry::{Config, Reporter};
 
 const ROUNDS: usize = 10;
+
+/// Until the scheduler has given every thread a core of its own: two that share one wait for each other for a tick.
+const SETTLED: Duration = Duration::from_millis(30);
 
 fn main() {
     let calls = if is_bench() { 1_000_000 } else { 1_000 };
@@ -58,8 +62,17 @@ impl Calls {
     /// As many calls as said or more, for as long as said or longer, on each of as many threads as there are cores.
     fn of_all_threads(calls: u64, lasting: Duration, call: impl Fn(u64) + Sync) -> Self {
         let threads = thread::available_parallelism().map_or(2, usize::from);
+        // Whoever is done waits for the rest: a thread that ends wakes the one that collects, which may be given the
+        // core of one that still measures.
+        let gate = Barrier::new(threads);
         let one_thread = || {
-            let (began, mut made) = (Instant::now(), Self::none());
+            let mut made = Self::none();
+            gate.wait();
+            let awake = Instant::now();
+            while awake.elapsed() < SETTLED {
+                call(0);
+            }
+            let began = Instant::now();
             for chunk in 0.. {
                 for step in chunk * 1_000..(chunk + 1) * 1_000 {
                     let began = Instant::now();
@@ -70,6 +83,7 @@ impl Calls {
                     break;
                 }
             }
+            gate.wait();
             made
         };
         thread::scope(|scope| {
