@@ -207,9 +207,11 @@ impl Json {
 
     fn escape(&mut self, text: &[u8]) -> Result<(), Unfit> {
         let mut rest = text;
-        while let Some(at) = rest.iter().position(|&byte| is_special(byte)) {
-            self.put(&rest[..at])?;
-            match rest[at] {
+        loop {
+            let (plain, from_special) = rest.split_at(plain_len(rest));
+            self.put(plain)?;
+            let Some((special, after)) = from_special.split_first() else { return Ok(()) };
+            match special {
                 b'"' => self.put(br#"\""#),
                 b'\\' => self.put(br"\\"),
                 b'\n' => self.put(br"\n"),
@@ -219,9 +221,8 @@ impl Json {
                 0x0c => self.put(br"\f"),
                 control => self.put(format!("\\u{control:04x}").as_bytes()),
             }?;
-            rest = &rest[at + 1..];
+            rest = after;
         }
-        self.put(rest)
     }
 }
 
@@ -247,6 +248,19 @@ fn is_plain(text: &[u8]) -> bool {
         }
         _ => !text.iter().any(|&byte| is_special(byte)),
     }
+}
+
+/// How much of a text can stand as it is before something has to be escaped.
+fn plain_len(text: &[u8]) -> usize {
+    let mut rest = text;
+    while let Some((word, after)) = rest.split_first_chunk() {
+        if !are_plain(u64::from_le_bytes(*word)) {
+            break;
+        }
+        rest = after;
+    }
+    let plain = rest.iter().position(|&byte| is_special(byte)).unwrap_or(rest.len());
+    text.len() - rest.len() + plain
 }
 
 /// Of eight bytes. The highest bit of each tells, after a subtraction that borrows from it where the byte is too small.

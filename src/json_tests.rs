@@ -157,6 +157,11 @@ fn eight_bytes_at_once_are_told_as_they_are_one_by_one() {
                 let mut text = vec![b'~'; len];
                 text[at] = byte;
                 assert_eq!(is_plain(&text), !is_special(byte), "{byte} at {at} of {len}");
+                assert_eq!(
+                    plain_len(&text),
+                    if is_special(byte) { at } else { len },
+                    "{byte} at {at} of {len}"
+                );
             }
         }
     }
