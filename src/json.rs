@@ -148,7 +148,7 @@ impl Json {
             return self.put(b"null");
         }
         let Some([mark, bits @ ..]) = self.out.next(FLOAT_LEN) else {
-            self.grow(FLOAT_LEN)?;
+            self.grow(SHORTEST_FLOAT)?; // by more than it takes
             return self.float(float);
         };
         *mark = FLOAT;

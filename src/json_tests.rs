@@ -150,6 +150,18 @@ proptest! {
 }
 
 #[test]
+fn floats_that_are_shorter_as_text_fit_where_their_text_fits() {
+    for count in 1..400 {
+        for float in [0.0, 0.5, -12.25, f64::MAX, f64::NAN] {
+            let data = Beside { before: 1, it: vec![float; count] };
+            let text = serde_json::to_string(&data).unwrap();
+            assert_eq!(written(&data, text.len()), Ok(text.clone()), "{count} of {float}");
+            assert_eq!(written(&data, text.len() - 1), Err(RefusalReason::TooLarge), "{count} of {float}");
+        }
+    }
+}
+
+#[test]
 fn eight_bytes_at_once_are_told_as_they_are_one_by_one() {
     for byte in 0..=u8::MAX {
         for at in 0..23 {
