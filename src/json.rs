@@ -230,7 +230,7 @@ impl Json {
 /// eight may be some of those before again.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "of a constant it is a constant")]
-fn is_plain(text: &[u8]) -> bool {
+pub(crate) fn is_plain(text: &[u8]) -> bool {
     let mut rest = text;
     while let Some((word, after)) = rest.split_first_chunk() {
         if !are_plain(u64::from_le_bytes(*word)) {

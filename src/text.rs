@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Write};
 
+use crate::json;
+
 const CUT: &str = "… (cut)";
 
 /// The text of a value in at most `max` bytes of JSON between its quotes, marked where it was cut unless the mark alone
@@ -45,9 +47,7 @@ fn fitting(text: &str, max: usize) -> &str {
 
 /// How many bytes a text is in JSON, between its quotes.
 fn width(text: &str) -> usize {
-    // Most texts have nothing to escape, which many bytes at once can be asked as long as nobody stops at the first.
-    let escaped = text.bytes().map(|byte| matches!(byte, 0..=0x1f | b'"' | b'\\'));
-    if !escaped.fold(false, |any, one| any | one) {
+    if json::is_plain(text.as_bytes()) {
         return text.len();
     }
     let of_byte = |byte| match byte {

@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("buffer", &[]),
     ("as_error", &[]),
     ("contain", &[]),
-    ("text", &[]),
+    ("text", &["json"]),
     ("user_error", &["as_error"]),
     ("exception", &["record", "text", "user_error"]),
     ("panicking", &["exception", "record"]),

@@ -113,15 +113,21 @@ fn report(reporter: &Reporter, step: u64) {
     reporter.flush();
 }
 
+/// A connection that has carried an event and is kept.
+fn kept_connection(server: &Server, reporter: &Reporter) -> Connection {
+    report(reporter, 1);
+    let mut connection = server.accept();
+    connection.request();
+    connection.answer_ok();
+    assert!(reporter.wait_until_drained(LIMIT));
+    connection
+}
+
 #[test]
 fn a_connection_that_went_stale_is_resent_once_as_the_same_attempt() {
     for close in [Close::Finished, Close::Reset] {
         let (server, reporter) = Server::start();
-        report(&reporter, 1);
-        let mut kept = server.accept();
-        kept.request();
-        kept.answer_ok();
-        assert!(reporter.wait_until_drained(LIMIT));
+        let kept = kept_connection(&server, &reporter);
 
         report(&reporter, 2);
         let lost = close.play(kept);
@@ -152,11 +158,7 @@ fn a_connection_that_went_stale_is_resent_once_as_the_same_attempt() {
 #[test]
 fn a_resend_that_fails_too_is_a_failed_attempt() {
     let (server, reporter) = Server::start();
-    report(&reporter, 1);
-    let mut kept = server.accept();
-    kept.request();
-    kept.answer_ok();
-    assert!(reporter.wait_until_drained(LIMIT));
+    let kept = kept_connection(&server, &reporter);
 
     report(&reporter, 2);
     let requests = [
@@ -203,11 +205,7 @@ fn a_fresh_connection_that_closes_is_a_failed_attempt() {
 fn an_answer_that_breaks_off_is_a_failed_attempt() {
     for linger in [None, Some(Duration::ZERO)] {
         let (server, reporter) = Server::start();
-        report(&reporter, 1);
-        let mut kept = server.accept();
-        kept.request();
-        kept.answer_ok();
-        assert!(reporter.wait_until_drained(LIMIT));
+        let mut kept = kept_connection(&server, &reporter);
 
         report(&reporter, 2);
         let lost = kept.request();
