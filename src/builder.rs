@@ -18,6 +18,7 @@ use crate::episode::Episode;
 use crate::error::StartError;
 use crate::fork::{self, PerProcess, Process};
 use crate::ledger::Ledger;
+use crate::numbers::Numbers;
 use crate::process;
 use crate::queue::queue;
 use crate::reporter::{Line, Reporter, Session, Shared};
@@ -218,7 +219,7 @@ impl Builder {
     }
 
     /// How many events may be pending; more are refused as `queue_full`. 1 to 4 194 304. Their slots are allocated
-    /// at the start, of 40 bytes each. Defaults to 10 000.
+    /// at the start, of 56 bytes each. Defaults to 10 000.
     pub fn max_queue_size(mut self, events: usize) -> Self {
         self.max_queue_size = events;
         self
@@ -280,7 +281,7 @@ impl Builder {
         let transport = Http::new(endpoint, self.http_timeout)?;
         let process = process::uuid().map_err(StartError::NoRandomness)?;
         fork::watch();
-        let (mut line, worker) = self.line(transport.renew(), Envelope::new(&session_id, process));
+        let (mut line, worker) = self.line(0, transport.renew(), Envelope::new(&session_id, process));
         start_worker(worker).map_err(StartError::Thread)?;
         line.session_end = self.session_id.is_some().then(Once::new);
         Ok(Reporter::new(Shared {
@@ -290,16 +291,22 @@ impl Builder {
             max_event_bytes: self.max_event_bytes,
             flush_timeout: self.flush_timeout,
             shutdown_timeout: self.shutdown_timeout,
-            renew: Box::new(move || self.line_of_child(&session_id, &transport)),
+            renew: Box::new(move |parent| self.line_of_child(parent, &session_id, &transport)),
         }))
     }
 
-    /// A line, and the worker at its other end, which is yet to be started.
-    fn line(&self, transport: Http, envelope: Envelope) -> (Line, Worker<Http>) {
+    /// A line whose events are numbered from here, and the worker at its other end, which is yet to be started.
+    fn line(&self, first_number: u64, transport: Http, envelope: Envelope) -> (Line, Worker<Http>) {
         let ledger = Arc::new(Ledger::new(self.door()));
+        let numbers = Arc::new(Numbers::from(first_number));
         let (intake, outlet) = queue(Arc::clone(&ledger), self.max_queue_size);
-        let line =
-            Line { ledger: Arc::clone(&ledger), intake, hangup: transport.hangup(), session_end: None };
+        let line = Line {
+            ledger: Arc::clone(&ledger),
+            numbers: Arc::clone(&numbers),
+            intake,
+            hangup: transport.hangup(),
+            session_end: None,
+        };
         let worker = Worker {
             ledger: Arc::clone(&ledger),
             outlet,
@@ -316,7 +323,7 @@ impl Builder {
                 home: Process::current(),
                 is_outage: false,
             },
-            encoder: Encoder::new(Ids::new()),
+            encoder: Encoder::new(numbers),
             flushed: 0,
             json: Vec::new(),
         };
@@ -325,10 +332,10 @@ impl Builder {
 
     /// A line for a forked child. Nobody can be told that it is not to be had: then it is one that is closed, and
     /// refuses what it is offered as `stopped`.
-    fn line_of_child(&self, session_id: &str, transport: &Http) -> Line {
+    fn line_of_child(&self, parent: &Line, session_id: &str, transport: &Http) -> Line {
         let process = process::uuid();
         let envelope = Envelope::new(session_id, *process.as_ref().unwrap_or(&Uuid::nil()));
-        let (line, worker) = self.line(transport.renew(), envelope);
+        let (line, worker) = self.line(parent.next_number(), transport.renew(), envelope);
         if process.and_then(|_| start_worker(worker)).is_err() {
             line.ledger.finish(DropReason::Internal);
         }

@@ -4,6 +4,7 @@
 //! again. `tests/wire.rs` holds what comes out to the types of [`crate::event`] and to the official schema.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
@@ -11,6 +12,7 @@ use uuid::Uuid;
 use crate::batch::Batch;
 use crate::event::{DurationText, Timestamp};
 use crate::json;
+use crate::numbers::Numbers;
 use crate::record::{Body, Head, Record};
 use crate::text::cut;
 
@@ -19,14 +21,15 @@ use crate::text::cut;
 pub(crate) struct Encoder {
     ids: Ids,
     clock: Clock,
+    numbers: Arc<Numbers>,
 }
 
 impl Encoder {
-    pub(crate) fn new(ids: Ids) -> Self {
-        Self { ids, clock: Clock::default() }
+    pub(crate) fn new(numbers: Arc<Numbers>) -> Self {
+        Self { ids: Ids::new(), clock: Clock::default(), numbers }
     }
 
-    /// Appends the event, with an id of its own.
+    /// Appends the event, with an id and a number of its own.
     pub(crate) fn write(&mut self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
         match record {
             Record::Generic(time, packed) => {
@@ -62,10 +65,11 @@ impl Encoder {
 
     /// What every event begins with. None of it needs escaping.
     fn write_head(&mut self, kind: &str, head: Head, out: &mut Vec<u8>) -> io::Result<()> {
+        let index = self.numbers.next(head.refused);
         let mut buffer = Uuid::encode_buffer();
         let id = self.ids.next()?.hyphenated().encode_lower(&mut buffer);
         put(out, &[r#"{"event":""#, kind, r#"","event_id":""#, id, r#"","event_session_index":"#]);
-        serde_json::to_writer(&mut *out, &head.index)?;
+        serde_json::to_writer(&mut *out, &index)?;
         put(out, &[r#","severity":""#, head.severity.as_str(), r#"","timestamp":""#]);
         self.clock.write(head.time, out)?;
         out.push(b'"');
@@ -201,10 +205,10 @@ mod tests {
     const FIXED: usize = 256;
 
     fn size(exception: Exception) -> usize {
-        let head = Head { index: u64::MAX, time: SystemTime::now(), severity: Severity::Critical };
+        let head = Head { refused: u64::MAX, time: SystemTime::now(), severity: Severity::Critical };
         let mut json = Vec::new();
         let record = Record::other(head, Body::Exception(exception));
-        Encoder::new(Ids::new()).write(&record, &mut json).unwrap();
+        Encoder::new(Arc::default()).write(&record, &mut json).unwrap();
         serde_json::from_slice::<crate::event::Event>(&json).unwrap();
         json.len()
     }

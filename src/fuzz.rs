@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
@@ -9,7 +10,7 @@ use uuid::Uuid;
 
 use crate::batch::Batcher;
 use crate::config::Config;
-use crate::encode::{Encoder, Envelope, Ids};
+use crate::encode::{Encoder, Envelope};
 use crate::error::StartError;
 use crate::event::Severity;
 use crate::record::{self, Body, Record};
@@ -26,17 +27,17 @@ pub fn endpoint(config: &Config) -> Result<String, StartError> {
     Ok(config.validate_in(|_| None)?.uri.to_string())
 }
 
-/// What every event begins with.
+/// What is known of every event when it is offered.
 #[derive(Clone, Copy, Debug)]
 pub struct Head {
-    pub index: u64,
+    pub refused: u64,
     pub severity: Severity,
     pub time: SystemTime,
 }
 
 impl From<Head> for record::Head {
-    fn from(Head { index, severity, time }: Head) -> Self {
-        Self { index, time, severity }
+    fn from(Head { refused, severity, time }: Head) -> Self {
+        Self { refused, time, severity }
     }
 }
 
@@ -78,7 +79,7 @@ impl Queued {
 /// The body of a request with these events, as the worker makes it.
 pub fn request(session_id: &str, events: Vec<Queued>, process: Uuid) -> io::Result<Vec<u8>> {
     let mut batcher = Batcher::new(usize::MAX, usize::MAX);
-    let mut encoder = Encoder::new(Ids::new());
+    let mut encoder = Encoder::new(Arc::default());
     for Queued(record) in events {
         let mut json = Vec::new();
         encoder.write(&record, &mut json)?;

@@ -64,6 +64,12 @@ impl Ledger {
         self.refused[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// How many events were refused so far.
+    #[inline]
+    pub(crate) fn refusals(&self) -> u64 {
+        self.refused.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
     pub(crate) fn refused(&self) -> Refused {
         let count = |reason: RefusalReason| self.refused[reason as usize].load(Ordering::Relaxed);
         Refused {

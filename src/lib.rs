@@ -151,6 +151,7 @@ mod queue;
 
 mod batch;
 mod encode;
+mod numbers;
 mod worker;
 
 mod delivery;

@@ -45,6 +45,11 @@ impl Intake {
         Ok(())
     }
 
+    /// How many events are in it. Takes no lock.
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
     /// Wakes the worker.
     pub(crate) fn ring(&self) {
         let _ = self.bell.try_send(());

@@ -53,7 +53,7 @@ impl Scope {
 impl Drop for Scope {
     #[inline]
     fn drop(&mut self) {
-        QUIET.set(false);
+        QUIET.with(|quiet| quiet.set(false)); // `LocalKey::set` was not always inlined
     }
 }
 

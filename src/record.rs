@@ -14,10 +14,11 @@ use crate::data;
 use crate::event::Severity;
 use crate::stats::RefusalReason;
 
-/// What is known of every event.
+/// What is known of every event when it is offered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
-    pub(crate) index: u64,
+    /// How many events had been refused: their numbers lie before its own, which the worker gives it.
+    pub(crate) refused: u64,
     pub(crate) time: SystemTime,
     pub(crate) severity: Severity,
 }
@@ -39,7 +40,7 @@ pub(crate) enum Body {
     Exception(Exception),
 }
 
-/// The rest of a generic event in one piece of memory: severity, index, length of the name, name, data.
+/// The rest of a generic event in one piece of memory: severity, refused, length of the name, name, data.
 #[derive(Debug)]
 pub(crate) struct Packed(Bytes);
 
@@ -84,8 +85,8 @@ impl fmt::Display for Traceback {
 impl Head {
     /// The head of an event that happens now.
     #[inline]
-    pub(crate) fn now(index: u64, severity: Severity) -> Self {
-        Self { index, time: SystemTime::now(), severity }
+    pub(crate) fn now(refused: u64, severity: Severity) -> Self {
+        Self { refused, time: SystemTime::now(), severity }
     }
 }
 
@@ -132,7 +133,7 @@ impl Packed {
     #[inline]
     fn begin(head: Head, name: &str, out: &mut Buffer) {
         let mut fixed = [head.severity as u8; 1 + 8 + 8];
-        fixed[1..9].copy_from_slice(&head.index.to_le_bytes());
+        fixed[1..9].copy_from_slice(&head.refused.to_le_bytes());
         fixed[9..].copy_from_slice(&name.len().to_le_bytes());
         out.put(&fixed);
         out.put(name.as_bytes());
@@ -141,11 +142,11 @@ impl Packed {
     /// Its parts again: head, name, and data as [`data::encode`] made them. There always are some.
     pub(crate) fn unpack(&self, time: SystemTime) -> Option<(Head, &str, &[u8])> {
         let (severity, rest) = self.0.split_first()?;
-        let (index, rest) = rest.split_first_chunk()?;
+        let (refused, rest) = rest.split_first_chunk()?;
         let (name, rest) = rest.split_first_chunk()?;
         let (name, data) = rest.split_at_checked(usize::from_le_bytes(*name))?;
         let head = Head {
-            index: u64::from_le_bytes(*index),
+            refused: u64::from_le_bytes(*refused),
             time,
             severity: *Severity::ALL.get(usize::from(*severity))?,
         };
@@ -167,7 +168,10 @@ mod tests {
             assert_eq!(record.weight(), size_of::<Record>() + 17 + name.len() + r#"{"value":[1,2]}"#.len());
             let Record::Generic(time, packed) = record else { panic!("a generic event") };
             let (unpacked, same_name, data) = packed.unpack(time).unwrap();
-            assert_eq!((unpacked.index, unpacked.time, unpacked.severity), (head.index, head.time, severity));
+            assert_eq!(
+                (unpacked.refused, unpacked.time, unpacked.severity),
+                (head.refused, head.time, severity)
+            );
             assert_eq!((same_name, data), (name, &br#"{"value":[1,2]}"#[..]));
         }
     }

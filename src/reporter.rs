@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once, Weak};
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use crate::event::Severity;
 use crate::exception;
 use crate::fork::PerProcess;
 use crate::ledger::Ledger;
+use crate::numbers::Numbers;
 use crate::panicking::Panic;
 use crate::queue::Intake;
 use crate::quiet;
@@ -47,7 +47,7 @@ struct Owner(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) session: Session,
     pub(crate) line: PerProcess<Line>,
-    /// Makes a line for a forked child, and touches nothing of the parent's that could be locked.
+    /// Makes a line for a forked child, of its parent's, of which it touches nothing that could be locked.
     pub(crate) renew: Box<Renew>,
     pub(crate) teach: Option<Arc<Teach>>,
     pub(crate) max_event_bytes: usize,
@@ -55,27 +55,27 @@ pub(crate) struct Shared {
     pub(crate) shutdown_timeout: Duration,
 }
 
-pub(crate) type Renew = dyn Fn() -> Line + Send + Sync;
+pub(crate) type Renew = dyn Fn(&Line) -> Line + Send + Sync;
 
 /// A process's line to its worker. Reporter and worker never meet: between them are the queue and the ledger.
 pub(crate) struct Line {
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) numbers: Arc<Numbers>,
     pub(crate) intake: Intake,
     pub(crate) hangup: Hangup,
     /// The session's end, which is told once; `None` where the session's start and end are not this line's to tell.
     pub(crate) session_end: Option<Once>,
 }
 
-/// The session as far as callers move it on. A forked child carries it on from where it was.
+/// The session, which a forked child carries on.
 pub(crate) struct Session {
     id: String,
-    next_index: AtomicU64,
     started: Instant,
 }
 
 impl Session {
     pub(crate) fn new(id: String) -> Self {
-        Self { id, next_index: AtomicU64::new(0), started: Instant::now() }
+        Self { id, started: Instant::now() }
     }
 }
 
@@ -244,10 +244,10 @@ impl WeakReporter {
 
 impl Shared {
     fn log(&self, name: &str, data: &impl Serialize, severity: Severity) -> bool {
-        let (index, line) = (self.next_index(), self.line());
+        let line = self.line();
         // Asked before anything that takes time: while the queue is full, a call costs next to nothing.
         match line.ledger.is_open(Lane::Ordinary) {
-            Ok(()) => self.log_generic(Head::now(index, severity), name, data, line),
+            Ok(()) => self.log_generic(line.head(severity), name, data, line),
             Err(reason) => line.refuse(reason),
         }
     }
@@ -317,7 +317,8 @@ impl Shared {
         severity: Severity,
         lane: Lane,
     ) -> bool {
-        let (head, to) = (self.head(severity), self.line());
+        let to = self.line();
+        let head = to.head(severity);
         match self.describe(error.as_error(), error.type_name(), head) {
             Ok(record) => to.offer(record, lane),
             Err(reason) => to.refuse(reason),
@@ -325,7 +326,8 @@ impl Shared {
     }
 
     fn log_panic(&self, panic: &Panic, severity: Severity, lane: Lane) {
-        let (head, to) = (self.head(severity), self.line());
+        let to = self.line();
+        let head = to.head(severity);
         if quiet::is_quiet() {
             to.refuse(RefusalReason::Reentrant);
             return;
@@ -357,15 +359,6 @@ impl Shared {
         }
     }
 
-    /// An event's number and time: those of the call, so they come before anything that takes time.
-    fn head(&self, severity: Severity) -> Head {
-        Head::now(self.next_index(), severity)
-    }
-
-    fn next_index(&self) -> u64 {
-        self.session.next_index.fetch_add(1, Ordering::Relaxed)
-    }
-
     /// This process's line; the first use in a forked child makes it.
     #[inline]
     fn line(&self) -> &Line {
@@ -385,7 +378,8 @@ impl Shared {
     }
 
     fn announce(&self, body: Body) {
-        self.line().offer(Record::other(self.head(Severity::Info), body), Lane::Session);
+        let line = self.line();
+        line.offer(Record::other(line.head(Severity::Info), body), Lane::Session);
     }
 
     fn flush(&self) {
@@ -406,6 +400,17 @@ impl Shared {
 }
 
 impl Line {
+    /// The head of an event: it is of the time of the call, so it comes before anything that takes time.
+    #[inline]
+    fn head(&self, severity: Severity) -> Head {
+        Head::now(self.ledger.refusals(), severity)
+    }
+
+    /// The number that an event would bear if it were offered now. Takes no lock.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.numbers.behind(self.intake.len() as u64, self.ledger.refusals())
+    }
+
     fn offer(&self, record: Record, lane: Lane) -> bool {
         self.intake.offer(record, lane).is_ok()
     }

@@ -103,7 +103,7 @@ impl Bench {
                 home: Process::current(),
                 is_outage: false,
             },
-            encoder: Encoder::new(Ids::new()),
+            encoder: Encoder::new(Arc::default()),
             flushed: 0,
             json: Vec::new(),
         };

@@ -25,7 +25,7 @@ struct Input {
 
 #[derive(Arbitrary, Debug)]
 struct Offered {
-    index: u64,
+    refused: u64,
     severity: u8,
     time: Time,
     kind: Kind,
@@ -141,7 +141,7 @@ impl Offered {
     fn head(&self) -> Head {
         use Severity::{Critical, Debug, Error, Info, Warning};
         let severity = [Debug, Info, Warning, Error, Critical][usize::from(self.severity) % 5];
-        Head { index: self.index, severity, time: self.time.system() }
+        Head { refused: self.refused, severity, time: self.time.system() }
     }
 
     /// What is sent, unless it is refused, and the tokens behind its head.
@@ -217,8 +217,8 @@ fn object(data: &Value) -> Vec<Token> {
     }
 }
 
-fn assert_is_typed(event: &Event, head: &Head, kind: &Kind) {
-    assert_eq!((event.session_index(), event.severity()), (head.index, head.severity));
+fn assert_is_typed(event: &Event, index: u64, head: &Head, kind: &Kind) {
+    assert_eq!((event.session_index(), event.severity()), (index, head.severity));
     assert_eq!(event.id().get_version_num(), 4);
     let timestamp = match (event, kind) {
         (Event::Generic(event), Kind::Generic { name, .. }) => {
@@ -246,9 +246,12 @@ fuzz_target!(|input: Input| {
     let mut events = Vec::new();
     let mut sent = Vec::new();
     let mut tokens = vec![Token::OpenObject, Token::key("events"), Token::OpenList];
+    let mut left_out = 0;
     for offered in &input.events {
         let head = offered.head();
         let Some((payload, kind, fields)) = offered.payload(head) else { continue };
+        left_out = head.refused.max(left_out);
+        let index = left_out.wrapping_add(sent.len() as u64);
         tokens.extend([
             Token::OpenObject,
             Token::key("event"),
@@ -256,7 +259,7 @@ fuzz_target!(|input: Input| {
             Token::key("event_id"),
             Token::AnyText,
             Token::key("event_session_index"),
-            Token::Integer(head.index.into()),
+            Token::Integer(index.into()),
             Token::key("severity"),
             Token::text(head.severity.as_str()),
             Token::key("timestamp"),
@@ -265,7 +268,7 @@ fuzz_target!(|input: Input| {
         tokens.extend(fields);
         tokens.push(Token::CloseObject);
         events.push(payload);
-        sent.push((head, &offered.kind));
+        sent.push((index, head, &offered.kind));
     }
     let process = Uuid::from_u128(input.process);
     tokens.extend([
@@ -287,7 +290,7 @@ fuzz_target!(|input: Input| {
     let typed: TelemetrySendRequest = serde_json::from_slice(&body).expect("the typed request");
     assert_eq!((typed.session_id, typed.process_uuid), (input.session_id, process));
     assert_eq!(typed.events.len(), sent.len());
-    for (event, (head, kind)) in typed.events.iter().zip(&sent) {
-        assert_is_typed(event, head, kind);
+    for (event, (index, head, kind)) in typed.events.iter().zip(&sent) {
+        assert_is_typed(event, *index, head, kind);
     }
 });

@@ -37,7 +37,6 @@ impl<T> Slot<T> {
     }
 
     /// What was put in last, by this process or the one that it was forked from: nothing that may have to be waited for.
-    #[cfg(any(feature = "log-bridge", feature = "panic-hook", feature = "tracing"))]
     pub(super) fn last(&self) -> Option<&T> {
         self.filled().map(|filled| &filled.value)
     }
@@ -99,11 +98,11 @@ impl<T> PerProcess<T> {
         if self.process == Process::current() { Some(&self.first) } else { self.later.get() }
     }
 
-    /// This process's value, made if need be. Where threads of a child come at once, each makes one, and all but
-    /// one are dropped.
+    /// This process's value, made if need be, of the one of the process that it was forked from, where there is nothing
+    /// to be waited for. Where threads of a child come at once, each makes one, and all but one are dropped.
     #[inline]
-    pub(crate) fn get_or_make(&self, make: impl FnOnce() -> T) -> &T {
-        self.get().unwrap_or_else(|| self.later.fill(make()))
+    pub(crate) fn get_or_make(&self, make: impl FnOnce(&T) -> T) -> &T {
+        self.get().unwrap_or_else(|| self.later.fill(make(self.later.last().unwrap_or(&self.first))))
     }
 }
 
@@ -158,7 +157,11 @@ mod tests {
         let mut place = PerProcess::new(Arc::clone(&parents));
         place.process = PARENT;
         assert!(place.get().is_none());
-        assert_eq!(**place.get_or_make(|| Arc::clone(&own)), "child");
+        let make = |last: &Arc<_>| {
+            assert_eq!(**last, "parent", "it may be looked at");
+            Arc::clone(&own)
+        };
+        assert_eq!(**place.get_or_make(make), "child");
         assert_eq!(place.get(), Some(&own));
         drop(place);
         assert_eq!((Arc::strong_count(&parents), Arc::strong_count(&own)), (2, 1));
