@@ -278,9 +278,9 @@ impl Builder {
             Some(id) => id.clone(),
             None => format!("sessionless-{}", Ids::new().next().map_err(StartError::NoRandomness)?),
         };
+        fork::watch();
         let transport = Http::new(endpoint, self.http_timeout)?;
         let process = process::uuid().map_err(StartError::NoRandomness)?;
-        fork::watch();
         let (mut line, worker) = self.line(0, transport.renew(), Envelope::new(&session_id, process));
         start_worker(worker).map_err(StartError::Thread)?;
         line.session_end = self.session_id.is_some().then(Once::new);

@@ -67,6 +67,11 @@ impl Process {
         Self(if cfg!(unix) { GENERATION.load(Ordering::Relaxed) } else { 0 })
     }
 
+    /// Whether no fork was noticed.
+    pub(crate) fn is_first(self) -> bool {
+        self == FIRST
+    }
+
     /// Ends this process if it is a child that was forked on a thread of the crate's own, by a logger that forked and
     /// came back. That thread is all there is of the child, and its work is the parent's: it ends as the last thread
     /// of a process does, without touching anything.
@@ -87,7 +92,7 @@ impl Process {
 /// and a fork can catch that lock closed. (Seen with Rust 1.95 on Linux, in one child of some hundreds beside a parent
 /// that starts threads all the time.) The C library's own threads know of forks.
 pub(crate) fn start_thread(name: &str, main: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    if Process::current() == FIRST {
+    if Process::current().is_first() {
         return thread::Builder::new().name(name.to_owned()).spawn(main).map(drop);
     }
     #[cfg(unix)]

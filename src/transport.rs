@@ -1,18 +1,22 @@
 //! The network's edge: bytes out within a time limit, a verdict back. The only file that knows ureq.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use http::uri::Uri;
 use ureq::Agent;
-use ureq::unversioned::transport::{Connector, DefaultConnector};
+use ureq::config::Config;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{Connector, DefaultConnector, NextTimeout};
 
 use crate::config::Endpoint;
 use crate::contain::contain;
 use crate::encode::Request;
 use crate::error::StartError;
-use crate::fork;
+use crate::fork::{self, Process};
+use crate::quiet;
 use crate::retry::{Answer, Verdict, retry_after};
 use lookup::Lookup;
 use veil::Veil;
@@ -100,7 +104,9 @@ impl Http {
         headers.extend(own_headers(http_timeout));
         let place = endpoint.proxy.map(|proxy| proxy.place().to_owned());
         let watch = Watch::new();
-        let agent = agent(config.build(), &watch, &veil);
+        let config = config.build();
+        prepare(&config);
+        let agent = agent(config, &watch, &veil);
         Ok(Self { agent, uri: endpoint.uri, proxy: place, headers, veil, watch })
     }
 
@@ -169,7 +175,34 @@ impl Transport for Http {
     }
 }
 
-fn agent(config: ureq::config::Config, watch: &Watch, veil: &Veil) -> Agent {
+/// Has ureq make what it makes once, in a process's first request, and keeps behind a lock: a fork on another thread could
+/// catch that lock closed, and the child would never send anything. (Seen in one of some forty programs that began with
+/// forks on four threads.) The request for it goes nowhere; a log at debug level shows it.
+fn prepare(config: &Config) {
+    static PREPARED: AtomicBool = AtomicBool::new(false);
+    // A child whose parent was not done must not wait for it here.
+    if !Process::current().is_first() || PREPARED.load(Ordering::Relaxed) {
+        return;
+    }
+    let _scope = quiet::enter();
+    let agent = Agent::with_parts(config.clone(), DefaultConnector::default(), Nowhere);
+    let _ = contain(|| agent.get(NOWHERE).call());
+    PREPARED.store(true, Ordering::Relaxed);
+}
+
+/// A URL that no host has.
+const NOWHERE: &str = "http://nowhere.invalid";
+
+#[derive(Debug)]
+struct Nowhere;
+
+impl Resolver for Nowhere {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        Err(ureq::Error::HostNotFound)
+    }
+}
+
+fn agent(config: Config, watch: &Watch, veil: &Veil) -> Agent {
     let connector = DefaultConnector::default().chain(watch.clone()).chain(veil.clone());
     Agent::with_parts(config, connector, Lookup::default())
 }
