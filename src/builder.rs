@@ -219,7 +219,7 @@ impl Builder {
     }
 
     /// How many events may be pending; more are refused as `queue_full`. 1 to 4 194 304. Their slots are allocated
-    /// at the start, of 56 bytes each. Defaults to 10 000.
+    /// at the start, of 24 bytes each. Defaults to 10 000.
     pub fn max_queue_size(mut self, events: usize) -> Self {
         self.max_queue_size = events;
         self

@@ -1,13 +1,13 @@
 //! The caller's data, encoded on the caller's thread: a snapshot of exactly known size, so that limits are
 //! checked at the door and the worker never runs the caller's code.
 
-use bytes::Bytes;
 use serde::Serialize;
 
 use crate::buffer::Buffer;
 use crate::contain::contain;
 use crate::json::Json;
 use crate::quiet;
+use crate::share::Share;
 use crate::stats::RefusalReason;
 
 /// Encodes `data` to a JSON object of at most `limit` bytes: an object goes as it is, nothing becomes `{}`, any
@@ -17,7 +17,7 @@ pub(crate) fn encode(
     before: impl FnOnce(&mut Buffer),
     data: &impl Serialize,
     limit: usize,
-) -> Result<Bytes, RefusalReason> {
+) -> Result<Share, RefusalReason> {
     let scope = quiet::enter().ok_or(RefusalReason::Reentrant)?;
     let mut buffer = Buffer::take();
     before(&mut buffer);
@@ -46,8 +46,14 @@ mod tests {
 
     const LIMIT: usize = 64;
 
+    fn bytes(share: &Share) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        share.read(&mut bytes);
+        bytes
+    }
+
     fn text(data: impl Serialize) -> Result<String, RefusalReason> {
-        encode(|_| (), &data, LIMIT).map(|json| String::from_utf8(json.into()).unwrap())
+        encode(|_| (), &data, LIMIT).map(|json| String::from_utf8(bytes(&json)).unwrap())
     }
 
     #[test]
@@ -111,12 +117,14 @@ mod tests {
                 serializer.collect_seq([Bottomless])
             }
         }
-        let encode = |data: &dyn Fn() -> serde_json::Value| encode(|_| (), &data(), 10_000);
+        let encode =
+            |data: &dyn Fn() -> serde_json::Value| encode(|_| (), &data(), 10_000).map(|json| bytes(&json));
         let nested = |depth| (1..depth).fold(json!([]), |inner, _| json!([inner]));
         let deepest = encode(&|| nested(DEEPEST)).unwrap();
         serde_json::from_slice::<serde_json::Value>(&deepest).unwrap();
         assert_eq!(encode(&|| nested(DEEPEST + 1)), Err(RefusalReason::InvalidData));
-        assert_eq!(super::encode(|_| (), &Bottomless, usize::MAX), Err(RefusalReason::InvalidData));
+        let bottomless = super::encode(|_| (), &Bottomless, usize::MAX);
+        assert_eq!(bottomless.map(drop), Err(RefusalReason::InvalidData));
         assert!(encode(&|| json!(vec![json!({}); 1_000])).is_ok());
         assert!(encode(&|| json!(vec![json!([]); 1_000])).is_ok());
     }

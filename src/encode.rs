@@ -4,6 +4,7 @@
 //! again. `tests/wire.rs` holds what comes out to the types of [`crate::event`] and to the official schema.
 
 use std::io::{self, Write};
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +14,7 @@ use crate::batch::Batch;
 use crate::event::{DurationText, Timestamp};
 use crate::json;
 use crate::numbers::Numbers;
-use crate::record::{Body, Head, Record};
+use crate::record::{Body, Head, Record, unpack};
 use crate::text::cut;
 
 /// Turns records into JSON. Numbers, ids and times are most of an event and are written without `fmt`, which takes
@@ -22,27 +23,36 @@ pub(crate) struct Encoder {
     ids: Ids,
     clock: Clock,
     numbers: Arc<Numbers>,
+    /// The last generic event as it came.
+    packed: Vec<u8>,
 }
 
 impl Encoder {
     pub(crate) fn new(numbers: Arc<Numbers>) -> Self {
-        Self { ids: Ids::new(), clock: Clock::default(), numbers }
+        Self { ids: Ids::new(), clock: Clock::default(), numbers, packed: Vec::new() }
     }
 
     /// Appends the event, with an id and a number of its own.
     pub(crate) fn write(&mut self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
         match record {
-            Record::Generic(time, packed) => {
-                let (head, name, data) = packed.unpack(*time).ok_or(io::ErrorKind::InvalidData)?;
-                self.write_head("GENERIC_EVENT", head, out)?;
-                write_text("event_name", name, out)?;
-                put(out, &[r#","event_data":"#]);
-                json::expand(data, out)?;
+            Record::Generic(share) => {
+                let mut packed = mem::take(&mut self.packed);
+                share.read(&mut packed);
+                self.write_generic(&packed, out)?;
+                self.packed = packed;
             }
             Record::Other(other) => self.write_other(other.0, &other.1, out)?,
         }
         out.push(b'}');
         Ok(())
+    }
+
+    fn write_generic(&mut self, packed: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        let (head, name, data) = unpack(packed).ok_or(io::ErrorKind::InvalidData)?;
+        self.write_head("GENERIC_EVENT", head, out)?;
+        write_text("event_name", name, out)?;
+        put(out, &[r#","event_data":"#]);
+        json::expand(data, out)
     }
 
     fn write_other(&mut self, head: Head, body: &Body, out: &mut Vec<u8>) -> io::Result<()> {

@@ -29,7 +29,7 @@ const SHORTEST_FLOAT: usize = 3;
 
 /// A value in the making.
 pub(crate) struct Json {
-    out: Buffer,
+    out: Box<Buffer>,
     /// Where in the buffer it begins.
     start: usize,
     /// How long it may become as text.
@@ -49,7 +49,7 @@ const INVALID: Unfit = Unfit(RefusalReason::InvalidData);
 impl Json {
     /// A value of at most `limit` bytes, to be written after what is in the buffer.
     #[inline]
-    pub(crate) fn after(out: Buffer, limit: usize) -> Self {
+    pub(crate) fn after(out: Box<Buffer>, limit: usize) -> Self {
         Self { start: out.len(), out, limit, floats: 0, levels_left: DEEPEST, unfit: None }
     }
 
@@ -93,7 +93,8 @@ impl Json {
     }
 
     #[inline]
-    pub(crate) fn into_buffer(self) -> Buffer {
+    #[expect(clippy::unnecessary_box_returns, reason = "it came so")]
+    pub(crate) fn into_buffer(self) -> Box<Buffer> {
         self.out
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn written(data: &impl Serialize, limit: usize) -> Result<String, RefusalReason> {
-    let mut json = Json::after(Buffer::default(), limit);
+    let mut json = Json::after(Box::default(), limit);
     json.write_object(data)?;
     let mut text = Vec::new();
     expand(json.out.bytes(), &mut text).unwrap();
@@ -237,7 +237,7 @@ fn a_value_past_the_limit_is_not_written_out() {
     }
     const LIMIT: usize = 1_000;
     let most_memory = |data: &dyn Fn(&mut Json) -> Result<(), RefusalReason>| {
-        let mut json = Json::after(Buffer::default(), LIMIT);
+        let mut json = Json::after(Box::default(), LIMIT);
         assert_eq!(data(&mut json), Err(RefusalReason::TooLarge));
         json.out.len() + json.out.room().len()
     };

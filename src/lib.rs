@@ -143,6 +143,7 @@ mod json;
 mod panicking;
 mod quiet;
 mod record;
+mod share;
 mod text;
 mod user_error;
 
