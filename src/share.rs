@@ -87,11 +87,10 @@ impl Share {
     fn write(&self, bytes: &[u8], len: usize) {
         let Some((first, words)) = self.block.0[self.at..].split_first() else { return };
         first.store(len, Ordering::Relaxed);
-        let mut rest = bytes;
-        for word in words {
-            let Some((bytes, after)) = rest.split_first_chunk() else { break };
-            word.store(usize::from_ne_bytes(*bytes), Ordering::Relaxed);
-            rest = after;
+        for (word, part) in words.iter().zip(bytes.chunks_exact(WORD)) {
+            let mut bytes = [0; WORD];
+            bytes.copy_from_slice(part);
+            word.store(usize::from_ne_bytes(bytes), Ordering::Relaxed);
         }
     }
 
