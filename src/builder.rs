@@ -236,8 +236,9 @@ impl Builder {
     ///
     /// Not counted are the batch that is gathered or sent and the body of its request, each about as large as
     /// [`max_batch_bytes`](Self::max_batch_bytes) at the most, or as its one event; the halves beside a batch that is
-    /// split; the connection's buffers of 32 KiB, two or with TLS four; and what a thread leaves unused of the blocks that its
-    /// events share, as much as those events at the most. Fatal exceptions may hold 4 MiB more.
+    /// split; the connection's buffers of 32 KiB, two or with TLS four; and what a thread that logs keeps for its next event,
+    /// 16 KiB at the most, and leaves unused of the blocks that its events share, as much as those events at the most. Fatal
+    /// exceptions may hold 4 MiB more.
     pub fn max_queue_bytes(mut self, bytes: usize) -> Self {
         self.max_queue_bytes = bytes;
         self

@@ -35,6 +35,48 @@ fn a_full_queue_refuses_and_the_gap_in_the_indexes_shows_it() {
 }
 
 #[test]
+fn threads_that_are_refused_now_and_then_share_the_numbers_and_leave_gaps_for_what_is_lost() {
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).max_queue_size(20).flush_threshold(5).start().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let reporter = &reporter;
+            scope.spawn(move || {
+                let (mut calls, mut accepted) = (0, 0);
+                while accepted < 200 {
+                    calls += 1;
+                    if reporter.log("call", json!({"thread": thread, "call": calls}), INFO) {
+                        accepted += 1;
+                    } else {
+                        std::thread::yield_now();
+                    }
+                }
+            });
+        }
+    });
+    assert!(reporter.wait_until_drained(LIMIT));
+    assert!(reporter.log("last", (), INFO));
+    assert!(reporter.stop(LIMIT));
+
+    let stats = reporter.stats();
+    assert_eq!(stats.delivered, 4 * 200 + 1);
+    assert!(stats.refused.queue_full > 0, "{stats}");
+    let events = collector.events();
+    let numbers: Vec<_> = events.iter().map(Event::session_index).collect();
+    assert!(numbers.is_sorted_by(|one, next| one < next), "one worker, one order");
+    assert_eq!(numbers.last(), Some(&(stats.offered - 1)), "all others were before it");
+    let mut calls = BTreeMap::new();
+    for event in &events {
+        let Event::Generic(event) = event else { continue };
+        if let (Some(thread), Some(call)) = (event.event_data.get("thread"), event.event_data.get("call")) {
+            let before = calls.insert(thread.as_u64(), call.as_u64());
+            assert!(before < Some(call.as_u64()), "a thread's events are in the order of its calls");
+        }
+    }
+    assert_eq!(calls.len(), 4);
+}
+
+#[test]
 fn the_byte_budget_refuses_before_the_count_does() {
     let collector = Collector::start().unwrap();
     let hold = collector.hold_answers();
