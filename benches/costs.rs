@@ -9,7 +9,9 @@ use std::io;
 use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher};
-use support::{Bare, LIMIT, body_of, builder, drain, log_saved, quiet, sampled, saved, saved_json, step};
+use support::{
+    Bare, LIMIT, body_of, builder, drain, log_json, log_saved, quiet, sampled, saved, saved_tree, step,
+};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Reporter, Severity};
 
@@ -38,7 +40,8 @@ fn queued(bencher: Bencher, call: impl Fn(&Reporter) -> bool + Sync) {
 #[divan::bench_group(sample_count = 1_000, sample_size = 100)]
 mod log {
     use super::{
-        Bencher, Duration, Reporter, Severity, log_saved, queued, quiet, sampled, saved, saved_json, step,
+        Bencher, Duration, Reporter, Severity, log_json, log_saved, queued, quiet, sampled, saved,
+        saved_tree, step,
     };
 
     #[divan::bench]
@@ -55,7 +58,12 @@ mod log {
 
     #[divan::bench]
     fn json_macro(bencher: Bencher) {
-        queued(bencher, |reporter| reporter.log("checkpoint.saved", saved_json(1200), Severity::Info));
+        queued(bencher, |reporter| log_json(reporter, 1200));
+    }
+
+    #[divan::bench]
+    fn serde_json_macro(bencher: Bencher) {
+        queued(bencher, |reporter| reporter.log("checkpoint.saved", saved_tree(1200), Severity::Info));
     }
 
     #[divan::bench]

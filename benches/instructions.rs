@@ -7,7 +7,7 @@ mod support;
 use std::hint::black_box;
 use std::time::Duration;
 
-use support::{log_saved, quiet, saved_json};
+use support::{log_json, log_saved, quiet, saved_tree};
 use tinker_telemetry::{Reporter, Severity};
 
 /// Enough to drown what comes once in a while, such as the allocator asking the system for memory.
@@ -18,11 +18,16 @@ const WARM: u64 = 100;
 
 type Call = fn(&Reporter, u64) -> bool;
 
-const CASES: [(&str, Call); 4] =
-    [("struct", log_saved), ("json", log_json), ("refused", log_saved), ("disabled", log_saved)];
+const CASES: [(&str, Call); 5] = [
+    ("struct", log_saved),
+    ("json", log_json),
+    ("tree", log_tree),
+    ("refused", log_saved),
+    ("disabled", log_saved),
+];
 
-fn log_json(reporter: &Reporter, step: u64) -> bool {
-    reporter.log("checkpoint.saved", saved_json(step), Severity::Info)
+fn log_tree(reporter: &Reporter, step: u64) -> bool {
+    reporter.log("checkpoint.saved", saved_tree(step), Severity::Info)
 }
 
 /// What callgrind collects. Never inlined, so that it has a name.

@@ -6,8 +6,7 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use serde_json::json;
-//! use tinker_telemetry::{Reporter, Severity};
+//! use tinker_telemetry::{Reporter, Severity, json};
 //!
 //! # fn train() -> Result<(), std::io::Error> { Ok(()) }
 //! # fn main() -> Result<(), tinker_telemetry::StartError> {
@@ -171,6 +170,8 @@ pub mod collector;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzz;
+#[doc(hidden)]
+pub mod literal;
 
 pub use as_error::AsError;
 #[doc(hidden)]

@@ -116,8 +116,7 @@ impl Reporter {
     ///
     /// ```
     /// use serde::Serialize;
-    /// use serde_json::json;
-    /// use tinker_telemetry::{Reporter, Severity};
+    /// use tinker_telemetry::{Reporter, Severity, json};
     ///
     /// # let reporter = Reporter::disabled();
     /// reporter.log("checkpoint.saved", json!({"step": 1200, "loss": 0.4213}), Severity::Info);
@@ -127,7 +126,7 @@ impl Reporter {
     ///     step: u64,
     ///     path: &'a str,
     /// }
-    /// // A struct of borrowed fields is the cheapest data there is.
+    /// // A struct of borrowed fields is the cheapest data there is; `json!` borrows too.
     /// reporter.log("checkpoint.saved", Saved { step: 1300, path: "runs/a" }, Severity::Info);
     /// ```
     #[inline] // so that one which is switched off costs its caller a comparison

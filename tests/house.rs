@@ -13,6 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("record", &["buffer", "data", "event", "share", "stats"]),
     ("data", &["buffer", "contain", "json", "quiet", "share", "stats"]),
     ("json", &["buffer", "stats"]),
+    ("literal", &[]),
     ("buffer", &["share"]),
     ("share", &[]),
     ("as_error", &[]),
@@ -119,10 +120,11 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The rooms that a file names: `crate::queue::Intake`, and `crate::{data, quiet}`.
+/// The rooms that a file names: `crate::queue::Intake`, and `crate::{data, quiet}`. What a macro names is named where it is
+/// used.
 fn imports(code: &str) -> BTreeSet<String> {
     let mut rooms = BTreeSet::new();
-    for rest in code.split("crate::").skip(1) {
+    for rest in code.replace("$crate::", "").split("crate::").skip(1) {
         let names = match rest.strip_prefix('{') {
             Some(list) => list.split('}').next().unwrap(),
             None => rest,

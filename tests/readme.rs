@@ -15,9 +15,8 @@ use std::io;
 use std::time::Duration;
 
 use log::LevelFilter;
-use serde_json::json;
 use tinker_telemetry::bridge::{self, Attachments, EventFilter, LogBridge, TracingBridge, UreqBridge};
-use tinker_telemetry::{Config, Reporter, Severity, collector::Collector};
+use tinker_telemetry::{Config, Reporter, Severity, collector::Collector, json};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
 use ureq::Agent;

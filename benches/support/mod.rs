@@ -54,8 +54,14 @@ pub fn saved(step: u64) -> Saved<'static> {
     Saved { step, loss: 0.4213, path: "runs/a/ckpt-1200" }
 }
 
-/// The same three fields by the macro, which makes a tree of values first.
-pub fn saved_json(step: u64) -> Value {
+/// The same three fields by the crate's macro, which borrows them.
+pub fn log_json(reporter: &Reporter, step: u64) -> bool {
+    let data = tinker_telemetry::json!({"step": step, "loss": 0.4213, "path": "runs/a/ckpt-1200"});
+    reporter.log("checkpoint.saved", data, Severity::Info)
+}
+
+/// The same three fields by `serde_json`'s macro, which makes a tree of values first.
+pub fn saved_tree(step: u64) -> Value {
     json!({"step": step, "loss": 0.4213, "path": "runs/a/ckpt-1200"})
 }
 

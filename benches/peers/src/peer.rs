@@ -52,11 +52,12 @@ pub(crate) enum Contender {
     AppenderJson,
     OursStruct,
     OursJson,
+    OursTree,
     OursDisabled,
 }
 
 impl Contender {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::OtelProto,
         Self::OtelProtoStatic,
         Self::OtelTracing,
@@ -69,6 +70,7 @@ impl Contender {
         Self::AppenderJson,
         Self::OursStruct,
         Self::OursJson,
+        Self::OursTree,
         Self::OursDisabled,
     ];
 
@@ -90,6 +92,7 @@ impl Contender {
             Self::AppenderJson => "appender-json",
             Self::OursStruct => "ours-struct",
             Self::OursJson => "ours-json",
+            Self::OursTree => "ours-tree",
             Self::OursDisabled => "ours-disabled",
         }
     }
@@ -108,7 +111,8 @@ impl Contender {
             Self::AppenderText => "tracing-appender, text to a file",
             Self::AppenderJson => "tracing-appender, JSON to a file",
             Self::OursStruct => "**tinker-telemetry**, borrowed struct",
-            Self::OursJson => "**tinker-telemetry**, `json!`",
+            Self::OursJson => "**tinker-telemetry**, its `json!`",
+            Self::OursTree => "**tinker-telemetry**, `serde_json::json!`",
             Self::OursDisabled => "**tinker-telemetry**, switched off",
         }
     }
@@ -150,6 +154,7 @@ impl Contender {
             Self::AppenderJson => Box::new(Appender::start(Format::Json)?),
             Self::OursStruct => Box::new(Ours::start(sink, Data::Struct)?),
             Self::OursJson => Box::new(Ours::start(sink, Data::Json)?),
+            Self::OursTree => Box::new(Ours::start(sink, Data::Tree)?),
             Self::OursDisabled => Box::new(Ours::disabled()),
         })
     }

@@ -12,7 +12,7 @@ use crate::sink::{Manner, Sink};
 use crate::task::Work;
 
 /// The batch size is nothing to a caller: one size of OpenTelemetry's JSON is enough here.
-const CONTENDERS: [Contender; 12] = [
+const CONTENDERS: [Contender; 13] = [
     Contender::OtelProto,
     Contender::OtelProtoStatic,
     Contender::OtelTracing,
@@ -24,6 +24,7 @@ const CONTENDERS: [Contender; 12] = [
     Contender::AppenderJson,
     Contender::OursStruct,
     Contender::OursJson,
+    Contender::OursTree,
     Contender::OursDisabled,
 ];
 

@@ -11,7 +11,7 @@ use crate::rounds::Results;
 use crate::sink::{Manner, Sink};
 use crate::task::Work;
 
-const CONTENDERS: [Contender; 10] = [
+const CONTENDERS: [Contender; 11] = [
     Contender::OtelProto,
     Contender::OtelJson,
     Contender::OtelJson100,
@@ -22,6 +22,7 @@ const CONTENDERS: [Contender; 10] = [
     Contender::AppenderJson,
     Contender::OursStruct,
     Contender::OursJson,
+    Contender::OursTree,
 ];
 
 pub(crate) fn tables(plan: &Plan) -> Result<Vec<Table>> {

@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
-use serde_json::json;
-use tinker_telemetry::{Config, Reporter, Severity};
+use tinker_telemetry::{Config, Reporter, Severity, json};
 
 use super::{Peer, QUEUE};
 use crate::payload::{Fields, NAME};
@@ -14,8 +13,10 @@ use crate::payload::{Fields, NAME};
 pub(crate) enum Data {
     /// The caller's own struct with its borrowed fields.
     Struct,
-    /// A tree that `json!` makes for the call.
+    /// The same by `json!`, which borrows them too.
     Json,
+    /// A tree that `serde_json::json!` makes for the call.
+    Tree,
 }
 
 pub(crate) struct Ours {
@@ -41,6 +42,7 @@ impl Peer for Ours {
         match self.data {
             Data::Struct => self.reporter.log(NAME, fields, Severity::Info),
             Data::Json => log_json(&self.reporter, fields),
+            Data::Tree => log_tree(&self.reporter, fields),
         };
     }
 
@@ -60,5 +62,11 @@ impl Peer for Ours {
 #[inline(never)]
 fn log_json(reporter: &Reporter, fields: Fields<'_>) -> bool {
     let data = json!({"step": fields.step, "loss": fields.loss, "shard": fields.shard});
+    reporter.log(NAME, data, Severity::Info)
+}
+
+#[inline(never)]
+fn log_tree(reporter: &Reporter, fields: Fields<'_>) -> bool {
+    let data = serde_json::json!({"step": fields.step, "loss": fields.loss, "shard": fields.shard});
     reporter.log(NAME, data, Severity::Info)
 }
