@@ -127,9 +127,14 @@ mod tests {
     #[test]
     fn a_thread_keeps_what_grew_up_to_a_size() {
         on_a_new_thread(|| {
-            for (len, kept) in
-                [(1, FIRST_SIZE), (1_000, 2_000), (1, 2_000), (LARGEST_KEPT, 0), (1, FIRST_SIZE)]
-            {
+            for (len, kept) in [
+                (1, FIRST_SIZE),
+                (1_000, 2_000),
+                (1, 2_000),
+                (LARGEST_KEPT / 2, LARGEST_KEPT),
+                (LARGEST_KEPT + 1, 0),
+                (1, FIRST_SIZE),
+            ] {
                 let event = vec![b'x'; len];
                 assert_eq!(write(&event), event);
                 let own = OWN.take().unwrap();

@@ -76,6 +76,7 @@ mod tests {
             .map(|lane| (0..1_000).take_while(|_| intake.offer(record(), lane).is_ok()).count());
         assert_eq!(let_in, [10, 512, 2]);
         assert_eq!(ledger.stats().accepted, 10 + 512 + 2);
+        assert_eq!(intake.len(), outlet.records.len());
         assert_eq!((outlet.records.len(), outlet.records.capacity()), (10 + 512 + 2, Some(10 + 512 + 2)));
     }
 

@@ -179,6 +179,23 @@ mod tests {
     }
 
     #[test]
+    fn the_texts_of_an_exception_and_its_stack_are_in_its_weight() {
+        let weight = |body| Record::other(Head::now(0, Severity::Error), body).weight();
+        let exception = |error_type: &str, message: &str, causes: &str, stack| {
+            let traceback = Traceback { causes: causes.to_owned(), stack, max: 100 };
+            let (error_type, message) = (error_type.to_owned(), message.to_owned());
+            weight(Body::Exception(Exception { error_type, message, traceback }))
+        };
+        let empty = weight(Body::SessionStart);
+        assert_eq!(empty, weight(Body::SessionEnd(Duration::MAX)));
+        assert!(empty >= size_of::<Record>() + size_of::<Body>());
+        assert_eq!(exception("", "", "", None), empty);
+        assert_eq!(exception("Error", "of some kind", "Error: of some kind", None), empty + 5 + 12 + 19);
+        let stack = Some(Arc::new(Backtrace::disabled()));
+        assert_eq!(exception("", "", "x", stack), empty + 1 + 4_096);
+    }
+
+    #[test]
     fn name_and_data_together_are_held_to_the_limit() {
         let empty = serde_json::Map::new();
         let sized = |limit| Record::generic(Head::now(0, Severity::Info), "name", &empty, limit).map(drop);

@@ -162,6 +162,16 @@ mod tests {
     }
 
     #[test]
+    fn a_block_is_filled_to_its_last_word() {
+        let mut shares = Shares::default();
+        let one_word = || padded(&[b'x'; WORD]);
+        let events: Vec<_> = (0..FIRST_BLOCK / 2).map(|_| shares.copy(&one_word(), WORD)).collect();
+        assert!(events.iter().all(|share| Arc::ptr_eq(&share.block, &events[0].block)));
+        assert_eq!(events[0].block.0.len() * WORD, 256);
+        assert!(!Arc::ptr_eq(&shares.copy(&one_word(), WORD).block, &events[0].block), "it is full");
+    }
+
+    #[test]
     fn a_large_event_takes_its_size_and_its_thread_goes_on_where_it_was() {
         let mut shares = Shares::default();
         let first = shares.copy(&padded(b"first"), 5);
