@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use http::uri::Uri;
+use log::LevelFilter;
 use ureq::Agent;
 use ureq::config::Config;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -177,11 +178,13 @@ impl Transport for Http {
 
 /// Has ureq make what it makes once, in a process's first request, and keeps behind a lock: a fork on another thread could
 /// catch that lock closed, and the child would never send anything. (Seen in one of some forty programs that began with
-/// forks on four threads.) The request for it goes nowhere; a log at debug level shows it.
+/// forks on four threads.) The request for it goes nowhere. ureq speaks of it at debug level, so a program that logs at
+/// that level goes without: its logger may be what starts the reporter.
 fn prepare(config: &Config) {
     static PREPARED: AtomicBool = AtomicBool::new(false);
-    // A child whose parent was not done must not wait for it here.
-    if !Process::current().is_first() || PREPARED.load(Ordering::Relaxed) {
+    // Nor must a child wait here whose parent was not done.
+    let may_hang = !Process::current().is_first() || log::max_level() >= LevelFilter::Debug;
+    if may_hang || PREPARED.load(Ordering::Relaxed) {
         return;
     }
     let _scope = quiet::enter();

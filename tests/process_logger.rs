@@ -6,15 +6,15 @@
 mod process;
 mod support;
 
-use std::sync::{Mutex, mpsc};
+use std::sync::{Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use log::{LevelFilter, Log, Metadata, Record};
 use process::{FINE, alone, fork_here};
 use support::{LIMIT, names, sessionless};
-use tinker_telemetry::Severity;
 use tinker_telemetry::collector::{Answer, Collector};
+use tinker_telemetry::{Config, Reporter, Severity};
 
 type Act = Box<dyn FnOnce() + Send>;
 
@@ -157,5 +157,45 @@ fn a_logger_that_is_stuck_on_the_workers_thread_keeps_nobody_from_stopping() {
             assert_eq!(reporter.stats().dropped.deadline, 1);
             drop(free);
         }
+    });
+}
+
+/// Starts its reporter with the first line that it is given.
+struct StartsLate(OnceLock<Reporter>);
+
+static LATE: StartsLate = StartsLate(OnceLock::new());
+
+impl Log for StartsLate {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let start = || {
+            Reporter::sessionless(Config::new("tml-test").base_url("http://127.0.0.1:9"))
+                .enabled(true)
+                .start()
+        };
+        let reporter = self.0.get_or_init(|| start().unwrap());
+        reporter.log("line", record.args().to_string(), Severity::Debug);
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn a_logger_may_start_the_reporter_at_any_level() {
+    alone("a_logger_may_start_the_reporter_at_any_level", "", |_| {
+        log::set_logger(&LATE).unwrap();
+        log::set_max_level(LevelFilter::Trace);
+        let (said, is_said) = mpsc::channel();
+        thread::spawn(move || {
+            log::trace!("the first line");
+            said.send(()).unwrap();
+        });
+        is_said.recv_timeout(LIMIT).expect("a start that says something waits for itself here");
+        let reporter = LATE.0.get().unwrap();
+        assert_eq!(reporter.stats().accepted, 1);
+        reporter.stop(Duration::ZERO);
     });
 }
