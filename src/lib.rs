@@ -82,7 +82,8 @@
 //! Where the child gets no thread, its reporters refuse everything as `stopped`. A child that never uses a reporter
 //! is none the slower, and has no thread of ours. Bridges forward in the child what they did in the parent; only where
 //! another thread was changing who listens at the very moment of the fork does nobody listen in the child, until it
-//! attaches or installs anew.
+//! attaches or installs anew; and only where the program logs at debug level and forks in the very moment of its first
+//! request does nobody send what that child reports, which is dropped as `deadline`.
 //!
 //! Between `fork` and `exec`, as in `CommandExt::pre_exec`, call nothing of this crate: hardly anything may be called
 //! there. Forks are noticed that the C library's `fork` makes; not those of its `_fork`, nor of bare system calls. That
