@@ -9,15 +9,13 @@ use http::uri::Uri;
 use log::LevelFilter;
 use ureq::Agent;
 use ureq::config::Config;
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{Connector, DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::{Connector, DefaultConnector};
 
 use crate::config::Endpoint;
 use crate::contain::contain;
 use crate::encode::Request;
 use crate::error::StartError;
 use crate::fork::{self, Process};
-use crate::quiet;
 use crate::retry::{Answer, Verdict, retry_after};
 use lookup::Lookup;
 use veil::Veil;
@@ -105,9 +103,8 @@ impl Http {
         headers.extend(own_headers(http_timeout));
         let place = endpoint.proxy.map(|proxy| proxy.place().to_owned());
         let watch = Watch::new();
-        let config = config.build();
-        prepare(&config);
-        let agent = agent(config, &watch, &veil);
+        prepare();
+        let agent = agent(config.build(), &watch, &veil);
         Ok(Self { agent, uri: endpoint.uri, proxy: place, headers, veil, watch })
     }
 
@@ -180,29 +177,18 @@ impl Transport for Http {
 /// catch that lock closed, and the child would never send anything. (Seen in one of some forty programs that began with
 /// forks on four threads.) The request for it goes nowhere. ureq speaks of it at debug level, so a program that logs at
 /// that level goes without: its logger may be what starts the reporter.
-fn prepare(config: &Config) {
+fn prepare() {
     static PREPARED: AtomicBool = AtomicBool::new(false);
     // Nor must a child wait here whose parent was not done.
     let may_hang = !Process::current().is_first() || log::max_level() >= LevelFilter::Debug;
     if may_hang || PREPARED.load(Ordering::Relaxed) {
         return;
     }
-    let _scope = quiet::enter();
-    let agent = Agent::with_parts(config.clone(), DefaultConnector::default(), Nowhere);
-    let _ = contain(|| agent.get(NOWHERE).call());
+    let config = Agent::config_builder().proxy(None).build();
+    let agent = Agent::with_parts(config, DefaultConnector::default(), Lookup::default());
+    agent.clone().shutdown(); // it connects no more, but begins
+    let _ = contain(|| agent.get("http://127.0.0.1").call());
     PREPARED.store(true, Ordering::Relaxed);
-}
-
-/// A URL that no host has.
-const NOWHERE: &str = "http://nowhere.invalid";
-
-#[derive(Debug)]
-struct Nowhere;
-
-impl Resolver for Nowhere {
-    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        Err(ureq::Error::HostNotFound)
-    }
 }
 
 fn agent(config: Config, watch: &Watch, veil: &Veil) -> Agent {

@@ -33,7 +33,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("proxy", &["error"]),
     ("config", &["error", "proxy"]),
     ("retry", &["stats"]),
-    ("transport", &["config", "contain", "encode", "error", "fork", "quiet", "retry"]),
+    ("transport", &["config", "contain", "encode", "error", "fork", "retry"]),
     ("episode", &["contain", "fork", "retry", "stats"]),
     ("delivery", &["batch", "encode", "episode", "fork", "ledger", "retry", "stats", "transport"]),
     (
