@@ -11,7 +11,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{builder, drain, is_bench, log_json, log_saved, sampled, saved_tree, step};
+use support::{builder, drain, is_bench, log_json, log_saved, log_tree, sampled, step};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Reporter, Severity};
 
@@ -35,7 +35,7 @@ type Call = fn(&Reporter, u64) -> bool;
 const DATA: [(&str, Call); 5] = [
     ("borrowed struct", log_saved),
     ("json!", log_json),
-    ("serde_json", |reporter, step| reporter.log("checkpoint.saved", saved_tree(step), Severity::Info)),
+    ("serde_json", log_tree),
     ("strings", |reporter, _| reporter.log("sampled", sampled(), Severity::Info)),
     ("nested", |reporter, _| reporter.log("step", step(), Severity::Info)),
 ];

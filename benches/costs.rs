@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher};
 use support::{
-    Bare, LIMIT, body_of, builder, drain, log_json, log_saved, quiet, sampled, saved, saved_tree, step,
+    Bare, LIMIT, body_of, builder, drain, log_json, log_saved, log_tree, quiet, sampled, saved, step,
 };
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Reporter, Severity};
@@ -40,8 +40,8 @@ fn queued(bencher: Bencher, call: impl Fn(&Reporter) -> bool + Sync) {
 #[divan::bench_group(sample_count = 1_000, sample_size = 100)]
 mod log {
     use super::{
-        Bencher, Duration, Reporter, Severity, log_json, log_saved, queued, quiet, sampled, saved,
-        saved_tree, step,
+        Bencher, Duration, Reporter, Severity, log_json, log_saved, log_tree, queued, quiet, sampled, saved,
+        step,
     };
 
     #[divan::bench]
@@ -63,7 +63,7 @@ mod log {
 
     #[divan::bench]
     fn serde_json_macro(bencher: Bencher) {
-        queued(bencher, |reporter| reporter.log("checkpoint.saved", saved_tree(1200), Severity::Info));
+        queued(bencher, |reporter| log_tree(reporter, 1200));
     }
 
     #[divan::bench]

@@ -7,8 +7,8 @@ mod support;
 use std::hint::black_box;
 use std::time::Duration;
 
-use support::{log_json, log_saved, quiet, saved_tree};
-use tinker_telemetry::{Reporter, Severity};
+use support::{log_json, log_saved, log_tree, quiet};
+use tinker_telemetry::Reporter;
 
 /// Enough to drown what comes once in a while, such as the allocator asking the system for memory.
 const CALLS: u64 = 1_000;
@@ -25,10 +25,6 @@ const CASES: [(&str, Call); 5] = [
     ("refused", log_saved),
     ("disabled", log_saved),
 ];
-
-fn log_tree(reporter: &Reporter, step: u64) -> bool {
-    reporter.log("checkpoint.saved", saved_tree(step), Severity::Info)
-}
 
 /// What callgrind collects. Never inlined, so that it has a name.
 #[inline(never)]

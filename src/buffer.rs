@@ -114,9 +114,7 @@ mod tests {
     fn write(part: &[u8]) -> Vec<u8> {
         let mut buffer = Buffer::take();
         buffer.put(part);
-        let mut bytes = Vec::new();
-        buffer.cut().read(&mut bytes);
-        bytes
+        buffer.cut().bytes()
     }
 
     /// On a thread that has no buffer yet.

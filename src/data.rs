@@ -46,14 +46,8 @@ mod tests {
 
     const LIMIT: usize = 64;
 
-    fn bytes(share: &Share) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        share.read(&mut bytes);
-        bytes
-    }
-
     fn text(data: impl Serialize) -> Result<String, RefusalReason> {
-        encode(|_| (), &data, LIMIT).map(|json| String::from_utf8(bytes(&json)).unwrap())
+        encode(|_| (), &data, LIMIT).map(|json| String::from_utf8(json.bytes()).unwrap())
     }
 
     #[test]
@@ -118,7 +112,7 @@ mod tests {
             }
         }
         let encode =
-            |data: &dyn Fn() -> serde_json::Value| encode(|_| (), &data(), 10_000).map(|json| bytes(&json));
+            |data: &dyn Fn() -> serde_json::Value| encode(|_| (), &data(), 10_000).map(|json| json.bytes());
         let nested = |depth| (1..depth).fold(json!([]), |inner, _| json!([inner]));
         let deepest = encode(&|| nested(DEEPEST)).unwrap();
         serde_json::from_slice::<serde_json::Value>(&deepest).unwrap();

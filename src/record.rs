@@ -167,8 +167,7 @@ mod tests {
             let record = Record::generic(head, name, &[1, 2], 100).unwrap();
             assert_eq!(record.weight(), size_of::<Record>() + 29 + name.len() + r#"{"value":[1,2]}"#.len());
             let Record::Generic(share) = record else { panic!("a generic event") };
-            let mut packed = Vec::new();
-            share.read(&mut packed);
+            let packed = share.bytes();
             let (unpacked, same_name, data) = unpack(&packed).unwrap();
             assert_eq!(
                 (unpacked.refused, unpacked.time, unpacked.severity),

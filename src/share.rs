@@ -111,14 +111,17 @@ impl Share {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bytes(share: &Share) -> Vec<u8> {
+impl Share {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![b'?'; 100];
-        share.read(&mut bytes);
+        self.read(&mut bytes);
         bytes
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     /// The bytes of the nth event.
     fn nth(n: usize) -> Vec<u8> {
@@ -137,7 +140,7 @@ mod tests {
         let mut shares = Shares::default();
         let events: Vec<_> = (0..10_000).map(|n| shares.copy(&padded(&nth(n)), nth(n).len())).collect();
         for (n, share) in events.iter().enumerate() {
-            assert_eq!((share.len(), bytes(share)), (nth(n).len(), nth(n)));
+            assert_eq!((share.len(), share.bytes()), (nth(n).len(), nth(n)));
         }
         let blocks =
             1 + events.windows(2).filter(|pair| !Arc::ptr_eq(&pair[0].block, &pair[1].block)).count();
@@ -181,7 +184,7 @@ mod tests {
         assert_eq!(alone.block.0.len(), 1 + LARGEST_SHARE);
         assert!(Arc::ptr_eq(&first.block, &next.block));
         assert_eq!(
-            [bytes(&first), bytes(&alone), bytes(&next)],
+            [first.bytes(), alone.bytes(), next.bytes()],
             [b"first".to_vec(), large, b"next".to_vec()]
         );
     }
@@ -197,7 +200,7 @@ mod tests {
                 }
             });
             for (n, share) in receive {
-                assert_eq!(bytes(&share), nth(n));
+                assert_eq!(share.bytes(), nth(n));
             }
         });
     }
