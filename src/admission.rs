@@ -3,8 +3,10 @@
 //! A caller takes room for an event with one compare-and-swap and no lock; the room is given back when the
 //! event has its fate, so what the word holds *is* what is pending. Closing sets a bit in the same word: an
 //! event is either admitted before the close, and counted, or refused by it. There is no third way.
+//!
+//! Whoever is let in draws a ticket: the order of events, whichever thread they are of.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::stats::RefusalReason;
 
@@ -62,38 +64,73 @@ impl Load {
 
 #[derive(Debug)]
 pub(crate) struct Door {
-    word: AtomicU64,
+    counts: Counts,
+    /// Whether there may be no room, and the word is worth a look.
+    may_be_shut: AtomicBool,
     limits: Load,
     threshold: Load,
 }
 
+/// What every caller writes, in a cache line of its own: what they only read stays with each of them.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Counts {
+    word: AtomicU64,
+    tickets: AtomicU64,
+}
+
+/// What a caller who is let in is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Admitted {
+    /// From 0, one more for each event.
+    pub(crate) ticket: u64,
+    /// With this event the pending ones reach the threshold, so the caller is the one to wake the worker.
+    pub(crate) is_due: bool,
+}
+
 impl Door {
     pub(crate) fn new(limits: Load, threshold: Load) -> Self {
-        Self { word: AtomicU64::new(0), limits, threshold }
+        Self { counts: Counts::default(), may_be_shut: AtomicBool::new(false), limits, threshold }
     }
 
-    /// Takes room for one event. `Ok(true)`: with it the pending events reach the threshold, so the caller
-    /// is the one to wake the worker.
-    pub(crate) fn admit(&self, bytes: u64, lane: Lane) -> Result<bool, RefusalReason> {
+    /// Takes room for one event.
+    pub(crate) fn admit(&self, bytes: u64, lane: Lane) -> Result<Admitted, RefusalReason> {
         let limits = self.limits_of(lane);
-        let mut word = self.word.load(Ordering::Relaxed);
+        let Counts { word: shared, tickets } = &self.counts;
+        let mut word = shared.load(Ordering::Relaxed);
         loop {
-            let held = has_room(word, limits, bytes)?;
+            let held = has_room(word, limits, bytes).inspect_err(|_| self.suspect())?;
             let next = word + ONE_EVENT + bytes;
-            match self.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
+            match shared.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => {
+                    if has_room(next, self.limits, 0).is_err() {
+                        self.suspect();
+                    }
                     let reached = Load::from_word(next).reaches(self.threshold);
-                    return Ok(reached && !held.reaches(self.threshold));
+                    return Ok(Admitted {
+                        ticket: tickets.fetch_add(1, Ordering::Relaxed),
+                        is_due: reached && !held.reaches(self.threshold),
+                    });
                 }
                 Err(changed) => word = changed,
             }
         }
     }
 
-    /// Whether an event of the smallest size would be let in now: what would not need not be encoded first.
+    /// How many tickets were drawn.
+    pub(crate) fn tickets(&self) -> u64 {
+        self.counts.tickets.load(Ordering::Relaxed)
+    }
+
+    /// Whether an event of the smallest size would be let in now: what would not need not be encoded first. It may say so
+    /// wrongly, and [`admit`](Self::admit) is who decides: it looks at the word only where there may be no room. Whoever
+    /// looks takes it from those who write it, and four threads that all looked before they wrote took twice as long.
     #[inline]
     pub(crate) fn is_open(&self, lane: Lane) -> Result<(), RefusalReason> {
-        has_room(self.word.load(Ordering::Relaxed), self.limits_of(lane), 0).map(|_| ())
+        if !self.may_be_shut.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        has_room(self.counts.word.load(Ordering::Relaxed), self.limits_of(lane), 0).map(|_| ())
     }
 
     fn limits_of(&self, lane: Lane) -> Load {
@@ -107,21 +144,28 @@ impl Door {
 
     /// Gives room back: these events have their fate.
     pub(crate) fn release(&self, load: Load) {
-        self.word.fetch_sub(load.as_word(), Ordering::AcqRel);
+        let word = self.counts.word.fetch_sub(load.as_word(), Ordering::AcqRel);
+        self.may_be_shut.store(word & CLOSED != 0, Ordering::Relaxed);
+    }
+
+    #[cold]
+    fn suspect(&self) {
+        self.may_be_shut.store(true, Ordering::Relaxed);
     }
 
     /// From now on every event is refused as `stopped`.
     pub(crate) fn close(&self) {
-        self.word.fetch_or(CLOSED, Ordering::AcqRel);
+        self.counts.word.fetch_or(CLOSED, Ordering::AcqRel);
+        self.suspect();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.word.load(Ordering::Acquire) & CLOSED != 0
+        self.counts.word.load(Ordering::Acquire) & CLOSED != 0
     }
 
     /// What is admitted and without a fate.
     pub(crate) fn pending(&self) -> Load {
-        Load::from_word(self.word.load(Ordering::Acquire))
+        Load::from_word(self.counts.word.load(Ordering::Acquire))
     }
 
     /// Whether enough is pending to be worth a request.
@@ -157,25 +201,26 @@ mod tests {
     #[test]
     fn room_is_exact_and_comes_back() {
         let door = door(2, 100);
-        assert_eq!(door.admit(40, Lane::Ordinary), Ok(false));
-        assert_eq!(door.admit(61, Lane::Ordinary), Err(RefusalReason::QueueBytes));
-        assert_eq!(door.admit(60, Lane::Ordinary), Ok(false));
-        assert_eq!(door.admit(0, Lane::Ordinary), Err(RefusalReason::QueueFull));
+        let ticket = |bytes| door.admit(bytes, Lane::Ordinary).map(|admitted| admitted.ticket);
+        assert_eq!(ticket(40), Ok(0));
+        assert_eq!(ticket(61), Err(RefusalReason::QueueBytes));
+        assert_eq!(ticket(60), Ok(1));
+        assert_eq!(ticket(0), Err(RefusalReason::QueueFull));
         assert_eq!(door.pending(), Load { events: 2, bytes: 100 });
         door.release(Load { events: 1, bytes: 60 });
-        assert_eq!(door.admit(60, Lane::Ordinary), Ok(false));
+        assert_eq!((ticket(60), door.tickets()), (Ok(2), 3), "who is turned away draws no ticket");
     }
 
     #[test]
     fn the_event_that_reaches_the_threshold_is_told_so_once() {
+        let told = |door: &Door, bytes| door.admit(bytes, Lane::Ordinary).unwrap().is_due;
         let by_count = door(10, 10_000);
-        let told: Vec<_> = (0..5).map(|_| (by_count.admit(1, Lane::Ordinary), by_count.is_due())).collect();
-        let [before, reached, after] = [(Ok(false), false), (Ok(true), true), (Ok(false), true)];
-        assert_eq!(told, [before, before, reached, after, after]);
+        let all = [(); 5].map(|()| (told(&by_count, 1), by_count.is_due()));
+        let [before, reached, after] = [(false, false), (true, true), (false, true)];
+        assert_eq!(all, [before, before, reached, after, after]);
 
         let by_bytes = door(10, 10_000);
-        let told: Vec<_> = (0..3).map(|_| by_bytes.admit(600, Lane::Ordinary)).collect();
-        assert_eq!(told, [Ok(false), Ok(true), Ok(false)]);
+        assert_eq!([600; 3].map(|bytes| told(&by_bytes, bytes)), [false, true, false]);
     }
 
     #[test]
@@ -225,5 +270,20 @@ mod tests {
         door.close();
         assert_eq!(door.is_open(Lane::Fatal), Err(RefusalReason::Stopped));
         assert_eq!(door.pending(), Load { events: 1, bytes: 10 });
+    }
+
+    #[test]
+    fn room_that_was_given_back_is_there_for_whoever_asks_unless_the_door_was_closed() {
+        let door = door(1, 10);
+        for _ in 0..3 {
+            assert_eq!(door.is_open(Lane::Ordinary), Ok(()));
+            assert!(door.admit(10, Lane::Ordinary).is_ok());
+            assert_eq!(door.is_open(Lane::Ordinary), Err(RefusalReason::QueueFull));
+            door.release(Load { events: 1, bytes: 10 });
+        }
+        assert!(door.admit(10, Lane::Ordinary).is_ok());
+        door.close();
+        door.release(Load { events: 1, bytes: 10 });
+        assert_eq!(door.is_open(Lane::Ordinary), Err(RefusalReason::Stopped));
     }
 }

@@ -2,8 +2,6 @@
 
 use std::cell::Cell;
 
-use crate::share::{Share, Shares};
-
 /// Enough for most events.
 const FIRST_SIZE: usize = 256;
 
@@ -17,10 +15,9 @@ thread_local! {
 /// One event in the making.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
-    /// Zeros, or what is left of earlier events: all of it can be written to. Whole words.
+    /// Zeros, or what is left of earlier events: all of it can be written to.
     bytes: Vec<u8>,
     written: usize,
-    shares: Shares,
 }
 
 impl Buffer {
@@ -43,14 +40,6 @@ impl Buffer {
             self.bytes = Vec::new();
         }
         let _ = OWN.try_with(|own| own.set(Some(self)));
-    }
-
-    /// Leaves it to the thread, and gives what was written.
-    #[inline]
-    pub(crate) fn cut(mut self: Box<Self>) -> Share {
-        let share = self.shares.copy(&self.bytes, self.written);
-        self.give_back();
-        share
     }
 
     #[inline]
@@ -101,7 +90,7 @@ impl Buffer {
     #[cold]
     pub(crate) fn grow(&mut self, by: usize) {
         let size = (2 * (self.written + by)).max(FIRST_SIZE);
-        self.bytes.resize(size.next_multiple_of(size_of::<usize>()), 0);
+        self.bytes.resize(size, 0);
     }
 }
 
@@ -114,7 +103,9 @@ mod tests {
     fn write(part: &[u8]) -> Vec<u8> {
         let mut buffer = Buffer::take();
         buffer.put(part);
-        buffer.cut().bytes()
+        let bytes = buffer.bytes().to_vec();
+        buffer.give_back();
+        bytes
     }
 
     /// On a thread that has no buffer yet.

@@ -218,8 +218,8 @@ impl Builder {
         self
     }
 
-    /// How many events may be pending; more are refused as `queue_full`. 1 to 4 194 304. Their slots are allocated
-    /// at the start, of 24 bytes each. Defaults to 10 000.
+    /// How many events may be pending; more are refused as `queue_full`. 1 to 4 194 304. Defaults to
+    /// 10 000.
     pub fn max_queue_size(mut self, events: usize) -> Self {
         self.max_queue_size = events;
         self
@@ -236,9 +236,10 @@ impl Builder {
     ///
     /// Not counted are the batch that is gathered or sent and the body of its request, each about as large as
     /// [`max_batch_bytes`](Self::max_batch_bytes) at the most, or as its one event; the halves beside a batch that is
-    /// split; the connection's buffers of 32 KiB, two or with TLS four; and what a thread that logs keeps for its next event,
-    /// 16 KiB at the most, and leaves unused of the blocks that its events share, as much as those events at the most. Fatal
-    /// exceptions may hold 4 MiB more.
+    /// split; the connection's buffers of 32 KiB, two or with TLS four; what a thread that logs keeps for its next event,
+    /// 16 KiB at the most; and in the runs of up to 128 events that the queue is made of, what is unused, as much as those
+    /// events at the most, and what was sent before the rest of its run, of 16 such runs. Fatal exceptions may hold 4 MiB
+    /// more.
     pub fn max_queue_bytes(mut self, bytes: usize) -> Self {
         self.max_queue_bytes = bytes;
         self
@@ -299,11 +300,10 @@ impl Builder {
     /// A line whose events are numbered from here, and the worker at its other end, which is yet to be started.
     fn line(&self, first_number: u64, transport: Http, envelope: Envelope) -> (Line, Worker<Http>) {
         let ledger = Arc::new(Ledger::new(self.door()));
-        let numbers = Arc::new(Numbers::from(first_number));
         let (intake, outlet) = queue(Arc::clone(&ledger), self.max_queue_size);
         let line = Line {
             ledger: Arc::clone(&ledger),
-            numbers: Arc::clone(&numbers),
+            first_number,
             intake,
             hangup: transport.hangup(),
             session_end: None,
@@ -324,7 +324,7 @@ impl Builder {
                 home: Process::current(),
                 is_outage: false,
             },
-            encoder: Encoder::new(numbers),
+            encoder: Encoder::new(Numbers::from(first_number)),
             flushed: 0,
             json: Vec::new(),
         };

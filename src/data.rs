@@ -7,17 +7,16 @@ use crate::buffer::Buffer;
 use crate::contain::contain;
 use crate::json::Json;
 use crate::quiet;
-use crate::share::Share;
 use crate::stats::RefusalReason;
 
 /// Encodes `data` to a JSON object of at most `limit` bytes: an object goes as it is, nothing becomes `{}`, any
 /// other value becomes `{"value": …}`. Its floats are still to be [expanded](crate::json::expand). What is put `before`
-/// it is in the same memory.
+/// it is in the same memory, which is the thread's.
 pub(crate) fn encode(
     before: impl FnOnce(&mut Buffer),
     data: &impl Serialize,
     limit: usize,
-) -> Result<Share, RefusalReason> {
+) -> Result<Box<Buffer>, RefusalReason> {
     let scope = quiet::enter().ok_or(RefusalReason::Reentrant)?;
     let mut buffer = Buffer::take();
     before(&mut buffer);
@@ -25,7 +24,7 @@ pub(crate) fn encode(
     let written = contain(|| json.write_object(data)).unwrap_or(Err(RefusalReason::InvalidData));
     let buffer = json.into_buffer();
     match written.and_then(|()| scope.end()) {
-        Ok(()) => Ok(buffer.cut()),
+        Ok(()) => Ok(buffer),
         Err(reason) => {
             buffer.give_back();
             Err(reason)
@@ -47,7 +46,7 @@ mod tests {
     const LIMIT: usize = 64;
 
     fn text(data: impl Serialize) -> Result<String, RefusalReason> {
-        encode(|_| (), &data, LIMIT).map(|json| String::from_utf8(json.bytes()).unwrap())
+        encode(|_| (), &data, LIMIT).map(|json| String::from_utf8(json.bytes().to_vec()).unwrap())
     }
 
     #[test]
@@ -111,8 +110,9 @@ mod tests {
                 serializer.collect_seq([Bottomless])
             }
         }
-        let encode =
-            |data: &dyn Fn() -> serde_json::Value| encode(|_| (), &data(), 10_000).map(|json| json.bytes());
+        let encode = |data: &dyn Fn() -> serde_json::Value| {
+            encode(|_| (), &data(), 10_000).map(|json| json.bytes().to_vec())
+        };
         let nested = |depth| (1..depth).fold(json!([]), |inner, _| json!([inner]));
         let deepest = encode(&|| nested(DEEPEST)).unwrap();
         serde_json::from_slice::<serde_json::Value>(&deepest).unwrap();

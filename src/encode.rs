@@ -4,8 +4,6 @@
 //! again. `tests/wire.rs` holds what comes out to the types of [`crate::event`] and to the official schema.
 
 use std::io::{self, Write};
-use std::mem;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
@@ -14,34 +12,28 @@ use crate::batch::Batch;
 use crate::event::{DurationText, Timestamp};
 use crate::json;
 use crate::numbers::Numbers;
-use crate::record::{Body, Head, Record, unpack};
+use crate::record::{Apart, Body, Head, Queued, unpack};
 use crate::text::cut;
 
-/// Turns records into JSON. Numbers, ids and times are most of an event and are written without `fmt`, which takes
+/// Turns events into JSON. Numbers, ids and times are most of an event and are written without `fmt`, which takes
 /// three times as long.
 pub(crate) struct Encoder {
     ids: Ids,
     clock: Clock,
-    numbers: Arc<Numbers>,
-    /// The last generic event as it came.
-    packed: Vec<u8>,
+    numbers: Numbers,
 }
 
 impl Encoder {
-    pub(crate) fn new(numbers: Arc<Numbers>) -> Self {
-        Self { ids: Ids::new(), clock: Clock::default(), numbers, packed: Vec::new() }
+    pub(crate) fn new(numbers: Numbers) -> Self {
+        Self { ids: Ids::new(), clock: Clock::default(), numbers }
     }
 
     /// Appends the event, with an id and a number of its own.
-    pub(crate) fn write(&mut self, record: &Record, out: &mut Vec<u8>) -> io::Result<()> {
-        match record {
-            Record::Generic(share) => {
-                let mut packed = mem::take(&mut self.packed);
-                share.read(&mut packed);
-                self.write_generic(&packed, out)?;
-                self.packed = packed;
-            }
-            Record::Other(other) => self.write_other(other.0, &other.1, out)?,
+    pub(crate) fn write(&mut self, event: &Queued<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+        match event {
+            Queued::Generic(packed) => self.write_generic(packed, out)?,
+            Queued::Apart(Apart::Generic(packed)) => self.write_generic(packed, out)?,
+            Queued::Apart(Apart::Other(other)) => self.write_other(other.0, &other.1, out)?,
         }
         out.push(b'}');
         Ok(())
@@ -209,7 +201,7 @@ mod tests {
     use super::*;
     use crate::event::Severity;
     use crate::exception::{describe, describe_panic};
-    use crate::record::Exception;
+    use crate::record::{Exception, Record};
 
     /// What an exception's event may have besides its texts, by the word of `max_event_bytes`.
     const FIXED: usize = 256;
@@ -217,8 +209,8 @@ mod tests {
     fn size(exception: Exception) -> usize {
         let head = Head { refused: u64::MAX, time: SystemTime::now(), severity: Severity::Critical };
         let mut json = Vec::new();
-        let record = Record::other(head, Body::Exception(exception));
-        Encoder::new(Arc::default()).write(&record, &mut json).unwrap();
+        let Record::Apart(event) = Record::other(head, Body::Exception(exception)) else { panic!("apart") };
+        Encoder::new(Numbers::default()).write(&Queued::Apart(event), &mut json).unwrap();
         serde_json::from_slice::<crate::event::Event>(&json).unwrap();
         json.len()
     }

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
@@ -13,7 +12,9 @@ use crate::config::Config;
 use crate::encode::{Encoder, Envelope};
 use crate::error::StartError;
 use crate::event::Severity;
+use crate::numbers::Numbers;
 use crate::record::{self, Body, Record};
+use crate::run::Run;
 use crate::stats::RefusalReason;
 use crate::{exception, retry};
 
@@ -79,10 +80,14 @@ impl Queued {
 /// The body of a request with these events, as the worker makes it.
 pub fn request(session_id: &str, events: Vec<Queued>, process: Uuid) -> io::Result<Vec<u8>> {
     let mut batcher = Batcher::new(usize::MAX, usize::MAX);
-    let mut encoder = Encoder::new(Arc::default());
-    for Queued(record) in events {
+    let mut encoder = Encoder::new(Numbers::default());
+    let mut run = Run::default();
+    for (ticket, Queued(record)) in (0..).zip(events) {
+        run.put(ticket, record);
+    }
+    while let Some(event) = run.take() {
         let mut json = Vec::new();
-        encoder.write(&record, &mut json)?;
+        encoder.write(&event, &mut json)?;
         batcher.push(&json, 0);
     }
     let batch = batcher.take().unwrap_or_default();

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::admission::{Door, Lane, Load};
+use crate::admission::{Admitted, Door, Lane, Load};
 use crate::stats::{DropReason, Dropped, RefusalReason, Refused, Stats};
 
 /// What became of accepted events.
@@ -50,8 +50,13 @@ impl Ledger {
     }
 
     /// Takes room for one event, or counts the refusal. See [`Door::admit`].
-    pub(crate) fn admit(&self, bytes: u64, lane: Lane) -> Result<bool, RefusalReason> {
+    pub(crate) fn admit(&self, bytes: u64, lane: Lane) -> Result<Admitted, RefusalReason> {
         self.door.admit(bytes, lane).inspect_err(|reason| self.refuse(*reason))
+    }
+
+    /// How many events were let in so far, which is the ticket of the next.
+    pub(crate) fn tickets(&self) -> u64 {
+        self.door.tickets()
     }
 
     /// Whether it is worth making an event at all. See [`Door::is_open`].

@@ -143,7 +143,8 @@ mod json;
 mod panicking;
 mod quiet;
 mod record;
-mod share;
+mod run;
+mod shard;
 mod text;
 mod user_error;
 

@@ -1,53 +1,84 @@
 //! The bounded queue and the bell beside it, cut in two: the intake for callers, the outlet for the worker.
 //!
+//! Callers gather events in runs, which go through the bounded channel when they are full; the worker takes those that are
+//! not full from where they are made, when it is time to send. The tickets put all in order again.
+//!
 //! The bell has room for one ring: a bell that has been rung is ringing already, so a ring never waits behind
 //! data and never blocks.
 
+use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::admission::{Lane, RESERVED_EVENTS, SESSION_EVENTS};
+use crate::admission::{Admitted, Lane, RESERVED_EVENTS, SESSION_EVENTS};
 use crate::ledger::Ledger;
-use crate::record::Record;
+use crate::record::{Queued, Record};
+use crate::run::{self, Run};
+use crate::shard::Shards;
 use crate::stats::RefusalReason;
 
 #[derive(Debug)]
 pub(crate) struct Intake {
     ledger: Arc<Ledger>,
-    records: Sender<Record>,
+    shards: Arc<Shards>,
+    runs: Sender<Run>,
     bell: Sender<()>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Outlet {
-    pub(crate) records: Receiver<Record>,
+    pub(crate) runs: Receiver<Run>,
     pub(crate) bell: Receiver<()>,
+    shards: Arc<Shards>,
+    /// The ticket of the next event.
+    next: u64,
+    /// The run of the last one.
+    run: Run,
+    /// The others that were taken, each by the ticket of its next event.
+    others: BTreeMap<u64, Run>,
 }
 
-/// A queue with a slot for every event that the ledger's door lets in.
+/// A queue with a slot for every full run of the events that the ledger's door lets in.
 pub(crate) fn queue(ledger: Arc<Ledger>, max_queue_size: usize) -> (Intake, Outlet) {
-    let (records, outlet_records) = bounded(max_queue_size + RESERVED_EVENTS + SESSION_EVENTS);
+    let (runs, outlet_runs) = bounded((max_queue_size + RESERVED_EVENTS + SESSION_EVENTS) / run::FULL);
     let (bell, outlet_bell) = bounded(1);
-    (Intake { ledger, records, bell }, Outlet { records: outlet_records, bell: outlet_bell })
+    let shards = Arc::<Shards>::default();
+    let outlet = Outlet {
+        runs: outlet_runs,
+        bell: outlet_bell,
+        shards: Arc::clone(&shards),
+        next: 0,
+        run: Run::default(),
+        others: BTreeMap::new(),
+    };
+    (Intake { ledger, shards, runs, bell }, outlet)
 }
 
 impl Intake {
     /// Puts an event into the queue, or counts why not. Wakes the worker only with the event that makes a batch
     /// worth sending: waking a parked thread costs more than all the rest.
     pub(crate) fn offer(&self, record: Record, lane: Lane) -> Result<(), RefusalReason> {
-        let is_due = self.ledger.admit(record.weight() as u64, lane)?;
-        // There is a slot for everything that was admitted. Should the worker be gone, the ledger has settled it.
-        let _ = self.records.try_send(record);
+        let mut run = self.shards.run();
+        // Inside: who looks through the shards later finds each event whose ticket was drawn before.
+        let Admitted { ticket, is_due } = match self.ledger.admit(record.weight() as u64, lane) {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                record.discard();
+                return Err(reason);
+            }
+        };
+        run.put(ticket, record);
+        if run.is_full() {
+            // There is a slot for it. Should the worker be gone, the ledger has settled its events.
+            let _ = self.runs.try_send(run.renew());
+        }
+        drop(run);
         if is_due {
             self.ring();
         }
         Ok(())
-    }
-
-    /// How many events are in it. Takes no lock.
-    pub(crate) fn len(&self) -> usize {
-        self.records.len()
     }
 
     /// Wakes the worker.
@@ -56,42 +87,173 @@ impl Intake {
     }
 }
 
+impl Outlet {
+    /// The ticket of the event that [`next`](Self::next) gives.
+    pub(crate) fn next_ticket(&self) -> u64 {
+        self.next
+    }
+
+    /// Takes the next event. `None`: all that were let in have been taken.
+    pub(crate) fn next(&mut self) -> Option<Queued<'_>> {
+        if self.run.ticket() != Some(self.next) && !self.turn() {
+            return None;
+        }
+        self.next += 1;
+        self.run.take()
+    }
+
+    /// Turns to the run that the next event is in; `false` where there is none.
+    fn turn(&mut self) -> bool {
+        loop {
+            if let Some(run) = self.others.remove(&self.next) {
+                let last = mem::replace(&mut self.run, run);
+                self.keep(last);
+                return true;
+            }
+            if !self.fetch() {
+                return false;
+            }
+        }
+    }
+
+    /// Takes all runs that there are; `false` where there are none. The full ones last: one that is filled meanwhile is
+    /// among them. An event that is missing was let in while this looked elsewhere, and is found the next time.
+    fn fetch(&mut self) -> bool {
+        let before = self.others.len();
+        let runs = self.shards.take().chain(self.runs.try_iter());
+        self.others.extend(runs.filter_map(by_ticket));
+        self.others.len() > before
+    }
+
+    /// Takes a run that came.
+    pub(crate) fn keep(&mut self, run: Run) {
+        self.others.extend(by_ticket(run));
+    }
+}
+
+/// A run by the ticket of its next event, if there is any.
+fn by_ticket(run: Run) -> Option<(u64, Run)> {
+    Some((run.ticket()?, run))
+}
+
+/// How many events a test would find if it emptied the queue.
+#[cfg(test)]
+impl Intake {
+    pub(crate) fn len(&self) -> usize {
+        self.shards.len() + self.runs.len() * run::FULL
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
     use super::*;
     use crate::admission::{Door, Load};
     use crate::event::Severity;
-    use crate::record::Head;
+    use crate::record::{Head, unpack};
 
-    fn record() -> Record {
-        Record::generic(Head::now(0, Severity::Info), "step", &(), 100).unwrap()
+    /// With a name that says which it is.
+    fn record(nth: usize) -> Record {
+        Record::generic(Head::now(0, Severity::Info), &nth.to_string(), &(), 100).unwrap()
+    }
+
+    fn queue_of(events: usize, threshold: u64) -> (Arc<Ledger>, Intake, Outlet) {
+        let limits = Load { events: events as u64, bytes: 1_000_000_000 };
+        let ledger = Arc::new(Ledger::new(Door::new(limits, Load { events: threshold, ..limits })));
+        let (intake, outlet) = queue(Arc::clone(&ledger), events);
+        (ledger, intake, outlet)
+    }
+
+    /// Which event is next.
+    fn next(outlet: &mut Outlet) -> Option<usize> {
+        let Queued::Generic(packed) = outlet.next()? else { panic!("generic events only") };
+        let (_, name, _) = unpack(packed).unwrap();
+        Some(name.parse().unwrap())
     }
 
     #[test]
     fn there_is_a_slot_for_each_event_that_is_let_in_and_no_more() {
-        let limits = Load { events: 10, bytes: 1_000_000 };
-        let ledger = Arc::new(Ledger::new(Door::new(limits, limits)));
-        let (intake, outlet) = queue(Arc::clone(&ledger), 10);
-        let let_in = [Lane::Ordinary, Lane::Fatal, Lane::Session]
-            .map(|lane| (0..1_000).take_while(|_| intake.offer(record(), lane).is_ok()).count());
-        assert_eq!(let_in, [10, 512, 2]);
-        assert_eq!(ledger.stats().accepted, 10 + 512 + 2);
-        assert_eq!(intake.len(), outlet.records.len());
-        assert_eq!((outlet.records.len(), outlet.records.capacity()), (10 + 512 + 2, Some(10 + 512 + 2)));
+        for max in [1, 10, 1_000] {
+            let (ledger, intake, mut outlet) = queue_of(max, 1_000);
+            let let_in = [Lane::Ordinary, Lane::Fatal, Lane::Session]
+                .map(|lane| (0..2_000).take_while(|nth| intake.offer(record(*nth), lane).is_ok()).count());
+            assert_eq!(let_in, [max, 512, 2]);
+            assert_eq!(ledger.stats().accepted, max as u64 + 512 + 2);
+            let runs = (max + 512 + 2) / run::FULL;
+            assert_eq!((outlet.runs.len(), outlet.runs.capacity()), (runs, Some(runs)));
+            let out = std::iter::from_fn(|| next(&mut outlet)).count();
+            assert_eq!(out, max + 512 + 2);
+        }
     }
 
     #[test]
     fn the_bell_rings_once_for_the_event_that_is_enough_and_for_whoever_rings() {
-        let threshold = Load { events: 2, bytes: 1_000_000 };
-        let ledger = Arc::new(Ledger::new(Door::new(Load { events: 10, ..threshold }, threshold)));
-        let (intake, outlet) = queue(ledger, 10);
-        let rung = [(); 3].map(|()| {
-            intake.offer(record(), Lane::Ordinary).unwrap();
+        let (_, intake, outlet) = queue_of(10, 2);
+        let rung = [0, 1, 2].map(|nth| {
+            intake.offer(record(nth), Lane::Ordinary).unwrap();
             outlet.bell.try_recv().is_ok()
         });
         assert_eq!(rung, [false, true, false]);
         intake.ring();
         intake.ring();
         assert_eq!(outlet.bell.try_iter().count(), 1, "a bell that has been rung is ringing already");
+    }
+
+    #[test]
+    fn events_of_threads_that_take_turns_come_out_in_their_order() {
+        const EVENTS: usize = 5_000;
+        let (_, intake, mut outlet) = queue_of(10_000, 100_000);
+        let turn = AtomicUsize::new(0);
+        let log_in_turn = |thread| {
+            for nth in (thread..EVENTS).step_by(4) {
+                while turn.load(Ordering::Acquire) != nth {
+                    thread::yield_now();
+                }
+                intake.offer(record(nth), Lane::Ordinary).unwrap();
+                turn.store(nth + 1, Ordering::Release);
+            }
+        };
+        thread::scope(|scope| {
+            (0..4).for_each(|thread| _ = scope.spawn(move || log_in_turn(thread)));
+            for nth in 0..EVENTS {
+                while turn.load(Ordering::Acquire) <= nth {
+                    thread::yield_now();
+                }
+                assert_eq!(next(&mut outlet), Some(nth), "its call has returned");
+            }
+        });
+        assert_eq!(next(&mut outlet), None);
+    }
+
+    #[test]
+    fn of_threads_that_log_at_once_every_event_comes_out_once_and_of_each_in_its_order() {
+        const THREADS: usize = 24;
+        const EVENTS: usize = 1_000;
+        let (ledger, intake, mut outlet) = queue_of(100_000, 100_000);
+        let mut next_of = [0; THREADS];
+        let mut taken = 0;
+        thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let intake = &intake;
+                scope.spawn(move || {
+                    for nth in 0..EVENTS {
+                        intake.offer(record(thread * EVENTS + nth), Lane::Ordinary).unwrap();
+                    }
+                });
+            }
+            while taken < THREADS * EVENTS {
+                let let_in = ledger.tickets();
+                while outlet.next_ticket() < let_in {
+                    let event = next(&mut outlet).expect("what was let in is there");
+                    let (thread, nth) = (event / EVENTS, event % EVENTS);
+                    assert_eq!(nth, mem::replace(&mut next_of[thread], nth + 1));
+                    taken += 1;
+                }
+                thread::yield_now();
+            }
+        });
+        assert_eq!(next(&mut outlet), None);
     }
 }

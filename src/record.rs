@@ -11,7 +11,6 @@ use serde::Serialize;
 use crate::buffer::Buffer;
 use crate::data;
 use crate::event::Severity;
-use crate::share::Share;
 use crate::stats::RefusalReason;
 
 /// What is known of every event when it is offered.
@@ -23,15 +22,34 @@ pub(crate) struct Head {
     pub(crate) severity: Severity,
 }
 
-/// An event in the queue. Small, since each of the queue's ten thousand slots is as large as this, and all of them are
-/// written at the start: of 48 bytes instead of 16, it made a start take twice as long.
+/// An event on its way into the queue.
 #[derive(Debug)]
 pub(crate) enum Record {
-    /// In one piece of memory: see [`unpack`].
-    Generic(Share),
-    /// The rare ones.
+    /// In one piece of memory, its thread's: see [`unpack`].
+    Generic(Box<Buffer>),
+    Apart(Apart),
+}
+
+/// An event that has memory of its own, in the queue too.
+#[derive(Debug)]
+pub(crate) enum Apart {
+    /// Like any other, but too large to be moved about with them.
+    Generic(Box<[u8]>),
     Other(Box<(Head, Body)>),
 }
+
+/// An event as it comes out of the queue.
+#[derive(Debug)]
+pub(crate) enum Queued<'a> {
+    Generic(&'a [u8]),
+    Apart(Apart),
+}
+
+/// What the queue has of each event besides: a ticket and a length.
+pub(crate) const TAG: usize = 2 * size_of::<u64>();
+
+/// Up to this length generic events are queued one behind the other.
+const LONGEST_IN_LINE: usize = 2 * 1024;
 
 #[derive(Debug)]
 pub(crate) enum Body {
@@ -95,20 +113,54 @@ impl Record {
         limit: usize,
     ) -> Result<Self, RefusalReason> {
         let room = limit.checked_sub(name.len()).ok_or(RefusalReason::TooLarge)?;
-        data::encode(|out| pack(head, name, out), data, room).map(Self::Generic)
+        let packed = data::encode(|out| pack(head, name, out), data, room)?;
+        Ok(if packed.len() <= LONGEST_IN_LINE { Self::Generic(packed) } else { Self::large(packed) })
+    }
+
+    #[cold]
+    fn large(packed: Box<Buffer>) -> Self {
+        let large = Apart::Generic(packed.bytes().into());
+        packed.give_back();
+        Self::Apart(large)
     }
 
     pub(crate) fn other(head: Head, body: Body) -> Self {
-        Self::Other(Box::new((head, body)))
+        Self::Apart(Apart::Other(Box::new((head, body))))
     }
 
     /// The bytes that it keeps in memory, for the queue's budget.
     pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Generic(packed) => TAG + packed.len(),
+            Self::Apart(apart) => apart.weight(),
+        }
+    }
+
+    /// Leaves its memory to its thread: it was turned away.
+    pub(crate) fn discard(self) {
+        if let Self::Generic(packed) = self {
+            packed.give_back();
+        }
+    }
+}
+
+impl Apart {
+    fn weight(&self) -> usize {
         let rest = match self {
             Self::Generic(packed) => packed.len(),
             Self::Other(other) => size_of::<(Head, Body)>() + other.1.text(),
         };
-        size_of::<Self>() + rest
+        TAG + rest
+    }
+}
+
+impl Queued<'_> {
+    /// What it weighed when it was let in.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Generic(packed) => TAG + packed.len(),
+            Self::Apart(apart) => apart.weight(),
+        }
     }
 }
 
@@ -159,16 +211,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_small_and_what_was_packed_comes_out() {
-        assert!(size_of::<Record>() <= 16, "the queue has a slot for each");
+    fn what_was_packed_comes_out() {
         for (severity, name) in Severity::ALL.into_iter().zip(["checkpoint.saved", "größe", "", "a\"b", "x"])
         {
             let head = Head::now(u64::MAX, severity);
             let record = Record::generic(head, name, &[1, 2], 100).unwrap();
-            assert_eq!(record.weight(), size_of::<Record>() + 29 + name.len() + r#"{"value":[1,2]}"#.len());
-            let Record::Generic(share) = record else { panic!("a generic event") };
-            let packed = share.bytes();
-            let (unpacked, same_name, data) = unpack(&packed).unwrap();
+            assert_eq!(record.weight(), TAG + 29 + name.len() + r#"{"value":[1,2]}"#.len());
+            let Record::Generic(packed) = record else { panic!("a generic event") };
+            let (unpacked, same_name, data) = unpack(packed.bytes()).unwrap();
             assert_eq!(
                 (unpacked.refused, unpacked.time, unpacked.severity),
                 (head.refused, head.time, severity)
@@ -187,7 +237,7 @@ mod tests {
         };
         let empty = weight(Body::SessionStart);
         assert_eq!(empty, weight(Body::SessionEnd(Duration::MAX)));
-        assert!(empty >= size_of::<Record>() + size_of::<Body>());
+        assert!(empty >= TAG + size_of::<Body>());
         assert_eq!(exception("", "", "", None), empty);
         assert_eq!(exception("Error", "of some kind", "Error: of some kind", None), empty + 5 + 12 + 19);
         let stack = Some(Arc::new(Backtrace::disabled()));

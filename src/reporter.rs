@@ -15,7 +15,6 @@ use crate::event::Severity;
 use crate::exception;
 use crate::fork::PerProcess;
 use crate::ledger::Ledger;
-use crate::numbers::Numbers;
 use crate::panicking::Panic;
 use crate::queue::Intake;
 use crate::quiet;
@@ -60,7 +59,8 @@ pub(crate) type Renew = dyn Fn(&Line) -> Line + Send + Sync;
 /// A process's line to its worker. Reporter and worker never meet: between them are the queue and the ledger.
 pub(crate) struct Line {
     pub(crate) ledger: Arc<Ledger>,
-    pub(crate) numbers: Arc<Numbers>,
+    /// Past 0 in a forked child.
+    pub(crate) first_number: u64,
     pub(crate) intake: Intake,
     pub(crate) hangup: Hangup,
     /// The session's end, which is told once; `None` where the session's start and end are not this line's to tell.
@@ -407,7 +407,7 @@ impl Line {
 
     /// The number that an event would bear if it were offered now. Takes no lock.
     pub(crate) fn next_number(&self) -> u64 {
-        self.numbers.behind(self.intake.len() as u64, self.ledger.refusals())
+        self.first_number + self.ledger.tickets() + self.ledger.refusals()
     }
 
     fn offer(&self, record: Record, lane: Lane) -> bool {

@@ -13,7 +13,6 @@ use crate::encode::Encoder;
 use crate::ledger::Ledger;
 use crate::queue::Outlet;
 use crate::quiet;
-use crate::record::Record;
 use crate::stats::DropReason;
 use crate::transport::Transport;
 
@@ -43,7 +42,7 @@ impl<T: Transport> Worker<T> {
         self.answer(); // a panic may have struck while somebody waited
         while !self.ledger.is_closed() {
             // With a batch open nobody need wake us for one event more: the ticker or the bell will.
-            let arrivals = if self.batcher.is_empty() { &self.outlet.records } else { &nobody };
+            let arrivals = if self.batcher.is_empty() { &self.outlet.runs } else { &nobody };
             select! {
                 recv(self.ticker) -> _ => self.tick(),
                 recv(self.outlet.bell) -> rung => match rung {
@@ -51,7 +50,7 @@ impl<T: Transport> Worker<T> {
                     // Nobody can offer anything any more: this line was made and not taken, after a fork.
                     Err(_) => self.ledger.close(Instant::now()),
                 },
-                recv(arrivals) -> record => if let Ok(record) = record { self.gather(&record); },
+                recv(arrivals) -> run => if let Ok(run) = run { self.outlet.keep(run); self.gather(); },
             }
             while self.ledger.is_due() && self.send_next() {
                 self.attend();
@@ -85,19 +84,17 @@ impl<T: Transport> Worker<T> {
         }
     }
 
-    /// Sends what was gathered, and all that was in the queue when this began.
+    /// Sends what was gathered, and all that was let in when this began.
     fn flush(&mut self) {
-        for _ in 0..self.outlet.records.len() {
-            let Ok(record) = self.outlet.records.try_recv() else { break };
-            self.gather(&record);
-        }
+        let end = self.ledger.tickets();
+        while self.outlet.next_ticket() < end && self.gather().is_some() {}
         self.send_open();
     }
 
     /// Sends one batch, a full one if the queue has enough for it. `false`: there was nothing to send.
     fn send_next(&mut self) -> bool {
-        while let Ok(record) = self.outlet.records.try_recv() {
-            if self.gather(&record) {
+        while let Some(was_sent) = self.gather() {
+            if was_sent {
                 return true;
             }
         }
@@ -106,28 +103,23 @@ impl<T: Transport> Worker<T> {
 
     /// The door is closed: sends what is left while there is time, and ends the story of all events.
     fn close(&mut self) {
-        loop {
-            self.flush();
-            // Somebody who was let in before the door closed may yet be about to put an event into the queue.
-            let deadline = self.ledger.deadline().filter(|_| self.ledger.has_pending());
-            let late = deadline.and_then(|deadline| self.outlet.records.recv_deadline(deadline).ok());
-            let Some(record) = late else { break };
-            self.gather(&record);
-        }
+        while self.send_next() {}
         self.ledger.finish(DropReason::Deadline);
     }
 
-    /// Encodes an event into the open batch. `true`: that filled a batch, and it was sent.
-    fn gather(&mut self, record: &Record) -> bool {
-        let weight = record.weight() as u64;
+    /// Encodes the next event into the open batch; `None` if there is none. `true`: that filled a batch, and it was
+    /// sent.
+    fn gather(&mut self) -> Option<bool> {
+        let event = self.outlet.next()?;
+        let weight = event.weight() as u64;
         let claim = self.ledger.claim(Load { events: 1, bytes: weight });
         self.json.clear();
-        if self.encoder.write(record, &mut self.json).is_err() {
-            return false; // no random id to be had; the claim counts the event as lost
+        if self.encoder.write(&event, &mut self.json).is_err() {
+            return Some(false); // no random id to be had; the claim counts the event as lost
         }
         claim.hand_over();
         let full = self.batcher.push(&self.json, weight);
-        full.is_some_and(|batch| self.send(&batch))
+        Some(full.is_some_and(|batch| self.send(&batch)))
     }
 
     fn send_open(&mut self) -> bool {

@@ -14,9 +14,11 @@ use crate::encode::{Envelope, Ids, Request};
 use crate::episode::Episode;
 use crate::event::{Severity, TelemetrySendRequest};
 use crate::fork::Process;
+use crate::numbers::Numbers;
 use crate::queue::{Intake, queue};
-use crate::record::Head;
+use crate::record::{Head, Record};
 use crate::retry::{Answer, RetryPolicy, Verdict};
+use crate::run::{self, Run};
 
 const LIMIT: Duration = Duration::from_secs(30);
 const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,8 +63,8 @@ impl Transport for ByHand {
 struct Bench {
     ledger: Arc<Ledger>,
     intake: Intake,
-    /// What is in the queue, for counting.
-    queued: Receiver<Record>,
+    /// Full runs that the worker has not taken.
+    runs: Receiver<Run>,
     /// Whether the worker has heard the bell.
     bell: Receiver<()>,
     ticker: Sender<Instant>,
@@ -75,15 +77,16 @@ const THRESHOLD: usize = 10;
 
 impl Bench {
     fn start() -> Self {
-        Self::retrying(RetryPolicy { max_retries: 3, base_delay: Duration::from_millis(1) })
+        Self::with(THRESHOLD, RetryPolicy { max_retries: 3, base_delay: Duration::from_millis(1) })
     }
 
-    fn retrying(policy: RetryPolicy) -> Self {
-        let limits = Load { events: 1_000, bytes: 1_000_000 };
-        let door = Door::new(limits, Load { events: THRESHOLD as u64, ..limits });
+    fn with(threshold: usize, policy: RetryPolicy) -> Self {
+        const MOST: usize = 10_000;
+        let limits = Load { events: MOST as u64, bytes: 10_000_000 };
+        let door = Door::new(limits, Load { events: threshold as u64, ..limits });
         let ledger = Arc::new(Ledger::new(door));
-        let (intake, outlet) = queue(Arc::clone(&ledger), 1_000);
-        let (queued, bell) = (outlet.records.clone(), outlet.bell.clone());
+        let (intake, outlet) = queue(Arc::clone(&ledger), MOST);
+        let (runs, bell) = (outlet.runs.clone(), outlet.bell.clone());
         let (ticker, ticks) = bounded(1);
         let (attempt, attempts) = mpsc::channel();
         let (replies, reply) = mpsc::channel();
@@ -103,12 +106,12 @@ impl Bench {
                 home: Process::current(),
                 is_outage: false,
             },
-            encoder: Encoder::new(Arc::default()),
+            encoder: Encoder::new(Numbers::default()),
             flushed: 0,
             json: Vec::new(),
         };
         let thread = thread::spawn(|| worker.live());
-        Self { ledger, intake, queued, bell, ticker, attempts, replies, thread }
+        Self { ledger, intake, runs, bell, ticker, attempts, replies, thread }
     }
 
     fn log(&self, name: &'static str) {
@@ -157,27 +160,47 @@ impl Bench {
 
     fn wait_until_queued(&self, events: usize) {
         let started = Instant::now();
-        while self.queued.len() != events {
-            assert!(started.elapsed() < LIMIT, "{} are queued, not {events}", self.queued.len());
+        while self.intake.len() != events {
+            assert!(started.elapsed() < LIMIT, "{} are queued, not {events}", self.intake.len());
             thread::yield_now();
         }
     }
 }
 
 #[test]
-fn with_a_batch_open_no_event_wakes_the_worker_until_the_threshold() {
+fn no_event_wakes_the_worker_until_the_threshold() {
     let bench = Bench::start();
-    bench.log("opens the batch");
-    bench.wait_until_queued(0);
-    // From here on the worker would take an event at once if it listened for one.
-    for queued in (1..).take(THRESHOLD - 2) {
+    for queued in (1..).take(THRESHOLD - 1) {
         bench.log("waits");
         bench.wake();
-        assert_eq!(bench.queued.len(), queued);
+        assert_eq!(bench.intake.len(), queued);
     }
     bench.log("reaches the threshold");
     let attempt = bench.answer(Reply::Status(200));
     assert_eq!(attempt.names.len(), THRESHOLD);
+    bench.end();
+}
+
+#[test]
+fn a_full_run_opens_a_batch_and_with_one_open_no_run_wakes_the_worker() {
+    let bench = Bench::with(10 * run::FULL, RetryPolicy { max_retries: 0, base_delay: LIMIT });
+    let fill = || (0..run::FULL).for_each(|_| bench.log("fills a run"));
+    fill();
+    bench.wait_until_queued(0);
+    // From here on the worker would take a run at once if it listened for one.
+    for queued in 1..9 {
+        fill();
+        bench.wake();
+        assert_eq!(bench.runs.len(), queued);
+    }
+    fill();
+    assert_eq!(bench.answer(Reply::Status(200)).names.len(), 100, "the threshold is reached");
+    let flush = bench.flush();
+    for _ in 0..11 {
+        assert_eq!(bench.answer(Reply::Status(200)).names.len(), 100);
+    }
+    assert_eq!(bench.answer(Reply::Status(200)).names.len(), 80);
+    bench.drained(flush);
     bench.end();
 }
 
@@ -327,7 +350,7 @@ fn past_the_deadline_nothing_is_attempted() {
 fn in_an_outage_a_batch_waits_for_a_moment_of_its_own_unless_somebody_flushes() {
     // The moment is anywhere in a hundred years.
     let base_delay = Duration::from_secs(100 * 365 * 24 * 3600);
-    let bench = Bench::retrying(RetryPolicy { max_retries: 0, base_delay });
+    let bench = Bench::with(THRESHOLD, RetryPolicy { max_retries: 0, base_delay });
     bench.log("lost");
     let flush = bench.flush();
     bench.answer(Reply::Status(503));
