@@ -136,11 +136,10 @@ const OPENING: &[u8] = br#"{"events":["#;
 impl Envelope {
     pub(crate) fn new(session_id: &str, process: Uuid) -> Self {
         let (platform, version) = (platform(), env!("CARGO_PKG_VERSION"));
-        let session_id = serde_json::Value::from(session_id);
-        let tail = format!(
-            r#"],"platform":"{platform}","sdk_version":"{version}","session_id":{session_id},"process_uuid":"{process}"}}"#
-        );
-        Self { tail: tail.into_bytes() }
+        let mut tail = format!(r#"],"platform":"{platform}","sdk_version":"{version}""#).into_bytes();
+        let _ = write_text("session_id", session_id, &mut tail); // memory takes any text
+        put(&mut tail, &[r#","process_uuid":""#, &process.to_string(), r#""}"#]);
+        Self { tail }
     }
 
     /// The bytes that it adds to the events.

@@ -6,7 +6,7 @@
 //! The bell has room for one ring: a bell that has been rung is ringing already, so a ring never waits behind
 //! data and never blocks.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
@@ -36,8 +36,8 @@ pub(crate) struct Outlet {
     next: u64,
     /// The run of the last one.
     run: Run,
-    /// The others that were taken, each by the ticket of its next event.
-    others: BTreeMap<u64, Run>,
+    /// The others that came, by the tickets of their next events.
+    others: VecDeque<Run>,
 }
 
 /// A queue with a slot for every full run of the events that the ledger's door lets in.
@@ -51,7 +51,7 @@ pub(crate) fn queue(ledger: Arc<Ledger>, max_queue_size: usize) -> (Intake, Outl
         shards: Arc::clone(&shards),
         next: 0,
         run: Run::default(),
-        others: BTreeMap::new(),
+        others: VecDeque::new(),
     };
     (Intake { ledger, shards, runs, bell }, outlet)
 }
@@ -104,36 +104,38 @@ impl Outlet {
 
     /// Turns to the run that the next event is in; `false` where there is none.
     fn turn(&mut self) -> bool {
-        loop {
-            if let Some(run) = self.others.remove(&self.next) {
-                let last = mem::replace(&mut self.run, run);
-                self.keep(last);
-                return true;
-            }
+        let last = mem::take(&mut self.run);
+        self.keep(last);
+        while self.others.front().and_then(Run::ticket) != Some(self.next) {
             if !self.fetch() {
                 return false;
             }
         }
+        self.run = self.others.pop_front().unwrap_or_default();
+        true
     }
 
     /// Takes all runs that there are; `false` where there are none. The full ones last: one that is filled meanwhile is
     /// among them. An event that is missing was let in while this looked elsewhere, and is found the next time.
     fn fetch(&mut self) -> bool {
         let before = self.others.len();
-        let runs = self.shards.take().chain(self.runs.try_iter());
-        self.others.extend(runs.filter_map(by_ticket));
-        self.others.len() > before
+        let Self { shards, runs, others, .. } = self;
+        shards.take().chain(runs.try_iter()).for_each(|run| insert(run, others));
+        others.len() > before
     }
 
     /// Takes a run that came.
     pub(crate) fn keep(&mut self, run: Run) {
-        self.others.extend(by_ticket(run));
+        insert(run, &mut self.others);
     }
 }
 
-/// A run by the ticket of its next event, if there is any.
-fn by_ticket(run: Run) -> Option<(u64, Run)> {
-    Some((run.ticket()?, run))
+/// Puts a run where its ticket belongs, unless it is empty: at one end, or not far from it.
+fn insert(run: Run, others: &mut VecDeque<Run>) {
+    if run.ticket().is_some() {
+        let at = others.partition_point(|other| other.ticket() < run.ticket());
+        others.insert(at, run);
+    }
 }
 
 /// How many events a test would find if it emptied the queue.

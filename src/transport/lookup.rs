@@ -5,8 +5,8 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::Uri;
 use http::uri::Scheme;
@@ -22,10 +22,17 @@ const MOST_ADDRESSES: usize = 16;
 
 type Found = io::Result<Vec<SocketAddr>>;
 
+/// Where a lookup leaves what it found.
+#[derive(Debug, Default)]
+struct Answer {
+    found: Mutex<Option<Found>>,
+    is_there: Condvar,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Lookup {
     /// The last lookup, if it is still to answer. A resolver that never does holds one thread, not one an attempt.
-    unanswered: Mutex<Option<(String, Receiver<Found>)>>,
+    unanswered: Mutex<Option<(String, Arc<Answer>)>>,
 }
 
 impl Resolver for Lookup {
@@ -46,26 +53,36 @@ impl Resolver for Lookup {
 impl Lookup {
     fn look_up(&self, host: &str, port: u16, timeout: NextTimeout) -> Result<Vec<SocketAddr>, Error> {
         let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = match unanswered.take() {
-            Some((asked, told)) if asked == host => told,
+        let answer = match unanswered.take() {
+            Some((asked, answer)) if asked == host => answer,
             _ => ask(host.to_owned(), port)?,
         };
-        match told.recv_timeout(*timeout.after) {
-            Ok(found) => found.map_err(|_| Error::HostNotFound),
-            Err(RecvTimeoutError::Disconnected) => Err(Error::HostNotFound),
-            Err(RecvTimeoutError::Timeout) => {
-                *unanswered = Some((host.to_owned(), told));
-                Err(Error::Timeout(timeout.reason))
-            }
-        }
+        let Some(found) = answer.wait(*timeout.after) else {
+            *unanswered = Some((host.to_owned(), answer));
+            return Err(Error::Timeout(timeout.reason));
+        };
+        found.map_err(|_| Error::HostNotFound)
     }
 }
 
-fn ask(host: String, port: u16) -> io::Result<Receiver<Found>> {
-    let (tell, told) = mpsc::sync_channel(1);
+fn ask(host: String, port: u16) -> io::Result<Arc<Answer>> {
+    let answer = Arc::<Answer>::default();
+    let told = Arc::clone(&answer);
     fork::start_thread("tinker-lookup", move || {
-        let found = (host.as_str(), port).to_socket_addrs().map(Vec::from_iter);
-        let _ = tell.send(found); // nobody may wait any more
+        told.tell((host.as_str(), port).to_socket_addrs().map(Vec::from_iter));
     })?;
-    Ok(told)
+    Ok(answer)
+}
+
+impl Answer {
+    fn tell(&self, found: Found) {
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        self.is_there.notify_all();
+    }
+
+    fn wait(&self, timeout: Duration) -> Option<Found> {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.is_there.wait_timeout_while(found, timeout, |found| found.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.take()
+    }
 }
