@@ -119,7 +119,8 @@ impl Package {
         let dependencies = self.dependencies.join("\n").replace("OURS", ours);
         let manifest = format!(
             "[package]\nname = \"footprint-{}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
-             [dependencies]\n{dependencies}\n",
+             [dependencies]\n{dependencies}\n\n\
+             [profile.lean]\ninherits = \"release\"\nlto = \"fat\"\ncodegen-units = 1\nstrip = \"symbols\"\n",
             self.id
         );
         fs::write(root.join("Cargo.toml"), manifest)?;
@@ -159,6 +160,12 @@ impl Written {
     pub(crate) fn stripped_size(&self) -> Result<f64> {
         self.cargo(&["rustc", "--release", "--", "-C", "strip=symbols"])?;
         self.size()
+    }
+
+    /// A build as those make it who ship small programs: link-time optimization, one unit of code generation, no symbols.
+    pub(crate) fn lean_build(&self) -> Result<PathBuf> {
+        self.cargo(&["build", "--profile", "lean"])?;
+        Ok(self.root.join("target/lean").join(&self.name))
     }
 
     /// Crates in the tree beside the program itself, by `cargo tree -e` and this.

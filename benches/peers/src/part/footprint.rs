@@ -27,18 +27,19 @@ pub(crate) fn tables(plan: &Plan) -> Result<Vec<Table>> {
         Sinks { live: Sink::start(Manner::After(Duration::ZERO))?, stalled: Sink::start(Manner::Stalled)? };
     let empty = Package::EMPTY.write(scratch.path())?;
     empty.cold_build()?;
-    let least = (empty.size()?, empty.stripped_size()?);
+    let least = Sizes::of(&empty)?;
     let jobs = env::var("CARGO_BUILD_JOBS").ok();
     let jobs = jobs.unwrap_or_else(|| thread::available_parallelism().map_or(0, usize::from).to_string());
     let mut table = Table::new(
         "Footprint",
         format!(
             "A program of its own per row, that starts the client and logs. Crates: all but the program, without and \
-             with procedural macros and what they need. Binary: growth over an empty program ({} MB, {} MB stripped) \
-             in release mode. Cold build: once, {jobs} jobs, downloads done. Start: until the client can be logged to. \
+             with procedural macros and what they need. Binary: growth over an empty program ({} MB, {} MB stripped, {} \
+             MB with LTO) in release mode; LTO: fat, one unit of code generation, stripped. Cold build: once, {jobs} jobs, downloads done. Start: until the client can be logged to. \
              Resident memory: after one event was sent; and with 10 000 events and a server that never answers.",
-            grouped(least.0 / MB, 2),
-            grouped(least.1 / MB, 2)
+            grouped(least.plain / MB, 2),
+            grouped(least.stripped / MB, 2),
+            grouped(least.lean / MB, 2)
         ),
         &[
             "",
@@ -46,17 +47,19 @@ pub(crate) fn tables(plan: &Plan) -> Result<Vec<Table>> {
             "with macros",
             "binary (MB)",
             "stripped (MB)",
+            "LTO (MB)",
             "cold build (s)",
             "its CPU (s)",
             "start (µs)",
             "idle (MB)",
+            "LTO, idle (MB)",
             "10 000 queued (MB)",
         ],
     );
     for package in Package::ALL.iter().filter(|it| plan.includes(it.id)) {
         eprintln!("footprint of {}", package.id);
         let written = package.write(scratch.path())?;
-        table.row(row(package, &written, least, &sinks)?);
+        table.row(row(package, &written, &least, &sinks)?);
         written.remove()?; // hundreds of megabytes, each
     }
     Ok(vec![table])
@@ -67,12 +70,30 @@ struct Sinks {
     stalled: Sink,
 }
 
+/// Bytes of a program by how it was built.
+struct Sizes {
+    plain: f64,
+    stripped: f64,
+    lean: f64,
+}
+
+impl Sizes {
+    fn of(written: &Written) -> Result<Self> {
+        Ok(Self {
+            plain: written.size()?,
+            lean: fs::metadata(written.lean_build()?)?.len() as f64,
+            stripped: written.stripped_size()?, // the last, for it replaces what was there
+        })
+    }
+}
+
 /// `least`: the sizes of the empty program.
-fn row(package: &Package, written: &Written, least: (f64, f64), sinks: &Sinks) -> Result<Vec<String>> {
+fn row(package: &Package, written: &Written, least: &Sizes, sinks: &Sinks) -> Result<Vec<String>> {
     let (clock, cpu) = written.cold_build()?;
-    let size = written.size()?;
     let idle = runs(&written.binary(), "idle", sinks.live.address())?;
     let full = runs(&written.binary(), "full", sinks.stalled.address())?;
+    let lean = runs(&written.lean_build()?, "idle", sinks.live.address())?;
+    let sizes = Sizes::of(written)?;
     let cell = |runs: &[Figures], name: &str, unit: f64, decimals: usize| {
         let spread = Spread::of(runs.iter().filter_map(|it| it.get(name)));
         spread.map_or_else(dash, |it| it.show(unit, decimals))
@@ -81,12 +102,14 @@ fn row(package: &Package, written: &Written, least: (f64, f64), sinks: &Sinks) -
         package.label.to_owned(),
         written.crates("normal,no-proc-macro")?.to_string(),
         written.crates("normal")?.to_string(),
-        grouped((size - least.0) / MB, 2),
-        grouped((written.stripped_size()? - least.1) / MB, 2),
+        grouped((sizes.plain - least.plain) / MB, 2),
+        grouped((sizes.stripped - least.stripped) / MB, 2),
+        grouped((sizes.lean - least.lean) / MB, 2),
         grouped(clock, 1),
         grouped(cpu, 1),
         cell(&idle, "start_us", 1.0, 0),
         cell(&idle, "idle_rss", MB, 2),
+        cell(&lean, "idle_rss", MB, 2),
         cell(&full, "full_rss", MB, 2),
     ])
 }
