@@ -92,17 +92,20 @@ impl Process {
 /// and a fork can catch that lock closed. (Seen with Rust 1.95 on Linux, in one child of some hundreds beside a parent
 /// that starts threads all the time.) The C library's own threads know of forks.
 pub(crate) fn start_thread(name: &str, main: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    start_boxed(name, Box::new(main)) // once for all in the binary, and not once for each
+}
+
+type Main = Box<dyn FnOnce() + Send>;
+
+fn start_boxed(name: &str, main: Main) -> io::Result<()> {
     if Process::current().is_first() {
         return thread::Builder::new().name(name.to_owned()).spawn(main).map(drop);
     }
     #[cfg(unix)]
-    return start_bare_thread(Box::new(main));
+    return start_bare_thread(main);
     #[cfg(not(unix))]
     return Err(io::ErrorKind::Unsupported.into()); // no process is other than the first
 }
-
-#[cfg(unix)]
-type Main = Box<dyn FnOnce() + Send>;
 
 #[cfg(unix)]
 fn start_bare_thread(main: Main) -> io::Result<()> {

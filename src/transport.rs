@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use http::header::{HeaderMap, HeaderValue};
 use http::uri::Uri;
 use log::LevelFilter;
 use ureq::Agent;
@@ -100,7 +100,7 @@ impl Http {
         }
         let mut headers = endpoint.headers;
         let veil = Veil::over(&mut headers);
-        headers.extend(own_headers(http_timeout));
+        add_own_headers(http_timeout, &mut headers);
         let place = endpoint.proxy.map(|proxy| proxy.place().to_owned());
         let watch = Watch::new();
         prepare();
@@ -145,7 +145,7 @@ impl Http {
         self.watch.begin(Instant::now() + limit);
         let mut post = self.agent.post(&self.uri);
         if let Some(headers) = post.headers_mut() {
-            headers.extend(self.headers.clone());
+            *headers = self.headers.clone();
         }
         let response = post
             .header("x-idempotency-key", &request.idempotency_key)
@@ -185,7 +185,7 @@ fn prepare() {
         return;
     }
     let config = Agent::config_builder().proxy(None).build();
-    let agent = Agent::with_parts(config, DefaultConnector::default(), Lookup::default());
+    let agent = agent(config, &Watch::new(), &Veil::over(&mut HeaderMap::new()));
     agent.clone().shutdown(); // it connects no more, but begins
     let _ = contain(|| agent.get("http://127.0.0.1").call());
     PREPARED.store(true, Ordering::Relaxed);
@@ -237,12 +237,12 @@ fn cause(error: &ureq::Error) -> String {
 }
 
 /// The headers that are the same in every request, as the official SDK sends them.
-fn own_headers(http_timeout: Duration) -> HeaderMap {
-    let read_timeout = format!("{:?}", http_timeout.as_secs_f64());
-    let headers = [
-        (USER_AGENT.as_str(), OUR_NAME),
-        (ACCEPT.as_str(), "application/json"),
-        (CONTENT_TYPE.as_str(), "application/json"),
+fn add_own_headers(http_timeout: Duration, headers: &mut HeaderMap) {
+    let read_timeout = serde_json::to_string(&http_timeout.as_secs_f64()).unwrap_or_default();
+    let own = [
+        ("user-agent", OUR_NAME),
+        ("accept", "application/json"),
+        ("content-type", "application/json"),
         ("x-stainless-async", "false"),
         ("x-stainless-runtime", "rust"),
         ("x-stainless-os", os()),
@@ -250,10 +250,11 @@ fn own_headers(http_timeout: Duration) -> HeaderMap {
         ("x-stainless-package-version", env!("CARGO_PKG_VERSION")),
         ("x-stainless-read-timeout", &read_timeout),
     ];
-    let pairs = headers.into_iter().filter_map(|(name, value)| {
-        Some((http::HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
-    });
-    pairs.collect()
+    for (name, value) in own {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// The operating system as the official SDK names it in headers.
