@@ -145,7 +145,9 @@ impl Door {
     /// Gives room back: these events have their fate.
     pub(crate) fn release(&self, load: Load) {
         let word = self.counts.word.fetch_sub(load.as_word(), Ordering::AcqRel);
-        self.may_be_shut.store(word & CLOSED != 0, Ordering::Relaxed);
+        if word & CLOSED == 0 && self.may_be_shut.load(Ordering::Relaxed) {
+            self.may_be_shut.store(false, Ordering::Relaxed);
+        }
     }
 
     #[cold]

@@ -238,8 +238,8 @@ impl Builder {
     /// [`max_batch_bytes`](Self::max_batch_bytes) at the most, or as its one event; the halves beside a batch that is
     /// split; the connection's buffers of 32 KiB, two or with TLS four; what a thread that logs keeps for its next event,
     /// 16 KiB at the most; and in the runs of up to 128 events that the queue is made of, what is unused, as much as those
-    /// events at the most, and what was sent before the rest of its run, of 16 such runs. Fatal exceptions may hold 4 MiB
-    /// more.
+    /// events at the most, and in 16 of them what was sent before the rest, or 16 KiB for the next. Fatal exceptions may
+    /// hold 4 MiB more.
     pub fn max_queue_bytes(mut self, bytes: usize) -> Self {
         self.max_queue_bytes = bytes;
         self

@@ -42,11 +42,11 @@ impl From<Head> for record::Head {
     }
 }
 
-/// An event as the queue has it.
+/// An event on its way into the queue.
 #[derive(Debug)]
-pub struct Queued(Record);
+pub struct Offered(Record);
 
-impl Queued {
+impl Offered {
     /// Data past `limit` bytes are refused.
     pub fn generic(
         head: Head,
@@ -78,11 +78,11 @@ impl Queued {
 }
 
 /// The body of a request with these events, as the worker makes it.
-pub fn request(session_id: &str, events: Vec<Queued>, process: Uuid) -> io::Result<Vec<u8>> {
+pub fn request(session_id: &str, events: Vec<Offered>, process: Uuid) -> io::Result<Vec<u8>> {
     let mut batcher = Batcher::new(usize::MAX, usize::MAX);
     let mut encoder = Encoder::new(Numbers::default());
     let mut run = Run::default();
-    for (ticket, Queued(record)) in (0..).zip(events) {
+    for (ticket, Offered(record)) in (0..).zip(events) {
         run.put(ticket, record);
     }
     while let Some(event) = run.take() {

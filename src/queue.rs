@@ -93,7 +93,7 @@ impl Outlet {
         self.next
     }
 
-    /// Takes the next event. `None`: all that were let in have been taken.
+    /// Takes the next event. `None`: all that were let in before this was asked have been taken.
     pub(crate) fn next(&mut self) -> Option<Queued<'_>> {
         if self.run.ticket() != Some(self.next) && !self.turn() {
             return None;
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_slot_for_each_event_that_is_let_in_and_no_more() {
+    fn there_is_room_for_each_event_that_is_let_in_and_no_more() {
         for max in [1, 10, 1_000] {
             let (ledger, intake, mut outlet) = queue_of(max, 1_000);
             let let_in = [Lane::Ordinary, Lane::Fatal, Lane::Session]

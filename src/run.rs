@@ -13,7 +13,7 @@ use crate::record::{Apart, Queued, Record, TAG};
 pub(crate) const FULL: usize = 128;
 
 /// Room for a full run of usual events. The run behind a full one has so much from the start, at the most: to grow
-/// there little by little made four threads that log as fast as they can take half as long again.
+/// there little by little cost each of four threads that log as fast as they can as much as all the rest.
 const USUAL: usize = 16 * 1024;
 
 /// In the place of an event's length: it is not in the line.
@@ -62,7 +62,7 @@ impl Run {
         self.events >= FULL
     }
 
-    /// Gives this run, and begins the one behind it.
+    /// Gives this run, which is full, and begins the one behind it.
     pub(crate) fn renew(&mut self) -> Self {
         let line = Vec::with_capacity(self.line.len().min(USUAL));
         mem::replace(self, Self { line, ..Self::default() })

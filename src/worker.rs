@@ -41,7 +41,7 @@ impl<T: Transport> Worker<T> {
         let nobody = never();
         self.answer(); // a panic may have struck while somebody waited
         while !self.ledger.is_closed() {
-            // With a batch open nobody need wake us for one event more: the ticker or the bell will.
+            // With a batch open nobody need wake us for one run more: the ticker or the bell will.
             let arrivals = if self.batcher.is_empty() { &self.outlet.runs } else { &nobody };
             select! {
                 recv(self.ticker) -> _ => self.tick(),

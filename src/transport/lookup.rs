@@ -15,6 +15,7 @@ use ureq::config::Config;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
+use crate::contain::contain;
 use crate::fork;
 
 /// ureq keeps no more; a name with more has enough of them that work.
@@ -69,7 +70,8 @@ fn ask(host: String, port: u16) -> io::Result<Arc<Answer>> {
     let answer = Arc::<Answer>::default();
     let told = Arc::clone(&answer);
     fork::start_thread("tinker-lookup", move || {
-        told.tell((host.as_str(), port).to_socket_addrs().map(Vec::from_iter));
+        let found = contain(|| (host.as_str(), port).to_socket_addrs().map(Vec::from_iter));
+        told.tell(found.unwrap_or_else(|| Err(io::ErrorKind::Other.into())));
     })?;
     Ok(answer)
 }
