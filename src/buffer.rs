@@ -1,4 +1,4 @@
-//! Where a thread makes its events, one after the other.
+//! Memory that is written to from its beginning: what a thread makes its events in, one after the other.
 
 use std::cell::Cell;
 
@@ -12,10 +12,11 @@ thread_local! {
     static OWN: Cell<Option<Box<Buffer>>> = const { Cell::new(None) };
 }
 
-/// One event in the making.
+/// What was written, and room for more.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
-    /// Zeros, or what is left of earlier events: all of it can be written to.
+    /// Zeros, or what is left of earlier events: all of it can be written to. Zeros have a use besides: who has written
+    /// them has the memory at hand. In memory that another core had last, a call now and then took twice as long.
     bytes: Vec<u8>,
     written: usize,
 }
@@ -30,6 +31,11 @@ impl Buffer {
     )]
     pub(crate) fn take() -> Box<Self> {
         OWN.try_with(Cell::take).ok().flatten().unwrap_or_default()
+    }
+
+    /// Not the thread's own, but one that goes elsewhere, and need not grow before it holds so much.
+    pub(crate) fn with_room(len: usize) -> Self {
+        Self { bytes: vec![0; len], written: 0 }
     }
 
     /// Leaves it to the thread, and forgets what was written.
@@ -91,6 +97,14 @@ impl Buffer {
     pub(crate) fn grow(&mut self, by: usize) {
         let size = (2 * (self.written + by)).max(FIRST_SIZE);
         self.bytes.resize(size, 0);
+    }
+}
+
+#[cfg(test)]
+impl Buffer {
+    /// How much it can hold without growing.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len()
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::mem;
 
+use crate::buffer::Buffer;
 use crate::record::{Apart, Queued, Record, TAG};
 
 /// How many events make a run full. More than make a batch, or a program that calls now and then would wake the worker
@@ -23,7 +24,7 @@ const IS_APART: u64 = u64::MAX;
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     /// Of each event its ticket, its length, and its bytes.
-    line: Vec<u8>,
+    line: Buffer,
     /// Where in the line the next event to come out begins.
     at: usize,
     apart: VecDeque<Apart>,
@@ -39,7 +40,7 @@ impl Run {
         match record {
             Record::Generic(packed) => {
                 self.tag(ticket, packed.len() as u64);
-                self.line.extend_from_slice(packed.bytes());
+                self.line.put(packed.bytes());
                 packed.give_back();
             }
             Record::Apart(apart) => {
@@ -55,7 +56,7 @@ impl Run {
         let (first, second) = tag.split_at_mut(size_of_val(&ticket));
         first.copy_from_slice(&ticket.to_ne_bytes());
         second.copy_from_slice(&len.to_ne_bytes());
-        self.line.extend_from_slice(&tag);
+        self.line.put(&tag);
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -64,21 +65,21 @@ impl Run {
 
     /// Gives this run, which is full, and begins the one behind it.
     pub(crate) fn renew(&mut self) -> Self {
-        let line = Vec::with_capacity(self.line.len().min(USUAL));
+        let line = Buffer::with_room(self.line.len().min(USUAL));
         mem::replace(self, Self { line, ..Self::default() })
     }
 
     /// The ticket of the next event to come out; `None` once all are.
     #[inline]
     pub(crate) fn ticket(&self) -> Option<u64> {
-        let (ticket, _) = self.line.get(self.at..)?.split_first_chunk()?;
+        let (ticket, _) = self.line.bytes().get(self.at..)?.split_first_chunk()?;
         Some(u64::from_ne_bytes(*ticket))
     }
 
     /// Takes the next event out.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Queued<'_>> {
-        let (tag, rest) = self.line.get(self.at..)?.split_first_chunk::<TAG>()?;
+        let (tag, rest) = self.line.bytes().get(self.at..)?.split_first_chunk::<TAG>()?;
         self.at += TAG;
         let len = u64::from_ne_bytes(*tag.last_chunk()?);
         if len == IS_APART {
@@ -155,9 +156,9 @@ mod tests {
             assert!(run.is_full());
             let full = run.renew();
             assert_eq!((full.ticket(), run.ticket(), run.is_full()), (Some(0), None, false));
-            assert_eq!(run.line.capacity(), room, "for events of {len}");
-            assert_eq!(run.renew().line.capacity(), room);
-            assert_eq!(run.line.capacity(), 0, "none was put in");
+            assert_eq!(run.line.size(), room, "for events of {len}");
+            assert_eq!(run.renew().line.size(), room);
+            assert_eq!(run.line.size(), 0, "none was put in");
         }
     }
 }

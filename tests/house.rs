@@ -23,7 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("panicking", &["exception", "record"]),
     ("admission", &["stats"]),
     ("ledger", &["admission", "stats"]),
-    ("run", &["record"]),
+    ("run", &["buffer", "record"]),
     ("shard", &["run"]),
     ("queue", &["admission", "ledger", "record", "run", "shard", "stats"]),
     ("batch", &["admission"]),
