@@ -228,6 +228,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_turned_away_leaves_its_memory_to_its_thread() {
+        let record = Record::generic(Head::now(0, Severity::Info), "step", &(), 100).unwrap();
+        assert_eq!(Buffer::take().size(), 0, "it is in the record");
+        record.discard();
+        assert!(Buffer::take().size() > 0);
+    }
+
+    #[test]
     fn the_texts_of_an_exception_and_its_stack_are_in_its_weight() {
         let weight = |body| Record::other(Head::now(0, Severity::Error), body).weight();
         let exception = |error_type: &str, message: &str, causes: &str, stack| {
