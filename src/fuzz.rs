@@ -44,9 +44,9 @@ impl From<Head> for record::Head {
 
 /// An event on its way into the queue.
 #[derive(Debug)]
-pub struct Offered(Record);
+pub struct Payload(Record);
 
-impl Offered {
+impl Payload {
     /// Data past `limit` bytes are refused.
     pub fn generic(
         head: Head,
@@ -78,11 +78,11 @@ impl Offered {
 }
 
 /// The body of a request with these events, as the worker makes it.
-pub fn request(session_id: &str, events: Vec<Offered>, process: Uuid) -> io::Result<Vec<u8>> {
+pub fn request(session_id: &str, events: Vec<Payload>, process: Uuid) -> io::Result<Vec<u8>> {
     let mut batcher = Batcher::new(usize::MAX, usize::MAX);
     let mut encoder = Encoder::new(Numbers::default());
     let mut run = Run::default();
-    for (ticket, Offered(record)) in (0..).zip(events) {
+    for (ticket, Payload(record)) in (0..).zip(events) {
         run.put(ticket, record);
     }
     while let Some(event) = run.take() {

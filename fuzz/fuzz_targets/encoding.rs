@@ -10,7 +10,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use tinker_telemetry::RefusalReason;
 use tinker_telemetry::event::{Event, Severity, TelemetrySendRequest, Timestamp};
-use tinker_telemetry::fuzz::{Head, Offered, request};
+use tinker_telemetry::fuzz::{Head, Payload, request};
 use tinker_telemetry_fuzz::calendar::Moment;
 use tinker_telemetry_fuzz::document::{Token, assert_reads, depth};
 use tinker_telemetry_fuzz::value::Value;
@@ -145,7 +145,7 @@ impl Offered {
     }
 
     /// What is sent, unless it is refused, and the tokens behind its head.
-    fn payload(&self, head: Head) -> Option<(Offered, &'static str, Vec<Token>)> {
+    fn payload(&self, head: Head) -> Option<(Payload, &'static str, Vec<Token>)> {
         let text = |name: &str, text: &str| [Token::key(name), Token::text(text)];
         Some(match &self.kind {
             Kind::Generic { name, data, limit } => {
@@ -161,15 +161,15 @@ impl Offered {
                 let fields =
                     [("error_type", error_type), ("error_message", message), ("traceback", traceback)];
                 let tokens = fields.iter().flat_map(|(name, value)| text(name, value)).collect();
-                (Offered::exception(head, error, type_name, limit), "UNHANDLED_EXCEPTION", tokens)
+                (Payload::exception(head, error, type_name, limit), "UNHANDLED_EXCEPTION", tokens)
             }
-            Kind::SessionStart => (Offered::session_start(head), "SESSION_START", Vec::new()),
+            Kind::SessionStart => (Payload::session_start(head), "SESSION_START", Vec::new()),
             Kind::SessionEnd { seconds, nanos } => {
                 let (seconds, nanos) = (*seconds, nanos % 1_000_000_000);
                 let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
                 let shown = format!("{hours}:{minutes:02}:{:02}.{:06}", seconds % 60, nanos / 1000);
                 let duration = Duration::new(seconds, nanos);
-                (Offered::session_end(head, duration), "SESSION_END", text("duration", &shown).to_vec())
+                (Payload::session_end(head, duration), "SESSION_END", text("duration", &shown).to_vec())
             }
         })
     }
@@ -179,11 +179,11 @@ impl Offered {
 const DEEPEST_DATA: usize = 100;
 
 /// The payload of a generic event; `None` where the data are rightly refused.
-fn accepted(head: Head, name: &str, data: &Value, limit: usize) -> Option<Offered> {
+fn accepted(head: Head, name: &str, data: &Value, limit: usize) -> Option<Payload> {
     let mut tokens = Vec::new();
     data.tokens(&mut tokens);
     let is_too_deep = depth(&tokens) > DEEPEST_DATA;
-    match Offered::generic(head, name, data, limit) {
+    match Payload::generic(head, name, data, limit) {
         Ok(payload) => {
             assert!(!is_too_deep, "accepted at depth {}", depth(&tokens));
             Some(payload)
@@ -191,7 +191,7 @@ fn accepted(head: Head, name: &str, data: &Value, limit: usize) -> Option<Offere
         Err(RefusalReason::TooLarge) => {
             let size = serde_json::to_string(data).expect("data that can be encoded").len();
             assert!(size.max(2) + r#"{"value":}"#.len() > limit, "{size} bytes are too large for {limit}");
-            let payload = Offered::generic(head, name, data, usize::MAX).ok();
+            let payload = Payload::generic(head, name, data, usize::MAX).ok();
             assert_eq!(payload.is_none(), is_too_deep);
             payload
         }
