@@ -152,7 +152,9 @@ impl Door {
 
     #[cold]
     fn suspect(&self) {
-        self.may_be_shut.store(true, Ordering::Relaxed);
+        if !self.may_be_shut.load(Ordering::Relaxed) {
+            self.may_be_shut.store(true, Ordering::Relaxed);
+        }
     }
 
     /// From now on every event is refused as `stopped`.

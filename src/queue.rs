@@ -9,6 +9,8 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -31,6 +33,7 @@ pub(crate) struct Intake {
 pub(crate) struct Outlet {
     pub(crate) runs: Receiver<Run>,
     pub(crate) bell: Receiver<()>,
+    ledger: Arc<Ledger>,
     shards: Arc<Shards>,
     /// The ticket of the next event.
     next: u64,
@@ -42,12 +45,13 @@ pub(crate) struct Outlet {
 
 /// A queue with a slot for every full run of the events that the ledger's door lets in.
 pub(crate) fn queue(ledger: Arc<Ledger>, max_queue_size: usize) -> (Intake, Outlet) {
-    let (runs, outlet_runs) = bounded((max_queue_size + RESERVED_EVENTS + SESSION_EVENTS) / run::FULL);
+    let (runs, outlet_runs) = bounded((max_queue_size + RESERVED_EVENTS + SESSION_EVENTS) / run::LEAST);
     let (bell, outlet_bell) = bounded(1);
     let shards = Arc::<Shards>::default();
     let outlet = Outlet {
         runs: outlet_runs,
         bell: outlet_bell,
+        ledger: Arc::clone(&ledger),
         shards: Arc::clone(&shards),
         next: 0,
         run: Run::default(),
@@ -71,7 +75,8 @@ impl Intake {
         };
         run.put(ticket, record);
         if run.is_full() {
-            // There is a slot for it. Should the worker be gone, the ledger has settled its events.
+            // Inside as well: who finds the shard without it finds it in the channel. There is a slot for it; should the
+            // worker be gone, the ledger has settled its events.
             let _ = self.runs.try_send(run.renew());
         }
         drop(run);
@@ -93,7 +98,13 @@ impl Outlet {
         self.next
     }
 
-    /// Takes the next event. `None`: all that were let in before this was asked have been taken.
+    /// Whether no event is at hand: those that there are, if any, are still where callers put them.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.run.ticket().is_none() && self.others.is_empty()
+    }
+
+    /// Takes the next event. `None`: all that were let in before this was asked have been taken, unless the door is closed
+    /// and a caller has not come out of it.
     pub(crate) fn next(&mut self) -> Option<Queued<'_>> {
         if self.run.ticket() != Some(self.next) && !self.turn() {
             return None;
@@ -119,15 +130,41 @@ impl Outlet {
     /// among them. An event that is missing was let in while this looked elsewhere, and is found the next time.
     fn fetch(&mut self) -> bool {
         let before = self.others.len();
-        let Self { shards, runs, others, .. } = self;
-        shards.take().chain(runs.try_iter()).for_each(|run| insert(run, others));
+        let Self { ledger, shards, runs, others, .. } = self;
+        let wait = |tries| wait_for_caller(ledger, tries);
+        shards.take(wait).chain(runs.try_iter()).for_each(|run| insert(run, others));
         others.len() > before
+    }
+
+    /// Goes on with the first event at hand, past those that callers have not put in yet; `false` where there is none.
+    pub(crate) fn skip(&mut self) -> bool {
+        let next = self.others.front().and_then(Run::ticket);
+        self.next = next.unwrap_or(self.next);
+        next.is_some()
     }
 
     /// Takes a run that came.
     pub(crate) fn keep(&mut self, run: Run) {
         insert(run, &mut self.others);
     }
+}
+
+/// How long to leave a caller alone who does not come out.
+pub(crate) const A_WHILE: Duration = Duration::from_millis(1);
+
+/// A caller is inside for less than it takes to say so, unless its thread lost its core there, or was stopped.
+fn wait_for_caller(ledger: &Ledger, tries: usize) -> bool {
+    const SOON: usize = 100;
+    if tries < SOON {
+        thread::yield_now();
+        return true;
+    }
+    // Once the door is closed there is no time to lose with one who may never come out.
+    let is_worth_it = ledger.deadline().is_none();
+    if is_worth_it {
+        ledger.pause(Instant::now() + A_WHILE, None);
+    }
+    is_worth_it
 }
 
 /// Puts a run where its ticket belongs, unless it is empty: at one end, or not far from it.
@@ -138,11 +175,18 @@ fn insert(run: Run, others: &mut VecDeque<Run>) {
     }
 }
 
-/// How many events a test would find if it emptied the queue.
 #[cfg(test)]
 impl Intake {
+    /// How many small events a test would find if it emptied the queue.
     pub(crate) fn len(&self) -> usize {
         self.shards.len() + self.runs.len() * run::FULL
+    }
+
+    /// Stops where [`offer`](Self::offer) puts the event in, until what this gives is called.
+    pub(crate) fn offer_half(&self, record: Record) -> impl FnOnce() {
+        let mut run = self.shards.run();
+        let admitted = self.ledger.admit(record.weight() as u64, Lane::Ordinary).unwrap();
+        move || run.put(admitted.ticket, record)
     }
 }
 
@@ -158,7 +202,11 @@ mod tests {
 
     /// With a name that says which it is.
     fn record(nth: usize) -> Record {
-        Record::generic(Head::now(0, Severity::Info), &nth.to_string(), &(), 100).unwrap()
+        record_with(nth, "")
+    }
+
+    fn record_with(nth: usize, text: &str) -> Record {
+        Record::generic(Head::now(0, Severity::Info), &nth.to_string(), &text, 2_000).unwrap()
     }
 
     fn queue_of(events: usize, threshold: u64) -> (Arc<Ledger>, Intake, Outlet) {
@@ -177,17 +225,28 @@ mod tests {
 
     #[test]
     fn there_is_room_for_each_event_that_is_let_in_and_no_more() {
-        for max in [1, 10, 1_000] {
+        let longest_in_line = "x".repeat(950);
+        for (max, text) in [1, 10, 1_000].into_iter().flat_map(|max| [(max, ""), (max, &longest_in_line)]) {
             let (ledger, intake, mut outlet) = queue_of(max, 1_000);
+            let is_let_in = |nth, lane| intake.offer(record_with(nth, text), lane).is_ok();
             let let_in = [Lane::Ordinary, Lane::Fatal, Lane::Session]
-                .map(|lane| (0..2_000).take_while(|nth| intake.offer(record(*nth), lane).is_ok()).count());
+                .map(|lane| (0..2_000).take_while(|nth| is_let_in(*nth, lane)).count());
             assert_eq!(let_in, [max, 512, 2]);
             assert_eq!(ledger.stats().accepted, max as u64 + 512 + 2);
-            let runs = (max + 512 + 2) / run::FULL;
-            assert_eq!((outlet.runs.len(), outlet.runs.capacity()), (runs, Some(runs)));
+            let in_a_run = if text.is_empty() { 100 } else { 17 };
+            assert_eq!(outlet.runs.len(), (max + 512 + 2) / in_a_run);
             let out = std::iter::from_fn(|| next(&mut outlet)).count();
             assert_eq!(out, max + 512 + 2);
         }
+    }
+
+    #[test]
+    fn no_event_is_at_hand_before_a_run_came_nor_once_all_are_taken() {
+        let (_, intake, mut outlet) = queue_of(10, 10);
+        (0..2).for_each(|nth| intake.offer(record(nth), Lane::Ordinary).unwrap());
+        assert!(outlet.is_empty());
+        assert_eq!((next(&mut outlet), outlet.is_empty()), (Some(0), false));
+        assert_eq!((next(&mut outlet), outlet.is_empty()), (Some(1), true));
     }
 
     #[test]

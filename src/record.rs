@@ -49,7 +49,7 @@ pub(crate) enum Queued<'a> {
 pub(crate) const TAG: usize = 2 * size_of::<u64>();
 
 /// Up to this length generic events are queued one behind the other.
-const LONGEST_IN_LINE: usize = 2 * 1024;
+pub(crate) const LONGEST_IN_LINE: usize = 1024;
 
 #[derive(Debug)]
 pub(crate) enum Body {
@@ -183,7 +183,7 @@ fn pack(head: Head, name: &str, out: &mut Buffer) {
     fixed[1..9].copy_from_slice(&head.refused.to_le_bytes());
     fixed[9..17].copy_from_slice(&since_1970.as_secs().to_le_bytes());
     fixed[17..21].copy_from_slice(&since_1970.subsec_nanos().to_le_bytes());
-    fixed[21..].copy_from_slice(&name.len().to_le_bytes());
+    fixed[21..].copy_from_slice(&(name.len() as u64).to_le_bytes());
     out.put(&fixed);
     out.put(name.as_bytes());
 }
@@ -196,7 +196,7 @@ pub(crate) fn unpack(packed: &[u8]) -> Option<(Head, &str, &[u8])> {
     let (seconds, rest) = rest.split_first_chunk()?;
     let (nanos, rest) = rest.split_first_chunk()?;
     let (name, rest) = rest.split_first_chunk()?;
-    let (name, data) = rest.split_at_checked(usize::from_le_bytes(*name))?;
+    let (name, data) = rest.split_at_checked(u64::from_le_bytes(*name).try_into().ok()?)?;
     let since_1970 = Duration::new(u64::from_le_bytes(*seconds), u32::from_le_bytes(*nanos));
     let head = Head {
         refused: u64::from_le_bytes(*refused),

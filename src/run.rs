@@ -7,15 +7,17 @@ use std::collections::VecDeque;
 use std::mem;
 
 use crate::buffer::Buffer;
-use crate::record::{Apart, Queued, Record, TAG};
+use crate::record::{Apart, LONGEST_IN_LINE, Queued, Record, TAG};
 
-/// How many events make a run full. More than make a batch, or a program that calls now and then would wake the worker
-/// twice for each: with the full run, and with the full batch.
-pub(crate) const FULL: usize = 128;
+/// How many events make a run full: as many as make a batch and wake the worker, unless other numbers were set. So the run
+/// of a thread that logs alone is the batch.
+pub(crate) const FULL: usize = 100;
 
-/// Room for a full run of usual events. The run behind a full one has so much from the start, at the most: to grow
-/// there little by little cost each of four threads that log as fast as they can as much as all the rest.
-const USUAL: usize = 16 * 1024;
+/// So many bytes in line make it full too. To move a large run as it grows would take a call longer than a thousand others.
+const FULL_BYTES: usize = 16 * 1024;
+
+/// How many events there are in a full run at least.
+pub(crate) const LEAST: usize = FULL_BYTES / (TAG + LONGEST_IN_LINE);
 
 /// In the place of an event's length: it is not in the line.
 const IS_APART: u64 = u64::MAX;
@@ -60,12 +62,14 @@ impl Run {
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.events >= FULL
+        self.events >= FULL || self.line.len() >= FULL_BYTES
     }
 
-    /// Gives this run, which is full, and begins the one behind it.
+    /// Gives this run, which is full, and begins the one behind it. That one has room for events that are a little larger
+    /// from the start: to grow little by little cost each of four threads that log as fast as they can as much as all the
+    /// rest.
     pub(crate) fn renew(&mut self) -> Self {
-        let line = Buffer::with_room(self.line.len().min(USUAL));
+        let line = Buffer::with_room(self.line.len() * 17 / 16);
         mem::replace(self, Self { line, ..Self::default() })
     }
 
@@ -134,30 +138,30 @@ mod tests {
 
     #[test]
     fn a_generic_event_is_what_was_packed_in_line_or_apart() {
-        for len in [1, 1_000, 5_000] {
+        for len in [1, 900, 1_000, 5_000] {
             let Record::Generic(packed) = generic(1) else { panic!("in line") };
             let expected = packed.bytes().to_vec();
             let mut run = Run::default();
             run.put(0, generic(len));
             run.put(1, Record::Generic(packed));
-            assert_eq!(matches!(run.take(), Some(Queued::Apart(_))), len > 2_000, "{len}");
+            assert_eq!(matches!(run.take(), Some(Queued::Apart(_))), len > 900, "{len}");
             assert!(matches!(run.take(), Some(Queued::Generic(same)) if same == expected));
         }
     }
 
     #[test]
-    fn a_run_is_full_of_so_many_events_and_the_next_has_room_for_as_many_up_to_a_size() {
-        for (len, room) in [(10, 128 * generic(10).weight()), (1_000, 16 * 1024)] {
+    fn a_run_is_full_of_so_many_events_or_bytes_and_the_next_has_room_for_as_many_and_some_more() {
+        for (len, events) in [(10, 100), (900, 18), (5_000, 100)] {
             let mut run = Run::default();
-            for ticket in 0..128 {
-                assert!(!run.is_full());
+            for ticket in 0..events {
+                assert!(!run.is_full(), "{ticket} events of {len}");
                 run.put(ticket, generic(len));
             }
-            assert!(run.is_full());
+            assert!(run.is_full(), "{events} events of {len}");
+            let held = run.line.len();
             let full = run.renew();
             assert_eq!((full.ticket(), run.ticket(), run.is_full()), (Some(0), None, false));
-            assert_eq!(run.line.size(), room, "for events of {len}");
-            assert_eq!(run.renew().line.size(), room);
+            assert_eq!(run.renew().line.size(), held * 17 / 16, "for events of {len}");
             assert_eq!(run.line.size(), 0, "none was put in");
         }
     }

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::thread;
 
 use crate::run::Run;
@@ -18,8 +18,8 @@ const SHARDS: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Shards([Shard; SHARDS]);
 
-/// Held for as long as it takes to let one event in, or to take the run out: nobody waits for it but the worker. In
-/// cache lines of its own.
+/// Held for as long as it takes to let one event in, or to take the run out: nobody waits for it but the worker, and that one
+/// no longer than it must. In cache lines of its own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Shard(Mutex<Run>);
@@ -55,16 +55,16 @@ impl Shards {
     }
 
     /// Takes what is there. An event whose ticket was taken before this is in it, or in a run that was filled and given
-    /// away before this.
-    pub(crate) fn take(&self) -> impl Iterator<Item = Run> {
-        self.0.iter().map(|shard| mem::take(&mut *shard.lock()))
+    /// away before this. A run that a caller is in is asked for again as long as `wait` says so, and then left.
+    pub(crate) fn take(&self, wait: impl Fn(usize) -> bool) -> impl Iterator<Item = Run> {
+        self.0.iter().map(move |shard| shard.take(&wait))
     }
 }
 
 #[cfg(test)]
 impl Shards {
     pub(crate) fn len(&self) -> usize {
-        self.0.iter().map(|shard| shard.lock().len()).sum()
+        self.0.iter().map(|shard| shard.try_lock().map_or(0, |run| run.len())).sum()
     }
 }
 
@@ -78,8 +78,17 @@ impl Shard {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Run> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Does not sleep on the lock: a caller who leaves would then have to wake who sleeps.
+    fn take(&self, wait: impl Fn(usize) -> bool) -> Run {
+        for tries in 0.. {
+            if let Some(mut run) = self.try_lock() {
+                return mem::take(&mut *run);
+            }
+            if !wait(tries) {
+                break;
+            }
+        }
+        Run::default()
     }
 }
 
@@ -97,7 +106,7 @@ mod tests {
 
     fn tickets(shards: &Shards) -> Vec<u64> {
         let mut tickets = Vec::new();
-        for mut run in shards.take() {
+        for mut run in shards.take(|_| false) {
             while let Some(ticket) = run.ticket() {
                 tickets.push(ticket);
                 run.take();
@@ -124,7 +133,7 @@ mod tests {
     fn a_thread_puts_its_events_where_it_put_the_last() {
         let shards = Shards::default();
         (0..10).for_each(|ticket| put(&mut shards.run(), ticket));
-        assert_eq!(shards.take().filter(|run| run.ticket().is_some()).count(), 1);
+        assert_eq!(shards.take(|_| false).filter(|run| run.ticket().is_some()).count(), 1);
     }
 
     #[test]
@@ -134,8 +143,25 @@ mod tests {
         put(&mut shards.run(), 0);
         drop(in_use);
         put(&mut shards.run(), 1);
-        let both = shards.take().filter(|run| run.len() == 2).count();
+        let both = shards.take(|_| false).filter(|run| run.len() == 2).count();
         assert_eq!(both, 1);
+    }
+
+    #[test]
+    fn a_run_that_a_caller_is_in_is_waited_for_as_long_as_it_is_worth_it_and_then_left() {
+        let shards = Shards::default();
+        put(&mut shards.run(), 0);
+        let in_use = shards.run();
+        put(&mut shards.run(), 1);
+        let asked = Cell::new(0);
+        let worth_it = |tries| {
+            asked.set(tries);
+            tries < 3
+        };
+        let taken: Vec<_> = shards.take(worth_it).filter_map(|run| run.ticket()).collect();
+        assert_eq!((taken, asked.get()), (vec![1], 3));
+        drop(in_use);
+        assert_eq!(tickets(&shards), [0]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::contain::contain;
 use crate::delivery::Delivery;
 use crate::encode::Encoder;
 use crate::ledger::Ledger;
-use crate::queue::Outlet;
+use crate::queue::{A_WHILE, Outlet};
 use crate::quiet;
 use crate::stats::DropReason;
 use crate::transport::Transport;
@@ -41,8 +41,9 @@ impl<T: Transport> Worker<T> {
         let nobody = never();
         self.answer(); // a panic may have struck while somebody waited
         while !self.ledger.is_closed() {
-            // With a batch open nobody need wake us for one run more: the ticker or the bell will.
-            let arrivals = if self.batcher.is_empty() { &self.outlet.runs } else { &nobody };
+            // With events at hand nobody need wake us for one run more: the ticker or the bell will.
+            let has_none = self.batcher.is_empty() && self.outlet.is_empty();
+            let arrivals = if has_none { &self.outlet.runs } else { &nobody };
             select! {
                 recv(self.ticker) -> _ => self.tick(),
                 recv(self.outlet.bell) -> rung => match rung {
@@ -50,7 +51,7 @@ impl<T: Transport> Worker<T> {
                     // Nobody can offer anything any more: this line was made and not taken, after a fork.
                     Err(_) => self.ledger.close(Instant::now()),
                 },
-                recv(arrivals) -> run => if let Ok(run) = run { self.outlet.keep(run); self.gather(); },
+                recv(arrivals) -> run => if let Ok(run) = run { self.outlet.keep(run) },
             }
             while self.ledger.is_due() && self.send_next() {
                 self.attend();
@@ -77,18 +78,19 @@ impl<T: Transport> Worker<T> {
     /// The bell: somebody asked for a flush, or there is enough for a batch, which `run` looks after.
     fn answer(&mut self) {
         let asked = self.ledger.flushes_asked();
-        if asked > self.flushed {
-            self.flush();
+        if asked > self.flushed && self.flush() {
             self.flushed = asked;
             self.ledger.flushes_done(asked);
         }
     }
 
-    /// Sends what was gathered, and all that was let in when this began.
-    fn flush(&mut self) {
+    /// Sends what was gathered, and all that was let in when this began. `false`: the door was closed meanwhile, and not
+    /// all could be had.
+    fn flush(&mut self) -> bool {
         let end = self.ledger.tickets();
         while self.outlet.next_ticket() < end && self.gather().is_some() {}
         self.send_open();
+        self.outlet.next_ticket() >= end
     }
 
     /// Sends one batch, a full one if the queue has enough for it. `false`: there was nothing to send.
@@ -103,8 +105,19 @@ impl<T: Transport> Worker<T> {
 
     /// The door is closed: sends what is left while there is time, and ends the story of all events.
     fn close(&mut self) {
-        while self.send_next() {}
+        while self.send_next() || self.outlet.skip() || self.wait_for_callers() {}
         self.ledger.finish(DropReason::Deadline);
+    }
+
+    /// Whether events are still to come, of callers who were let in before the door was closed, and there is time for them.
+    fn wait_for_callers(&self) -> bool {
+        let deadline = self.ledger.deadline();
+        let now = Instant::now();
+        let is_worth_it = self.ledger.has_pending() && deadline.is_some_and(|deadline| now < deadline);
+        if is_worth_it {
+            self.ledger.pause(now + A_WHILE, deadline);
+        }
+        is_worth_it
     }
 
     /// Encodes the next event into the open batch; `None` if there is none. `true`: that filled a batch, and it was

@@ -75,6 +75,10 @@ struct Bench {
 
 const THRESHOLD: usize = 10;
 
+fn record(name: &str) -> Record {
+    Record::generic(Head::now(0, Severity::Info), name, &(), usize::MAX).unwrap()
+}
+
 impl Bench {
     fn start() -> Self {
         Self::with(THRESHOLD, RetryPolicy { max_retries: 3, base_delay: Duration::from_millis(1) })
@@ -115,8 +119,12 @@ impl Bench {
     }
 
     fn log(&self, name: &'static str) {
-        let record = Record::generic(Head::now(0, Severity::Info), name, &(), usize::MAX).unwrap();
-        self.intake.offer(record, Lane::Ordinary).unwrap();
+        self.intake.offer(record(name), Lane::Ordinary).unwrap();
+    }
+
+    /// The same by a caller who stops inside, until what this gives is called.
+    fn stay_inside(&self, name: &'static str) -> impl FnOnce() {
+        self.intake.offer_half(record(name))
     }
 
     fn flush(&self) -> u64 {
@@ -182,7 +190,7 @@ fn no_event_wakes_the_worker_until_the_threshold() {
 }
 
 #[test]
-fn a_full_run_opens_a_batch_and_with_one_open_no_run_wakes_the_worker() {
+fn a_full_run_wakes_the_worker_and_with_one_at_hand_no_other_does() {
     let bench = Bench::with(10 * run::FULL, RetryPolicy { max_retries: 0, base_delay: LIMIT });
     let fill = || (0..run::FULL).for_each(|_| bench.log("fills a run"));
     fill();
@@ -196,12 +204,52 @@ fn a_full_run_opens_a_batch_and_with_one_open_no_run_wakes_the_worker() {
     fill();
     assert_eq!(bench.answer(Reply::Status(200)).names.len(), 100, "the threshold is reached");
     let flush = bench.flush();
-    for _ in 0..11 {
+    for _ in 0..9 {
         assert_eq!(bench.answer(Reply::Status(200)).names.len(), 100);
     }
-    assert_eq!(bench.answer(Reply::Status(200)).names.len(), 80);
     bench.drained(flush);
     bench.end();
+}
+
+#[test]
+fn a_flush_waits_for_a_caller_who_is_putting_an_event_in() {
+    let bench = Bench::start();
+    let come_out = bench.stay_inside("first");
+    bench.log("second");
+    let flush = bench.flush();
+    assert!(!bench.ledger.wait_flushed(flush, Instant::now() + Duration::from_millis(50)));
+    come_out();
+    assert_eq!(bench.answer(Reply::Status(200)).names, ["first", "second"]);
+    bench.drained(flush);
+    bench.end();
+}
+
+#[test]
+fn at_the_close_a_caller_who_stays_inside_holds_up_its_own_event_alone() {
+    let bench = Bench::start();
+    let come_out = bench.stay_inside("first");
+    bench.log("second");
+    bench.close(LIMIT);
+    assert_eq!(bench.answer(Reply::Status(200)).names, ["second"]);
+    come_out();
+    assert_eq!(bench.answer(Reply::Status(200)).names, ["first"]);
+    bench.thread.join().unwrap();
+    assert_eq!(bench.ledger.stats().delivered, 2);
+}
+
+#[test]
+fn a_caller_who_never_comes_out_is_waited_for_until_the_deadline() {
+    let bench = Bench::start();
+    let _stays = bench.stay_inside("first");
+    bench.log("second");
+    let flush = bench.flush();
+    bench.close(LIMIT);
+    assert_eq!(bench.answer(Reply::Status(200)).names, ["second"]);
+    assert!(!bench.ledger.wait_flushed(flush, Instant::now() + Duration::from_millis(50)));
+    bench.close(Duration::ZERO);
+    assert!(bench.ledger.wait_finished(Instant::now() + LIMIT));
+    let stats = bench.ledger.stats();
+    assert_eq!((stats.delivered, stats.dropped.deadline, stats.pending), (1, 1, 0));
 }
 
 #[test]

@@ -115,7 +115,8 @@ fn sources() -> Vec<(PathBuf, String, String)> {
             let room = path.strip_prefix("src").unwrap().iter().next().unwrap();
             let room = room.to_str().unwrap().trim_end_matches(".rs").to_owned();
             let text = fs::read_to_string(&path).unwrap();
-            let code = text.split("#[cfg(test)]").next().unwrap();
+            let tests = text.find("\nmod tests").unwrap_or(text.len());
+            let code = &text[..tests];
             let code = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>();
             (path, room, code.join("\n"))
         })
