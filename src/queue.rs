@@ -118,12 +118,19 @@ impl Outlet {
         let last = mem::take(&mut self.run);
         self.keep(last);
         while self.others.front().and_then(Run::ticket) != Some(self.next) {
-            if !self.fetch() {
+            if !self.fetch_full() && !self.fetch() {
                 return false;
             }
         }
         self.run = self.others.pop_front().unwrap_or_default();
         true
+    }
+
+    /// Takes the full runs; `false` where there are none. Callers are left alone, who would have to begin a run anew.
+    fn fetch_full(&mut self) -> bool {
+        let before = self.others.len();
+        self.runs.try_iter().for_each(|run| insert(run, &mut self.others));
+        self.others.len() > before
     }
 
     /// Takes all runs that there are; `false` where there are none. The full ones last: one that is filled meanwhile is
