@@ -1,5 +1,5 @@
-//! What a call costs its thread by the median, with the worker asleep, and what it allocates; then what an end costs:
-//! a drain beside the bare round trip of the same bytes, and a stop.
+//! What a call costs its thread by the median, with the worker asleep, and what it allocates; what the worker makes a
+//! request of; then what an end costs: a drain beside the bare round trip of the same bytes, and a stop.
 //!
 //! The whole distribution, with the worker awake and on several threads, is in `caller.rs`.
 
@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher};
 use support::{
-    Bare, LIMIT, body_of, builder, drain, log_json, log_saved, log_tree, quiet, sampled, saved, step,
+    Bare, LIMIT, body_of, builder, drain, full, log_json, log_saved, log_tree, offered, quiet, sampled,
+    saved, step,
 };
 use tinker_telemetry::collector::Collector;
-use tinker_telemetry::{Reporter, Severity};
+use tinker_telemetry::{Reporter, Severity, internals};
+use uuid::Uuid;
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -40,7 +42,7 @@ fn queued(bencher: Bencher, call: impl Fn(&Reporter) -> bool + Sync) {
 #[divan::bench_group(sample_count = 1_000, sample_size = 100)]
 mod log {
     use super::{
-        Bencher, Duration, Reporter, Severity, log_json, log_saved, log_tree, queued, quiet, sampled, saved,
+        Bencher, Duration, Reporter, Severity, full, log_json, log_saved, log_tree, queued, sampled, saved,
         step,
     };
 
@@ -79,8 +81,7 @@ mod log {
 
     #[divan::bench]
     fn refused(bencher: Bencher) {
-        let reporter = quiet("http://127.0.0.1:9", 1);
-        assert!(log_saved(&reporter, 0), "the queue has room for one");
+        let reporter = full();
         bencher.bench(|| log_saved(&reporter, 1200));
         reporter.stop(Duration::ZERO);
     }
@@ -97,6 +98,14 @@ mod log {
 fn log_exception(bencher: Bencher) {
     let error = io::Error::new(io::ErrorKind::NotFound, "no checkpoint at runs/a");
     queued(bencher, |reporter| reporter.log_exception(&error, Severity::Error));
+}
+
+/// What the worker makes of a batch: from events as callers leave them to the body of a request.
+#[divan::bench(args = [1, 100], sample_count = 1_000, sample_size = 1)]
+fn encode_of(bencher: Bencher, events: u64) {
+    bencher
+        .with_inputs(|| (0..events).map(offered).collect())
+        .bench_values(|events| internals::request("session-0001", events, Uuid::nil()).unwrap());
 }
 
 /// Allocates the queue, parses the endpoint, starts the thread.

@@ -169,9 +169,9 @@ mod stats;
 pub mod bridge;
 #[cfg(feature = "collector")]
 pub mod collector;
-#[cfg(fuzzing)]
+#[cfg(feature = "_internals")]
 #[doc(hidden)]
-pub mod fuzz;
+pub mod internals;
 #[doc(hidden)]
 pub mod literal;
 

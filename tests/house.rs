@@ -74,9 +74,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("capture", &["as_error", "event", "panicking", "reporter"]),
     ("provider", &["as_error", "capture", "event", "reporter"]),
     ("collector", &["event"]),
-    // In builds for fuzzing alone: opens what they try.
+    // Opens to fuzzing and benchmarks what they try.
     (
-        "fuzz",
+        "internals",
         &[
             "batch",
             "config",

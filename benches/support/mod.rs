@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde_json::json;
 use tinker_telemetry::collector::Collector;
+use tinker_telemetry::internals::{Head, Payload};
 use tinker_telemetry::{Builder, Config, Reporter, Severity};
 
 /// Longer than anything here takes: a hang ends the run instead of lasting.
@@ -30,10 +31,18 @@ pub fn builder(url: &str) -> Builder {
     Reporter::sessionless(Config::new("tml-example").base_url(url)).enabled(true).flush_interval(NEVER)
 }
 
-/// The same with a queue that wakes the worker for nothing but a flush.
+/// The same with a queue of this size, at which a flush is not asked for before it is full.
 pub fn quiet(url: &str, max_queue_size: usize) -> Reporter {
     let builder = builder(url).flush_threshold(max_queue_size).max_queue_size(max_queue_size);
     builder.max_queue_bytes(1 << 30).max_batch_bytes(1 << 30).start().expect("the settings are valid")
+}
+
+/// One whose queue is full and stays so: nobody listens on port 9, and a retry waits longer than anything here takes.
+pub fn full() -> Reporter {
+    let builder = builder("http://127.0.0.1:9").max_queue_size(1).retry_base_delay(LIMIT);
+    let reporter = builder.start().expect("the settings are valid");
+    assert!(log_saved(&reporter, 0), "the queue has room for one");
+    reporter
 }
 
 /// Waits for whatever is pending, and has the collector forget it.
@@ -52,6 +61,12 @@ pub struct Saved<'a> {
 
 pub fn saved(step: u64) -> Saved<'static> {
     Saved { step, loss: 0.4213, path: "runs/a/ckpt-1200" }
+}
+
+/// The same as its caller leaves it in the queue.
+pub fn offered(step: u64) -> Payload {
+    let head = Head { refused: 0, severity: Severity::Info, time: SystemTime::now() };
+    Payload::generic(head, "checkpoint.saved", &saved(step), 1_000).expect("small data are taken")
 }
 
 /// The same three fields by the crate's macro, which borrows them.

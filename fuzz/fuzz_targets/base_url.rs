@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use tinker_telemetry::Config;
-use tinker_telemetry::fuzz::endpoint;
+use tinker_telemetry::internals::endpoint;
 
 /// In user info and queries. Nothing else makes these letters.
 const CANARY: &str = "c4n4ry";

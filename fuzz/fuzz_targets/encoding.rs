@@ -10,7 +10,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use tinker_telemetry::RefusalReason;
 use tinker_telemetry::event::{Event, Severity, TelemetrySendRequest, Timestamp};
-use tinker_telemetry::fuzz::{Head, Payload, request};
+use tinker_telemetry::internals::{Head, Payload, request};
 use tinker_telemetry_fuzz::calendar::Moment;
 use tinker_telemetry_fuzz::document::{Token, assert_reads, depth};
 use tinker_telemetry_fuzz::value::Value;

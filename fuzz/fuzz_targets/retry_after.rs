@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use tinker_telemetry::fuzz::retry_after;
+use tinker_telemetry::internals::retry_after;
 use tinker_telemetry_fuzz::calendar::Moment;
 
 #[derive(Arbitrary, Debug)]

@@ -1,4 +1,5 @@
-//! What the targets in `fuzz/` need of the private rooms. It exists in builds with `--cfg fuzzing` alone.
+//! What `fuzz/` and `benches/` need of the private rooms. It is there with the feature `_internals` alone, and is no part of
+//! the crate's interface.
 
 use std::error::Error;
 use std::io;
@@ -85,8 +86,9 @@ pub fn request(session_id: &str, events: Vec<Payload>, process: Uuid) -> io::Res
     for (ticket, Payload(record)) in (0..).zip(events) {
         run.put(ticket, record);
     }
+    let mut json = Vec::new();
     while let Some(event) = run.take() {
-        let mut json = Vec::new();
+        json.clear();
         encoder.write(&event, &mut json)?;
         batcher.push(&json, 0);
     }
