@@ -1,9 +1,11 @@
 //! What `log` costs its caller, as a distribution: in bursts with the worker awake and sending, and paced, one call
-//! every 250 µs with the worker asleep between; on 1, 4 and 8 threads; with four kinds of data.
+//! every 250 µs with the worker asleep between; on 1, 4 and 8 threads; with five kinds of data, into a queue that is full,
+//! and switched off.
 //!
 //! A harness shows a median; telemetry hurts in the tail. So each call is timed, and what reading the clock takes is
-//! measured too, shown, and taken off. The mean of bursts is of more of them, without a clock inside. All is measured in rounds, each
-//! with every row in turn; the median's lowest and highest over the rounds show how much the machine moved under it.
+//! measured too, shown, and taken off. The mean of bursts is of more of them, without a clock inside. All is measured in
+//! rounds, each with every row in turn; the median's lowest and highest over the rounds show how much the machine moved
+//! under it.
 
 mod support;
 
@@ -11,7 +13,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{builder, drain, is_bench, log_json, log_saved, log_tree, sampled, step};
+use support::{builder, drain, full, is_bench, log_json, log_saved, log_tree, sampled, step};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Reporter, Severity};
 
@@ -32,12 +34,24 @@ const PACE: Duration = Duration::from_micros(250);
 
 type Call = fn(&Reporter, u64) -> bool;
 
-const DATA: [(&str, Call); 5] = [
-    ("borrowed struct", log_saved),
-    ("json!", log_json),
-    ("serde_json", log_tree),
-    ("strings", |reporter, _| reporter.log("sampled", sampled(), Severity::Info)),
-    ("nested", |reporter, _| reporter.log("step", step(), Severity::Info)),
+/// What a reporter does with a call.
+#[derive(Clone, Copy, Debug)]
+enum Reports {
+    Yes,
+    /// Its queue is full.
+    Refuses,
+    /// It is switched off.
+    No,
+}
+
+const CALLS: [(&str, Reports, Call); 7] = [
+    ("borrowed struct", Reports::Yes, log_saved),
+    ("json!", Reports::Yes, log_json),
+    ("serde_json", Reports::Yes, log_tree),
+    ("strings", Reports::Yes, |reporter, _| reporter.log("sampled", sampled(), Severity::Info)),
+    ("nested", Reports::Yes, |reporter, _| reporter.log("step", step(), Severity::Info)),
+    ("refused", Reports::Refuses, log_saved),
+    ("switched off", Reports::No, log_saved),
 ];
 
 fn main() {
@@ -45,7 +59,7 @@ fn main() {
     let mut rows: Vec<Row> = [Mode::Burst, Mode::Paced]
         .into_iter()
         .flat_map(|mode| THREADS.map(|threads| (mode, threads)))
-        .flat_map(|(mode, threads)| DATA.map(|(data, call)| Row::new(mode, threads, data, call)))
+        .flat_map(|(mode, threads)| CALLS.map(|call| Row::new(mode, threads, call)))
         .collect();
     if !is_bench() {
         rows.truncate(1);
@@ -58,7 +72,7 @@ fn main() {
         }
     }
     println!("ns for each call, in {rounds} rounds; the clock's own {clock} ns are taken off\n");
-    println!("| mode  | threads | data            |   p50 |    p99 |  p99.9 |   mean | p50 by round |");
+    println!("| mode  | threads | call            |   p50 |    p99 |  p99.9 |   mean | p50 by round |");
     println!("|-------|--------:|-----------------|------:|-------:|-------:|-------:|-------------:|");
     rows.iter_mut().for_each(Row::print);
 }
@@ -79,7 +93,8 @@ enum Mode {
 struct Row {
     mode: Mode,
     threads: usize,
-    data: &'static str,
+    what: &'static str,
+    reports: Reports,
     call: Call,
     /// Of each call, over all rounds.
     times: Vec<u64>,
@@ -89,25 +104,25 @@ struct Row {
 }
 
 impl Row {
-    fn new(mode: Mode, threads: usize, data: &'static str, call: Call) -> Self {
-        Self { mode, threads, data, call, times: Vec::new(), medians: Vec::new(), means: Vec::new() }
+    fn new(mode: Mode, threads: usize, (what, reports, call): (&'static str, Reports, Call)) -> Self {
+        Self { mode, threads, what, reports, call, times: Vec::new(), medians: Vec::new(), means: Vec::new() }
     }
 
     /// One round.
     fn measure(&mut self, clock: u64) {
         let collector = Collector::start().expect("loopback has a free port");
-        let builder = builder(&collector.url()).max_queue_size(QUEUE);
-        let builder = match self.mode {
-            Mode::Burst => builder,
-            Mode::Paced => builder.flush_threshold(QUEUE),
+        let reporter = match (self.reports, self.mode) {
+            (Reports::Yes, mode) => reporter(&collector, mode),
+            (Reports::Refuses, _) => full(),
+            (Reports::No, _) => Reporter::disabled(),
         };
-        let reporter = builder.start().expect("the settings are valid");
-        let call = |step| assert!((self.call)(&reporter, step), "{}", reporter.stats());
+        let is_taken = matches!(self.reports, Reports::Yes);
+        let call = |step| assert_eq!((self.call)(&reporter, step), is_taken, "{}", reporter.stats());
 
         let (mut times, mean) = match self.mode {
             Mode::Burst => {
                 let times = self.on_threads(|| timed(call, BURST_CALLS, || {}));
-                drain(&reporter, &collector);
+                settle(&reporter, &collector);
                 let means = self.on_threads(|| vec![untimed(call, BURST_CALLS)]);
                 (times, mean(&means))
             }
@@ -117,7 +132,7 @@ impl Row {
                 (times, mean)
             }
         };
-        drain(&reporter, &collector);
+        settle(&reporter, &collector);
         for time in &mut times {
             *time = time.saturating_sub(clock);
         }
@@ -140,15 +155,31 @@ impl Row {
     }
 
     fn print(&mut self) {
-        let Self { mode, threads, data, times, medians, means, .. } = self;
+        let Self { mode, threads, what, times, medians, means, .. } = self;
         let [p50, p99, p999] = [MEDIAN, 990, 999].map(|per_mille| percentile(times, per_mille));
         let mean = percentile(means, MEDIAN);
         let [lowest, highest] = [0, 1_000].map(|per_mille| percentile(medians, per_mille));
         let mode = format!("{mode:?}").to_lowercase();
         let by_round = format!("{lowest}–{highest}");
         println!(
-            "| {mode:<5} | {threads:>7} | {data:<15} | {p50:>5} | {p99:>6} | {p999:>6} | {mean:>6} | {by_round:>12} |"
+            "| {mode:<5} | {threads:>7} | {what:<15} | {p50:>5} | {p99:>6} | {p999:>6} | {mean:>6} | {by_round:>12} |"
         );
+    }
+}
+
+fn reporter(collector: &Collector, mode: Mode) -> Reporter {
+    let builder = builder(&collector.url()).max_queue_size(QUEUE);
+    let builder = match mode {
+        Mode::Burst => builder,
+        Mode::Paced => builder.flush_threshold(QUEUE),
+    };
+    builder.start().expect("the settings are valid")
+}
+
+/// Waits for what was taken; what fills a queue for good is not waited for.
+fn settle(reporter: &Reporter, collector: &Collector) {
+    if reporter.stats().refused.total() == 0 {
+        drain(reporter, collector);
     }
 }
 

@@ -1,8 +1,8 @@
-//! How the cost grows: with reporters in one process, with threads that log, with the size of the data, and with the
-//! round trip to the server. Anything that grows faster than the work is a defect.
+//! How the cost grows: with reporters in one process, with threads that log, with the size of the data, with the round
+//! trip to the server, and with the size of the batches. Anything that grows faster than the work is a defect.
 //!
-//! Each table has one thing vary, and its figures are medians of three runs. A call's time is that of a core: where more threads log than there are cores, they
-//! share them. The worker's processor time is the kernel's word (Linux only).
+//! Each table has one thing vary, and its figures are medians of three runs. A call's time is that of a core: where more
+//! threads log than there are cores, they share them. The worker's processor time is the kernel's word (Linux only).
 
 #![expect(clippy::cast_precision_loss, reason = "figures for a table")]
 
@@ -40,6 +40,10 @@ fn main() {
     for (millis, calls) in [(0, 10_000), (1, 10_000), (5, 10_000), (20, 10_000), (50, 5_000), (200, 2_000)] {
         let round_trip = Duration::from_millis(millis);
         print(&millis.to_string(), &Load { calls, round_trip, ..default() });
+    }
+    table("events in a batch, with a round trip of 20 ms");
+    for batch in [100, 200, 500, 1_000, 5_000] {
+        print(&batch.to_string(), &Load { batch, round_trip: Duration::from_millis(20), ..default() });
     }
 }
 
@@ -79,11 +83,12 @@ struct Load {
     calls: usize,
     bytes: usize,
     round_trip: Duration,
+    batch: usize,
 }
 
 impl Default for Load {
     fn default() -> Self {
-        Self { reporters: 1, threads: 1, calls: 10_000, bytes: 100, round_trip: Duration::ZERO }
+        Self { reporters: 1, threads: 1, calls: 10_000, bytes: 100, round_trip: Duration::ZERO, batch: 100 }
     }
 }
 
@@ -93,8 +98,8 @@ fn run(load: &Load) -> [f64; FIGURES.len()] {
     let data = "x".repeat(load.bytes);
 
     let (started, before) = (Instant::now(), resident());
-    let start =
-        || builder(&collector.url()).max_queue_bytes(1 << 30).start().expect("the settings are valid");
+    let builder = || builder(&collector.url()).max_queue_bytes(1 << 30).max_batch_size(load.batch);
+    let start = || builder().start().expect("the settings are valid");
     let reporters: Vec<Reporter> = (0..load.reporters).map(|_| start()).collect();
     let start = started.elapsed().as_secs_f64() / load.reporters as f64;
     let added = (resident() - before) / load.reporters as f64;

@@ -32,7 +32,7 @@ fn let_pass(time: Duration) {
 #[test]
 fn an_idle_worker_sleeps_until_its_ticker() {
     let collector = Collector::start().unwrap();
-    let reporter = sessionless(&collector).start().unwrap();
+    let reporter = sessionless(&collector).flush_threshold(5_000).start().unwrap();
     reporter.log("step", 1, Severity::Info);
     assert!(reporter.wait_until_drained(LIMIT));
     let started = Instant::now();
@@ -45,14 +45,17 @@ fn an_idle_worker_sleeps_until_its_ticker() {
         assert!(started.elapsed() < LIMIT, "it never comes to rest");
         before = sleeps();
     }
-    // With a batch open, one event more does not wake it either.
-    reporter.log("opens the batch", 1, Severity::Info);
-    let_pass(Duration::from_millis(100));
-    let opened = sleeps();
-    for step in 0..90 {
-        reporter.log("step", step, Severity::Info);
+    // A hundred events wake it, and nine hundred more that are not yet a flush do not.
+    let log = |events| (0..events).for_each(|step| assert!(reporter.log("step", step, Severity::Info)));
+    log(100);
+    while sleeps() == before {
+        assert!(started.elapsed() < 2 * LIMIT, "it sleeps on");
+        let_pass(Duration::from_millis(1));
     }
     let_pass(Duration::from_millis(100));
-    assert_eq!(sleeps(), opened);
+    let woken = sleeps();
+    log(900);
+    let_pass(Duration::from_millis(100));
+    assert_eq!(sleeps(), woken);
     assert!(reporter.stop(LIMIT));
 }

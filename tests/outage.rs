@@ -44,11 +44,12 @@ fn an_outage_costs_its_budget_and_two_lines_and_what_is_queued_arrives() {
     let before = resident();
     thread::scope(|scope| {
         for _ in 0..threads {
-            // Fewer than 10 000 of these fill the budget.
+            // Fewer than 10 000 of these fill the budget. Large ones have memory of their own, the others share it.
             scope.spawn(|| {
-                let text = "x".repeat(3_000);
-                for _ in 0..CALLS {
-                    reporter.log("step", &text, Severity::Info);
+                let [large, small] = [4_000, 900].map(|len| "x".repeat(len));
+                for _ in 0..CALLS / 2 {
+                    reporter.log("step", &large, Severity::Info);
+                    reporter.log("step", &small, Severity::Info);
                 }
             });
         }
