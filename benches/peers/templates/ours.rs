@@ -16,7 +16,9 @@ fn main() {
     let (sink, full) = rss::task();
     let began = Instant::now();
     let config = Config::new("tml-peers").base_url(format!("http://{sink}"));
-    let reporter = Reporter::builder(config, "session-0001").start().unwrap();
+    // Room for the session's start beside the 10 000.
+    let builder = Reporter::builder(config, "session-0001").enabled(true).max_queue_size(10_001);
+    let reporter = builder.start().unwrap();
     println!("start_us {}", began.elapsed().as_secs_f64() * 1e6);
     if full {
         (0..10_000).for_each(|n| log(&reporter, n));
@@ -31,5 +33,5 @@ fn main() {
 
 fn log(reporter: &Reporter, step: i64) {
     let fields = Fields { step, loss: 0.4213, shard: "shard-eu-west-3" };
-    reporter.log("checkpoint.saved", fields, Severity::Info);
+    assert!(reporter.log("checkpoint.saved", fields, Severity::Info));
 }
