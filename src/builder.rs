@@ -178,13 +178,16 @@ impl Builder {
         self
     }
 
-    /// How long an event waits at the most before it is sent. Must be more than nothing. Defaults to 10 s.
+    /// How often what is queued is sent. An event waits at most this long for its first attempt, unless earlier batches are
+    /// still being sent. Must be greater than zero. Defaults to 10 s.
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.flush_interval = interval;
         self
     }
 
-    /// How many pending events are sent without waiting for the interval. At least 1. Defaults to 100.
+    /// How many pending events are sent without waiting for the interval; as many bytes as
+    /// [`max_batch_bytes`](Self::max_batch_bytes) are, too. At least 1; more than
+    /// [`max_queue_size`](Self::max_queue_size) means as many as that. Defaults to 100.
     pub fn flush_threshold(mut self, events: usize) -> Self {
         self.flush_threshold = events;
         self
@@ -196,8 +199,8 @@ impl Builder {
         self
     }
 
-    /// How long one attempt may take in all, from the name lookup to the end of the answer. Must be more than
-    /// nothing. Defaults to 5 s.
+    /// How long one attempt may take in all, from the name lookup to the end of the answer. Must be greater
+    /// than zero. Defaults to 5 s.
     pub fn http_timeout(mut self, timeout: Duration) -> Self {
         self.http_timeout = timeout;
         self
@@ -210,8 +213,8 @@ impl Builder {
     }
 
     /// The wait before the first retry; it doubles with each, up to 60 s, which is also the most that may be set
-    /// here. Chance adds up to a tenth. A batch after one that needed a retry waits for some part of this delay, left
-    /// to chance, unless somebody waits for it: many programs that lost a server together do not return together.
+    /// here. Up to a tenth of it is added at random. After an outage the next batch waits for a random part of this delay, so
+    /// that programs which lost a server together do not return to it together; not while a flush or a stop waits for it.
     /// Defaults to 1 s.
     pub fn retry_base_delay(mut self, delay: Duration) -> Self {
         self.retry_base_delay = delay;
@@ -232,14 +235,16 @@ impl Builder {
     }
 
     /// How many bytes of memory pending events may hold; more are refused as `queue_bytes`. 1 to 512 GiB. Defaults
-    /// to 16 MiB.
+    /// to 16 MiB. Fatal exceptions may hold 4 MiB more.
     ///
-    /// Not counted are the batch that is gathered or sent and the body of its request, each about as large as
-    /// [`max_batch_bytes`](Self::max_batch_bytes) at the most, or as its one event; the halves beside a batch that is
-    /// split; the connection's buffers of 32 KiB, two or with TLS four; what a thread that logs keeps for its next event,
-    /// 16 KiB at the most; and in the runs of up to 128 events that the queue is made of, what is unused, as much as those
-    /// events at the most, and in 16 of them what was sent before the rest, or 16 KiB for the next. Fatal exceptions may
-    /// hold 4 MiB more.
+    /// This bounds what is queued, not all that a reporter holds. Beside it there are:
+    ///
+    /// - the open batch and the body of a request, each up to [`max_batch_bytes`](Self::max_batch_bytes) or one event, and
+    ///   the two halves of a batch while it is split;
+    /// - the connection's buffers, 64 KiB, with TLS 128 KiB;
+    /// - up to 16 KiB for each thread that logs, in which it encodes;
+    /// - room that is not used yet in the runs of some 16 KiB that the queue is made of: at most as much as the events in
+    ///   them, and up to 36 KiB in each of 16 runs that are being filled and 16 that are being emptied.
     pub fn max_queue_bytes(mut self, bytes: usize) -> Self {
         self.max_queue_bytes = bytes;
         self
@@ -354,11 +359,11 @@ impl Builder {
 
     fn validate(&self) -> Result<(), StartError> {
         let at_least_one = "must be at least 1";
-        let more_than_nothing = "must be more than nothing";
+        let greater_than_zero = "must be greater than zero";
         let rules = [
-            ("flush_interval", !self.flush_interval.is_zero(), more_than_nothing),
+            ("flush_interval", !self.flush_interval.is_zero(), greater_than_zero),
             ("flush_threshold", self.flush_threshold >= 1, at_least_one),
-            ("http_timeout", !self.http_timeout.is_zero(), more_than_nothing),
+            ("http_timeout", !self.http_timeout.is_zero(), greater_than_zero),
             ("retry_base_delay", self.retry_base_delay <= LONGEST_WAIT, "must be at most 60 s"),
             ("max_queue_size", (1..=MOST_EVENTS).contains(&self.max_queue_size), "must be 1 to 4 194 304"),
             ("max_batch_size", (1..=MOST_BATCH_SIZE).contains(&self.max_batch_size), "must be 1 to 10 000"),

@@ -15,10 +15,9 @@ impl Reporter {
     /// Runs `work`. An error that it returns, or a panic, is reported with severity `ERROR` as
     /// [`log_exception`](Self::log_exception) does, and handed on: the very same value, the very same panic.
     ///
-    /// Captures that are nested report each for itself. A panic inside a capture is not fatal to the session, so the
-    /// panic hook (feature `panic-hook`) leaves it to the capture, and adds where it happened; without the hook the
-    /// report has the panic's message only. Where panics abort the program the hook reports it as fatal instead, and
-    /// a capture sees errors only.
+    /// Nested captures report each for itself. A panic inside a capture is not fatal to the session, so the panic hook
+    /// (feature `panic-hook`) leaves it to the capture and adds where it happened; without the hook the report has the
+    /// panic's message only. With `panic = "abort"` the hook reports it as fatal, and a capture sees errors only.
     ///
     /// ```
     /// # fn main() -> std::io::Result<()> {

@@ -117,13 +117,13 @@ impl Config {
         self
     }
 
-    /// The proxy to send through: `http://user:password@host:port`, of which all but the host may be left out; the
-    /// port is then 1080. In user and password, what has a meaning in URLs is written as `%` and two digits. With
-    /// the feature `tls` it may be `https://` (port 443), where the proxy's certificate must be trusted too.
+    /// The proxy to send through: `http://user:password@host:port`. Only the host is required; the port defaults to
+    /// 1080. User and password are percent-encoded. With the feature `tls` the proxy may be `https://` (port 443), and its
+    /// certificate must be trusted too.
     ///
-    /// Defaults to what the environment says when the reporter starts, whichever way this configuration was made,
-    /// since it is the machine's network that needs the proxy: `HTTPS_PROXY`, else `ALL_PROXY`, the lower case
-    /// spelling first, as curl reads them. For an `http://` endpoint it is `http_proxy`, in lower case only.
+    /// Defaults to the environment's when the reporter starts, for [`Config::new`] as well: `HTTPS_PROXY`, else
+    /// `ALL_PROXY`, the lower case spelling first, as curl reads them. For an `http://` endpoint it is `http_proxy`, in
+    /// lower case only.
     ///
     /// Every request is tunnelled (`CONNECT`), so no proxy sees the API key of an `https://` endpoint. Loopback is
     /// always reached directly. A proxy that cannot be used is refused at `start`.
@@ -239,7 +239,7 @@ impl Config {
         proxy::check_host(host).map_err(invalid)?;
         let behind_host = authority.as_str().strip_prefix(host).unwrap_or_default();
         if !behind_host.is_empty() && behind_host.strip_prefix(':').and_then(proxy::parse_port).is_none() {
-            return Err(invalid("has a port that is none"));
+            return Err(invalid("has an invalid port"));
         }
         match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS && !cfg!(feature = "tls") => {

@@ -1,6 +1,6 @@
 //! What can be wrong at the door: the one error of this crate.
 
-use std::io;
+use std::{fmt, io};
 
 /// Why a reporter could not be started. Each names the field to mend and never a value that may be secret.
 ///
@@ -10,7 +10,8 @@ use std::io;
 /// let started = Reporter::builder(Config::new("tml-1\nX-Admin: yes"), "session-0001").enabled(true).start();
 /// assert!(matches!(started, Err(StartError::InvalidApiKey)));
 /// ```
-#[derive(Debug, thiserror::Error)]
+/// Its `Debug` is the same sentence: a `main` that returns the error prints that.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// No API key was given: `TINKER_API_KEY` is unset or empty.
@@ -67,4 +68,10 @@ pub enum StartError {
     /// The worker's thread could not be started.
     #[error("the worker thread could not be started: {0}")]
     Thread(io::Error),
+}
+
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }

@@ -1,5 +1,5 @@
-//! Telemetry for Tinker sessions, for programs without an async runtime: synchronous command-line tools and services
-//! made of threads.
+//! Telemetry for Tinker sessions, for programs without an async runtime: synchronous command-line tools and
+//! multi-threaded services.
 //!
 //! A program that trains or samples through Tinker opens a session; a [`Reporter`] tells the backend what happens in
 //! it: that it starts and ends, custom events, errors.
@@ -38,8 +38,8 @@
 //! # How it works
 //!
 //! A worker thread of its own takes events from the queue and posts them in batches of up to 100: every 10 s, as soon
-//! as 100 are pending, and when asked to. It retries what may pass, with backoff; splits what a server finds too
-//! large; drops what cannot be delivered, says so once in the program's log (crate `log`), and counts it.
+//! as 100 events or 1 MiB are pending, and when asked to. It retries what may pass, with backoff; splits what a server
+//! finds too large; drops what cannot be delivered, logs that once (crate `log`), and counts it.
 //!
 //! # At the end of a program
 //!
@@ -79,15 +79,16 @@
 //! the parent's and stays so; the child neither sends it nor waits for it. The child carries the session on: its
 //! events' numbers go on from where they were, and it reports neither the session's start nor its end, whatever ends
 //! in it. (A daemon that forks away from its starter starts its reporter after that, and so has a session of its own.)
-//! Where the child gets no thread, its reporters refuse everything as `stopped`. A child that never uses a reporter
-//! is none the slower, and has no thread of ours. Bridges forward in the child what they did in the parent; only where
-//! another thread was changing who listens at the very moment of the fork does nobody listen in the child, until it
-//! attaches or installs anew; and only where the program logs at debug level and forks in the very moment of its first
-//! request does nobody send what that child reports, which is dropped as `deadline`.
+//! If the child gets no thread, its reporters refuse everything as `stopped`. A child that never uses a reporter
+//! is none the slower, and has no thread of ours. Bridges forward in the child what they did in the parent. Exceptions:
 //!
-//! Between `fork` and `exec`, as in `CommandExt::pre_exec`, call nothing of this crate: hardly anything may be called
-//! there. Forks are noticed that the C library's `fork` makes; not those of its `_fork`, nor of bare system calls. That
-//! a child of a program with threads may allocate is true of the system's allocator, and not of all others.
+//! - If another thread was changing a bridge's attachments at the moment of the fork, attach again in the child.
+//! - If the program logs at debug level and forks in the moment of its first request, that child's events are dropped as
+//!   `deadline`.
+//! - Between `fork` and `exec`, as in `CommandExt::pre_exec`, call nothing of this crate: hardly anything may be called
+//!   there.
+//! - Only the C library's `fork` is noticed, not its `_fork` nor a bare system call.
+//! - The child must be able to allocate. The system's allocator makes sure of that; some others do not.
 //!
 //! # What it does not do
 //!
@@ -95,8 +96,8 @@
 //! - It does not sample, aggregate or deduplicate. One call is one event.
 //! - It has no async twin. In an async program its calls are safe to make, but `wait_until_drained`, `stop` and
 //!   the last drop block their thread.
-//! - It cannot hurry the standard library: with `RUST_BACKTRACE` set, reporting an error waits while any thread looks up
-//!   the names of a stack.
+//! - With `RUST_BACKTRACE` set, reporting an error captures the stack, which waits for any thread that resolves symbols:
+//!   the standard library holds one lock for both.
 //! - It does not report by itself what a program logs or panics about; bridges are features of their own.
 //! - It cannot keep its HTTP client's `TRACE` records from the program's logger. Those show what is sent, events and
 //!   all, with asterisks in place of the API key and the headers that you added.

@@ -3,10 +3,10 @@
 
 use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
 
-/// Data written where they are reported, as JSON has them.
+/// Event data as a JSON literal, with values that are borrowed.
 ///
-/// Reads as `serde_json::json!` does, whose trees can be reported just as well, but makes no tree: values are borrowed,
-/// and encoded by [`log`](crate::Reporter::log) as those of a struct would be, at a third of the cost.
+/// Reads as `serde_json::json!` does, whose trees can be reported as well, but builds no tree: [`log`](crate::Reporter::log)
+/// encodes the values as it does those of a struct, at less than half of the cost.
 ///
 /// ```
 /// use tinker_telemetry::{Reporter, Severity, json};

@@ -55,10 +55,9 @@ impl Proxy {
             rest.rsplit_once('@').map_or((None, rest), |(user, place)| (Some(user), place));
         let port = match place.strip_prefix(host) {
             Some("") => default_port,
-            Some(port) => port
-                .strip_prefix(':')
-                .and_then(parse_port)
-                .ok_or_else(|| invalid("has a port that is none"))?,
+            Some(port) => {
+                port.strip_prefix(':').and_then(parse_port).ok_or_else(|| invalid("has an invalid port"))?
+            }
             None => return Err(invalid("is not a URL")),
         };
         let place = format!("{host}:{port}");

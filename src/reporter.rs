@@ -107,8 +107,8 @@ impl Reporter {
         self.owner.as_ref().map(|owner| owner.session.id.as_str())
     }
 
-    /// Reports that `name` happened, with what is to be known of it. Answers whether the event was accepted; why
-    /// not is in [`stats`](Self::stats).
+    /// Reports the event `name` with its data. Returns whether it was accepted; the reasons of those that were not are
+    /// counted in [`stats`](Self::stats).
     ///
     /// Never blocks, never panics, does no I/O and logs nothing: the data is encoded on this thread and queued, all
     /// else is the worker's. An object goes as it is, nothing (`()`, `None`) becomes `{}`, any other value becomes
@@ -135,14 +135,15 @@ impl Reporter {
         owner.log(&name.into(), &data, severity)
     }
 
-    /// Reports an error: as a `user_error` event of severity `WARNING` where it or one of its sources is the user's
-    /// doing (see [`find_user_error_in_chain`](crate::find_user_error_in_chain)), else as an unhandled exception with
-    /// the traceback of its sources. Answers whether the event was accepted.
+    /// Reports an error: as a `user_error` event of severity `WARNING` if it or one of its sources was caused by the user
+    /// (see [`find_user_error_in_chain`](crate::find_user_error_in_chain)), else as an unhandled exception with
+    /// the traceback of its sources. Returns whether the event was accepted.
     ///
     /// Takes every `std::error::Error`, trait objects, boxes of them, and `anyhow::Error`: see [`AsError`]. Asks
-    /// for a flush and does not wait for it. Where `RUST_BACKTRACE` asks for backtraces the stack of this call is
-    /// captured; the worker looks up its names, which takes longer than anything else here, and the standard library has
-    /// a capture wait for any thread that looks up names: calls were seen to take 60 to 155 ms for that.
+    /// for a flush and does not wait for it.
+    ///
+    /// With `RUST_BACKTRACE` set, this call captures the stack, and the worker resolves its symbols. The standard library
+    /// does both under one lock, so that a capture waits for any thread that resolves symbols: 60 to 155 ms were seen.
     pub fn log_exception<E: AsError<Kind> + ?Sized, Kind>(&self, error: &E, severity: Severity) -> bool {
         self.shared().is_some_and(|shared| shared.report_exception(error, severity))
     }
@@ -174,7 +175,7 @@ impl Reporter {
     }
 
     /// Flushes, and waits until nothing is pending of what was accepted before this call, for `timeout` at most.
-    /// Answers whether that came to be.
+    /// Returns whether that came to be.
     ///
     /// Drained is not delivered: events that were given up are not pending either. What became of them is in
     /// [`stats`](Self::stats).
@@ -183,11 +184,11 @@ impl Reporter {
     }
 
     /// Ends the session, accepts no more events, and gives the worker until `timeout` to send what is pending;
-    /// what is left then is dropped as `deadline`. Answers whether everything met its fate in time.
+    /// what is left then is dropped as `deadline`. Returns whether everything met its fate in time.
     ///
     /// Returns within `timeout` and 50 ms whatever the network does. May be called from any thread and more than
-    /// once: a later call may bring the deadline forward, and answers the same. From inside the reporter's own work (a
-    /// `Serialize` of its data, a logger on its thread) nobody waits, and the answer is what it is by then; likewise for
+    /// once: a later call can only bring the deadline forward, and returns the same. Called from inside the reporter's own
+    /// work (a `Serialize` of its data, a logger on its thread) it does not wait, and returns how things stand; so does
     /// [`wait_until_drained`](Self::wait_until_drained).
     pub fn stop(&self, timeout: Duration) -> bool {
         self.owner.as_ref().is_none_or(|owner| owner.stop(timeout))
@@ -207,8 +208,8 @@ pub struct WeakReporter {
 }
 
 impl WeakReporter {
-    /// The reporter; `None` once its last clone is gone, and for one that is switched off. Should the last other
-    /// clone be dropped meanwhile, the drop of this one ends the session, and waits for it.
+    /// The reporter; `None` once its last clone is gone, and for one that is switched off. If the other clones are dropped
+    /// meanwhile, this one is the last: its drop ends the session, and waits for it.
     pub fn upgrade(&self) -> Option<Reporter> {
         let (owner, _) = self.session.as_ref()?;
         Some(Reporter { owner: Some(owner.upgrade()?) })

@@ -13,9 +13,9 @@ use crate::quiet;
 
 /// A logger that forwards the records of a session, and hands every record on to the logger that it wraps.
 ///
-/// A record is the session's where its key-values say so. Its target is the event's name, its level the severity
-/// (`TRACE` is `DEBUG`, and a name that ends in `exception` is an error), its numbers the measurements; its text and all
-/// else are the metadata. Values of other kinds are forwarded as the text that they print.
+/// A record belongs to the session if its key `session_id` says so. Its target becomes the event's name, its level the
+/// severity (`TRACE` becomes `DEBUG`, and a name that ends in `exception` is an error), its numbers the measurements; its
+/// text and all else become the metadata. Values of other kinds are forwarded as the text that they print.
 ///
 #[cfg_attr(feature = "collector", doc = "```standalone_crate")]
 #[cfg_attr(not(feature = "collector"), doc = "```ignore")]
@@ -53,7 +53,7 @@ pub struct LogBridge<L> {
 }
 
 impl<L: Log> LogBridge<L> {
-    /// Wraps a logger. It gets every record that arrives, whether it said that it is enabled or not, as without us.
+    /// Wraps a logger, which gets every record that arrives, enabled or not, as it would without the bridge.
     pub fn new(logger: L, attachments: &Attachments) -> Self {
         Self { logger, attachments: attachments.clone() }
     }
