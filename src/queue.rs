@@ -25,13 +25,14 @@ use crate::stats::RefusalReason;
 pub(crate) struct Intake {
     ledger: Arc<Ledger>,
     shards: Arc<Shards>,
-    runs: Sender<Run>,
+    /// Boxed, since there are slots for as many as can be.
+    runs: Sender<Box<Run>>,
     bell: Sender<()>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Outlet {
-    pub(crate) runs: Receiver<Run>,
+    pub(crate) runs: Receiver<Box<Run>>,
     pub(crate) bell: Receiver<()>,
     ledger: Arc<Ledger>,
     shards: Arc<Shards>,
@@ -77,7 +78,7 @@ impl Intake {
         if run.is_full() {
             // Inside as well: who finds the shard without it finds it in the channel. There is a slot for it; should the
             // worker be gone, the ledger has settled its events.
-            let _ = self.runs.try_send(run.renew());
+            let _ = self.runs.try_send(Box::new(run.renew()));
         }
         drop(run);
         if is_due {
@@ -129,7 +130,7 @@ impl Outlet {
     /// Takes the full runs; `false` where there are none. Callers are left alone, who would have to begin a run anew.
     fn fetch_full(&mut self) -> bool {
         let before = self.others.len();
-        self.runs.try_iter().for_each(|run| insert(run, &mut self.others));
+        self.runs.try_iter().for_each(|run| insert(*run, &mut self.others));
         self.others.len() > before
     }
 
@@ -139,7 +140,8 @@ impl Outlet {
         let before = self.others.len();
         let Self { ledger, shards, runs, others, .. } = self;
         let wait = |tries| wait_for_caller(ledger, tries);
-        shards.take(wait).chain(runs.try_iter()).for_each(|run| insert(run, others));
+        let full = runs.try_iter().map(|run| *run);
+        shards.take(wait).chain(full).for_each(|run| insert(run, others));
         others.len() > before
     }
 

@@ -51,7 +51,7 @@ impl<T: Transport> Worker<T> {
                     // Nobody can offer anything any more: this line was made and not taken, after a fork.
                     Err(_) => self.ledger.close(Instant::now()),
                 },
-                recv(arrivals) -> run => if let Ok(run) = run { self.outlet.keep(run) },
+                recv(arrivals) -> run => if let Ok(run) = run { self.outlet.keep(*run) },
             }
             while self.ledger.is_due() && self.send_next() {
                 self.attend();

@@ -64,7 +64,7 @@ struct Bench {
     ledger: Arc<Ledger>,
     intake: Intake,
     /// Full runs that the worker has not taken.
-    runs: Receiver<Run>,
+    runs: Receiver<Box<Run>>,
     /// Whether the worker has heard the bell.
     bell: Receiver<()>,
     ticker: Sender<Instant>,
