@@ -25,7 +25,7 @@ pub(crate) enum Fate {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     door: Door,
-    /// One count for each of [`RefusalReason::ALL`], in that order: a refusal takes none of this lock.
+    /// One count for each of [`RefusalReason::ALL`], in that order: a refusal does not take the lock.
     refused: [AtomicU64; RefusalReason::ALL.len()],
     state: Mutex<State>,
     changed: Condvar,

@@ -26,7 +26,7 @@
 //! # Three promises
 //!
 //! **It costs the caller nothing.** [`log`](Reporter::log) encodes the data, puts it into a bounded queue and is done:
-//! no I/O, no lock that is held across anything slow, no wake-up of a thread per event, no panic, no `Result`.
+//! no I/O, no lock that another call waits for, no wake-up of a thread per event, no panic, no `Result`.
 //!
 //! **It is gone on time.** Every wait has a deadline that holds whatever the network does:
 //! [`wait_until_drained`](Reporter::wait_until_drained), [`stop`](Reporter::stop),

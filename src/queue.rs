@@ -138,18 +138,17 @@ impl Outlet {
     /// among them. An event that is missing was let in while this looked elsewhere, and is found the next time.
     fn fetch(&mut self) -> bool {
         let before = self.others.len();
-        let Self { ledger, shards, runs, others, .. } = self;
-        let wait = |tries| wait_for_caller(ledger, tries);
-        let full = runs.try_iter().map(|run| *run);
-        shards.take(wait).chain(full).for_each(|run| insert(run, others));
-        others.len() > before
+        let Self { ledger, shards, others, .. } = self;
+        shards.take(|tries| wait_for_caller(ledger, tries)).for_each(|run| insert(run, others));
+        let came = others.len() > before;
+        self.fetch_full() || came
     }
 
     /// Goes on with the first event at hand, past those that callers have not put in yet; `false` where there is none.
     pub(crate) fn skip(&mut self) -> bool {
-        let next = self.others.front().and_then(Run::ticket);
-        self.next = next.unwrap_or(self.next);
-        next.is_some()
+        let Some(ticket) = self.others.front().and_then(Run::ticket) else { return false };
+        self.next = ticket;
+        true
     }
 
     /// Takes a run that came.

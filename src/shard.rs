@@ -19,8 +19,8 @@ const SHARDS: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Shards([Shard; SHARDS]);
 
-/// Held for as long as it takes to let one event in, or to take the run out: nobody waits for it but the worker, and that one
-/// no longer than it must. In cache lines of its own.
+/// Held for as long as it takes to let one event in and to hand a full run on, or to take the run out: nobody waits for it but
+/// the worker, and that one no longer than it must. In cache lines of its own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Shard(Mutex<Run>);
