@@ -36,6 +36,8 @@ pub(crate) struct Json {
     limit: usize,
     floats: usize,
     levels_left: usize,
+    /// Off while a text is written that is JSON already.
+    escapes: bool,
     /// Why there will be no value. Kept, since the caller's code may go on as if nothing had happened.
     unfit: Option<Unfit>,
 }
@@ -50,7 +52,7 @@ impl Json {
     /// A value of at most `limit` bytes, to be written after what is in the buffer.
     #[inline]
     pub(crate) fn after(out: Box<Buffer>, limit: usize) -> Self {
-        Self { start: out.len(), out, limit, floats: 0, levels_left: DEEPEST, unfit: None }
+        Self { start: out.len(), out, limit, floats: 0, levels_left: DEEPEST, escapes: true, unfit: None }
     }
 
     /// Writes the one value, as an object: nothing becomes `{}`, and what is neither becomes `{"value": …}`.
@@ -207,6 +209,9 @@ impl Json {
     }
 
     fn escape(&mut self, text: &[u8]) -> Result<(), Unfit> {
+        if !self.escapes {
+            return self.put(text);
+        }
         let mut rest = text;
         loop {
             let (plain, from_special) = rest.split_at(plain_len(rest));

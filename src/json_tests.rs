@@ -90,6 +90,7 @@ fn every_kind_of_value_is_as_serde_json_has_it() {
         json!({"": {}, "\u{0}": [null, {"a": [1.25e-7, "b"]}], "longer than eight": "\\"}),
     );
     is_as_serde_json_has_it(serde_json::from_str::<Box<RawValue>>(r#"{"raw" : [1.0,"\u0000"]}"#).unwrap());
+    is_as_serde_json_has_it(serde_json::value::to_raw_value(&["\n\t\\\"", "é\u{2028}"]).unwrap());
     is_as_serde_json_has_it(format_args!("{}-{:?}", 1, "a\nb"));
 }
 
@@ -251,10 +252,21 @@ fn a_value_past_the_limit_is_not_written_out() {
 fn a_struct_that_poses_as_raw_json_cannot_pass_for_a_float() {
     #[derive(Serialize)]
     #[serde(rename = "$serde_json::private::RawValue")]
-    struct Poses {
+    struct Poses<T> {
         #[serde(rename = "$serde_json::private::RawValue")]
-        raw: &'static str,
+        raw: T,
     }
     assert_eq!(written(&Poses { raw: "\u{1}12345678" }, 100), Err(RefusalReason::InvalidData));
     assert_eq!(written(&Poses { raw: "12345678" }, 100).unwrap(), r#"{"value":12345678}"#);
+    assert_eq!(written(&Poses { raw: 1 }, 100), Err(RefusalReason::InvalidData));
+    assert_eq!(written(&Poses { raw: ["a"] }, 100), Err(RefusalReason::InvalidData));
+    assert_eq!(written(&Poses { raw: 0.5 }, 100), Err(RefusalReason::InvalidData));
+}
+
+#[test]
+fn raw_json_is_held_to_the_limit_as_it_is_without_the_escapes_that_a_text_would_need() {
+    let quotes = serde_json::value::to_raw_value(&vec!["\"\\"; 1_000]).unwrap();
+    let text = format!(r#"{{"value":{}}}"#, quotes.get());
+    assert_eq!(written(&quotes, text.len()), Ok(text.clone()));
+    assert_eq!(written(&quotes, text.len() - 1), Err(RefusalReason::TooLarge));
 }

@@ -68,15 +68,22 @@ impl Members<'_> {
     #[cold]
     fn raw(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), Unfit> {
         let at = self.json.out.len();
-        self.json.value(value)?;
-        let Ok(raw) = serde_json::from_slice::<String>(&self.json.out.bytes()[at..]) else {
+        let limit = self.json.limit;
+        self.json.limit = limit.saturating_add(2); // the quotes go again
+        self.json.escapes = false;
+        let written = self.json.value(value);
+        self.json.escapes = true;
+        self.json.limit = limit;
+        written?;
+        let [b'"', raw @ .., b'"'] = &self.json.out.bytes()[at..] else {
             return Err(self.json.fail(INVALID));
         };
-        if raw.as_bytes().contains(&FLOAT) {
+        if raw.contains(&FLOAT) {
             return Err(self.json.fail(INVALID));
         }
+        let raw = raw.to_vec();
         self.json.out.truncate(at);
-        self.json.put(raw.as_bytes())
+        self.json.put(&raw)
     }
 
     #[cold]
