@@ -82,8 +82,10 @@ impl Buffer {
 
     /// Puts a part before what was written from `at` on.
     pub(crate) fn insert(&mut self, at: usize, part: &[u8]) {
+        let after = at + part.len();
         self.put(part);
-        self.bytes[at..self.written].rotate_right(part.len());
+        self.bytes.copy_within(at..self.written - part.len(), after);
+        self.bytes[at..after].copy_from_slice(part);
     }
 
     /// All that can be written to without growing.

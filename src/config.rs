@@ -298,7 +298,7 @@ pub(crate) fn is_wanted() -> bool {
 }
 
 fn wanted_by(variable: impl Fn(&str) -> Option<OsString>) -> bool {
-    let telemetry = read_variable(&variable, "TINKER_TELEMETRY").unwrap_or_default().to_lowercase();
+    let telemetry = read_variable(&variable, "TINKER_TELEMETRY").unwrap_or_default().to_ascii_lowercase();
     let asked_not_to = read_variable(&variable, "DO_NOT_TRACK").is_some_and(|wish| wish == "1");
     let wanted = match telemetry.as_str() {
         "" | "1" | "true" | "yes" | "on" => true,

@@ -80,6 +80,7 @@ impl Shard {
     }
 
     /// Does not sleep on the lock: a caller who leaves would then have to wake who sleeps.
+    #[inline(never)] // or it is in the program sixteen times
     fn take(&self, wait: impl Fn(usize) -> bool) -> Run {
         for tries in 0.. {
             if let Some(mut run) = self.try_lock() {
