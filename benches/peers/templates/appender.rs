@@ -11,7 +11,7 @@ fn main() {
         if full { Box::new(Stalled) } else { Box::new(File::create("/dev/null").unwrap()) };
     let (writer, guard) = tracing_appender::non_blocking(output);
     tracing_subscriber::fmt().json().with_writer(writer).init();
-    println!("start_us {}", began.elapsed().as_secs_f64() * 1e6);
+    println!("start_us {}", began.elapsed().as_micros());
     if full {
         (0..10_000).for_each(log);
         rss::print("full_rss");

@@ -20,7 +20,7 @@ fn main() {
         .with_log_processor(BatchLogProcessor::builder(exporter).with_batch_config(limits).build())
         .build();
     let logger = provider.logger("peers");
-    println!("start_us {}", began.elapsed().as_secs_f64() * 1e6);
+    println!("start_us {}", began.elapsed().as_micros());
     if full {
         (0..10_000).for_each(|n| log(&logger, n));
         rss::print("full_rss");

@@ -19,7 +19,7 @@ fn main() {
     // Room for the session's start beside the 10 000.
     let builder = Reporter::builder(config, "session-0001").enabled(true).max_queue_size(10_001);
     let reporter = builder.start().unwrap();
-    println!("start_us {}", began.elapsed().as_secs_f64() * 1e6);
+    println!("start_us {}", began.elapsed().as_micros());
     if full {
         (0..10_000).for_each(|n| log(&reporter, n));
         rss::print("full_rss");

@@ -14,7 +14,7 @@ fn main() {
         .build()
         .unwrap();
     let client = posthog_rs::client(options);
-    println!("start_us {}", began.elapsed().as_secs_f64() * 1e6);
+    println!("start_us {}", began.elapsed().as_micros());
     if full {
         (0..10_000).for_each(|n| log(&client, n));
         rss::print("full_rss");

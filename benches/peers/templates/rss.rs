@@ -4,8 +4,8 @@
 pub fn print(name: &str) {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
-    let kilobytes: f64 = line.split_whitespace().nth(1).and_then(|it| it.parse().ok()).unwrap_or(f64::NAN);
-    println!("{name} {}", kilobytes * 1024.0);
+    let kilobytes: u64 = line.split_whitespace().nth(1).and_then(|it| it.parse().ok()).expect("Linux");
+    println!("{name} {}", kilobytes * 1024);
 }
 
 /// The sink's address, and whether the queue is to be filled: `idle ADDRESS` or `full ADDRESS`.
