@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{HeaderMap, HeaderValue};
@@ -49,7 +50,8 @@ const OUR_NAME: &str = concat!("tinker-telemetry/", env!("CARGO_PKG_VERSION"));
 
 /// HTTP by ureq.
 pub(crate) struct Http {
-    agent: Agent,
+    config: Config,
+    agent: SharedAgent,
     uri: Uri,
     /// The proxy's host and port.
     proxy: Option<String>,
@@ -59,14 +61,32 @@ pub(crate) struct Http {
     watch: Watch,
 }
 
+/// The agent that sends, for whoever breaks its attempt. Locked to clone or replace it, never while it works.
+#[derive(Clone)]
+struct SharedAgent(Arc<Mutex<Agent>>);
+
+impl SharedAgent {
+    fn new(agent: Agent) -> Self {
+        Self(Arc::new(Mutex::new(agent)))
+    }
+
+    fn get(&self) -> Agent {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn replace(&self, agent: Agent) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = agent;
+    }
+}
+
 /// Breaks the attempt on the wire, from another thread.
-pub(crate) struct Hangup(Agent);
+pub(crate) struct Hangup(SharedAgent);
 
 impl Hangup {
     /// Returns at once. ureq writes to the program's log as it hangs up, and locks what it also holds while it writes
     /// there elsewhere: whoever stops may hold the logger's lock, or have a logger that is stuck.
     pub(crate) fn hang_up(&self) {
-        let agent = self.0.clone();
+        let agent = self.0.get();
         // ureq panics if a thread died with its lock: then there is nothing to break. Nor is it needed where there is
         // no thread to be had: an attempt ends by itself.
         let hang_up = move || _ = contain(|| agent.shutdown());
@@ -104,16 +124,18 @@ impl Http {
         let place = endpoint.proxy.map(|proxy| proxy.place().to_owned());
         let watch = Watch::new();
         prepare();
-        let agent = agent(config.build(), &watch, &veil);
-        Ok(Self { agent, uri: endpoint.uri, proxy: place, headers, veil, watch })
+        let config = config.build();
+        let agent = SharedAgent::new(agent(config.clone(), &watch, &veil));
+        Ok(Self { config, agent, uri: endpoint.uri, proxy: place, headers, veil, watch })
     }
 
     /// The same with connections of its own: for a forked child, which must not touch those of its parent.
     pub(crate) fn renew(&self) -> Self {
         let (uri, proxy, headers) = (self.uri.clone(), self.proxy.clone(), self.headers.clone());
         let (veil, watch) = (self.veil.renew(), Watch::new());
-        let agent = agent(self.agent.config().clone(), &watch, &veil);
-        Self { agent, uri, proxy, headers, veil, watch }
+        let config = self.config.clone();
+        let agent = SharedAgent::new(agent(config.clone(), &watch, &veil));
+        Self { config, agent, uri, proxy, headers, veil, watch }
     }
 
     pub(crate) fn hangup(&self) -> Hangup {
@@ -143,7 +165,7 @@ impl Http {
     fn exchange(&self, request: &Request, retry: u32, limit: Duration) -> Result<Answer, ureq::Error> {
         let limit = limit.min(LONGEST_ATTEMPT);
         self.watch.begin(Instant::now() + limit);
-        let mut post = self.agent.post(&self.uri);
+        let mut post = self.agent.get().post(&self.uri);
         if let Some(headers) = post.headers_mut() {
             *headers = self.headers.clone();
         }
@@ -168,7 +190,11 @@ impl Transport for Http {
         match contain(|| self.attempt(request, retry, limit)) {
             Some(Ok(answer)) => Verdict::Answer(answer),
             Some(Err(error)) => Verdict::Silence(cause(&error)),
-            None => Verdict::Silence("the HTTP client failed".to_owned()),
+            None => {
+                // A lock that ureq held may be poisoned, and every later attempt would panic too.
+                self.agent.replace(agent(self.config.clone(), &self.watch, &self.veil));
+                Verdict::Silence("the HTTP client failed".to_owned())
+            }
         }
     }
 }
