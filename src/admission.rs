@@ -172,9 +172,10 @@ impl Door {
         Load::from_word(self.counts.word.load(Ordering::Acquire))
     }
 
-    /// Whether enough is pending to be worth a request.
+    /// Whether enough is pending to be worth a request: as much as was set, or so much that an event found no room.
     pub(crate) fn is_due(&self) -> bool {
-        self.pending().reaches(self.threshold)
+        let pending = self.pending();
+        pending.reaches(self.threshold) || (pending.events > 0 && self.may_be_shut.load(Ordering::Relaxed))
     }
 }
 
@@ -225,6 +226,17 @@ mod tests {
 
         let by_bytes = door(10, 10_000);
         assert_eq!([600; 3].map(|bytes| told(&by_bytes, bytes)), [false, true, false]);
+    }
+
+    #[test]
+    fn what_leaves_no_room_for_an_event_is_worth_a_request_below_the_threshold_too() {
+        let door = door(10, 500);
+        assert!(door.admit(300, Lane::Ordinary).is_ok() && !door.is_due());
+        assert_eq!(door.admit(300, Lane::Ordinary), Err(RefusalReason::QueueBytes));
+        assert!(door.is_due());
+        door.release(Load { events: 1, bytes: 300 });
+        assert!(!door.is_due(), "nothing is pending");
+        assert!(door.admit(300, Lane::Ordinary).is_ok() && !door.is_due(), "nobody was refused since");
     }
 
     #[test]

@@ -114,13 +114,13 @@ impl<T: Transport> Delivery<T> {
         (!left.is_zero()).then(|| left.min(self.http_timeout))
     }
 
-    /// Waits before a retry; a close since the caller saw `deadline` cuts it short, to a last attempt. `false`: no use
-    /// in waiting. The deadline comes first, or nobody answers while a program waits to end: a machine that is
-    /// offline must not cost it seconds.
+    /// Waits before a retry; a close since the caller saw `deadline` cuts it short, to a last attempt. `false`: there is
+    /// no use in waiting, because the deadline comes first, or because a program waits to end and nobody is there: a
+    /// machine that is offline must not cost it seconds.
     fn wait(&self, wait: Duration, verdict: &Verdict, deadline: Option<Instant>) -> bool {
         let until = Instant::now() + wait;
-        let answered = matches!(verdict, Verdict::Answer(_));
-        let worth_it = deadline.is_none_or(|deadline| answered && until < deadline);
+        let is_somebody_there = !matches!(verdict, Verdict::Silence(_));
+        let worth_it = deadline.is_none_or(|deadline| is_somebody_there && until < deadline);
         if worth_it {
             self.ledger.pause(until, deadline);
         }

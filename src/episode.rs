@@ -4,7 +4,7 @@
 use crate::contain::contain;
 use crate::fork::Process;
 use crate::retry::{Answer, Verdict};
-use crate::stats::Refused;
+use crate::stats::{Refused, Stats};
 
 #[derive(Debug)]
 pub(crate) struct Episode {
@@ -51,7 +51,9 @@ impl Episode {
         }
         let host = &self.host;
         self.say(|| match verdict {
-            Verdict::Silence(cause) => log::warn!("telemetry does not reach {host}: {cause}"),
+            Verdict::Silence(cause) | Verdict::HungUp(cause) => {
+                log::warn!("telemetry does not reach {host}: {cause}")
+            }
             Verdict::Answer(answer) => {
                 log::warn!("telemetry to {host} is answered with status {}", answer.status);
             }
@@ -90,6 +92,14 @@ impl Episode {
         if fresh > 0 && !was_refusing {
             let reasons = refused.reasons();
             self.say(|| log::warn!("telemetry refused {fresh} events ({reasons} since the start)"));
+        }
+    }
+
+    /// The worker ends. A short program hears only now of what it lost.
+    pub(crate) fn ends(&mut self, stats: &Stats) {
+        self.refusals(&stats.refused);
+        if stats.delivered < stats.offered {
+            self.say(|| log::info!("{stats}"));
         }
     }
 

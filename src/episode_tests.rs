@@ -7,6 +7,7 @@ use std::sync::Once;
 use log::{LevelFilter, Log, Metadata, Record};
 
 use super::*;
+use crate::stats::DropReason;
 
 thread_local! {
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
@@ -59,6 +60,19 @@ fn refusals_are_told_of_once_until_a_look_finds_no_more() {
     assert!(told().is_empty(), "it is over");
     episode.refusals(&refused(9));
     assert_eq!(told(), ["telemetry refused 4 events (9 too_large since the start)"]);
+}
+
+#[test]
+fn a_program_that_ends_hears_what_it_lost_and_nothing_if_that_is_nothing() {
+    let mut episode = begin();
+    episode.ends(&Stats { offered: 3, accepted: 3, delivered: 3, ..Stats::default() });
+    assert!(told().is_empty(), "nothing was lost");
+    let mut stats = Stats { offered: 3, accepted: 2, delivered: 1, pending: 1, ..Stats::default() };
+    stats.refused = refused(1);
+    episode.ends(&stats.if_ended(DropReason::Deadline));
+    let [refusal, all] = &told()[..] else { panic!("two lines") };
+    assert_eq!(refusal, "telemetry refused 1 events (1 too_large since the start)");
+    assert_eq!(all, "telemetry: 3 offered, 1 delivered, 1 dropped (1 deadline), 1 refused (1 too_large)");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use std::thread;
 
 #[cfg(unix)]
 use crate::contain::contain;
+use crate::quiet;
 
 #[cfg(any(feature = "log-bridge", feature = "panic-hook", feature = "tracing"))]
 mod inherited;
@@ -34,8 +35,6 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 pub(crate) fn watch() {
     use std::sync::atomic::AtomicBool;
 
-    use crate::quiet;
-
     static WATCHED: AtomicBool = AtomicBool::new(false);
     extern "C" fn in_child() {
         GENERATION.fetch_add(1, Ordering::Relaxed);
@@ -43,10 +42,9 @@ pub(crate) fn watch() {
     }
     // Two threads may get past this together, and a fork is then counted twice, which is as good as once.
     if !WATCHED.load(Ordering::Acquire) {
-        // SAFETY: the handler adds to an atomic and stores to the thread's own memory, which is allowed in a child. Should there be no memory
-        // for it, the next start tries again.
+        // SAFETY: the handler adds to an atomic and stores to the thread's own memory, which is allowed in a child.
         let refused = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-        WATCHED.store(refused == 0, Ordering::Release);
+        WATCHED.store(refused == 0, Ordering::Release); // where there was no memory for it, the next start tries again
     }
 }
 
@@ -86,13 +84,18 @@ impl Process {
     }
 }
 
-/// Starts a thread, in a forked child too.
+/// Starts a thread in the [quiet](crate::quiet) scope, in a forked child too.
 ///
 /// There the standard library's may never get going: each takes a lock of the library's own as it starts and as it ends,
 /// and a fork can catch that lock closed. (Seen with Rust 1.95 on Linux, in one child of some hundreds beside a parent
 /// that starts threads all the time.) The C library's own threads know of forks.
 pub(crate) fn start_thread(name: &str, main: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    start_boxed(name, Box::new(main)) // once for all in the binary, and not once for each
+    // What it logs or panics about is not the program's doing, and must not come back as an event.
+    let quietly = move || {
+        let _scope = quiet::enter();
+        main();
+    };
+    start_boxed(name, Box::new(quietly)) // once for all in the binary, and not once for each
 }
 
 type Main = Box<dyn FnOnce() + Send>;
@@ -132,4 +135,18 @@ fn start_bare_thread(main: Main) -> io::Result<()> {
     // SAFETY: the call succeeded, so it has written the thread's id; nobody joins the thread.
     unsafe { libc::pthread_detach(thread.assume_init()) };
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn nothing_that_happens_on_a_thread_of_ours_is_reported() {
+        let (said, heard) = mpsc::channel();
+        start_thread("tinker-test", move || said.send(quiet::is_quiet()).unwrap()).unwrap();
+        assert!(heard.recv().unwrap());
+    }
 }

@@ -71,6 +71,8 @@ impl Intake {
             Ok(admitted) => admitted,
             Err(reason) => {
                 record.discard();
+                drop(run);
+                self.ring(); // what is pending may be less than the threshold, if the event is a large one
                 return Err(reason);
             }
         };

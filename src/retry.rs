@@ -8,8 +8,10 @@ use crate::stats::DropReason;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Answer(Answer),
-    /// No answer that could be read: the cause, in words fit for a log line.
+    /// Nobody was reached, or nobody answered in time: the cause, in words fit for a log line.
     Silence(String),
+    /// Somebody was there, and ended the connection without an answer: the cause, likewise.
+    HungUp(String),
 }
 
 /// What is read of an answer. Its body says nothing that matters.
@@ -57,7 +59,7 @@ impl RetryPolicy {
     /// The step after attempt number `attempt` (the first is 0) had this verdict. `chance` in 0..1 sets the jitter.
     pub(crate) fn next(&self, attempt: u32, verdict: &Verdict, chance: f64) -> Step {
         let answer = match verdict {
-            Verdict::Silence(_) => return self.retry(attempt, None, chance),
+            Verdict::Silence(_) | Verdict::HungUp(_) => return self.retry(attempt, None, chance),
             Verdict::Answer(answer) => answer,
         };
         match (answer.status, answer.should_retry) {

@@ -221,6 +221,14 @@ pub struct Stats {
     pub pending: u64,
 }
 
+impl Stats {
+    /// As they will be once all that is pending is dropped for this reason.
+    pub(crate) fn if_ended(mut self, reason: DropReason) -> Self {
+        self.dropped.add(reason, std::mem::take(&mut self.pending));
+        self
+    }
+}
+
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "telemetry: {} offered, {} delivered", self.offered, self.delivered)?;

@@ -17,6 +17,7 @@ use crate::contain::contain;
 use crate::encode::Request;
 use crate::error::StartError;
 use crate::fork::{self, Process};
+use crate::quiet;
 use crate::retry::{Answer, Verdict, retry_after};
 use lookup::Lookup;
 use veil::Veil;
@@ -189,6 +190,7 @@ impl Transport for Http {
         // A panic in the HTTP client is a network that does not work.
         match contain(|| self.attempt(request, retry, limit)) {
             Some(Ok(answer)) => Verdict::Answer(answer),
+            Some(Err(error)) if is_broken_connection(&error) => Verdict::HungUp(cause(&error)),
             Some(Err(error)) => Verdict::Silence(cause(&error)),
             None => {
                 // A lock that ureq held may be poisoned, and every later attempt would panic too.
@@ -210,6 +212,7 @@ fn prepare() {
     if may_hang || PREPARED.load(Ordering::Relaxed) {
         return;
     }
+    let _scope = quiet::enter(); // should ureq panic, no panic hook of ours is to report it
     let config = Agent::config_builder().proxy(None).build();
     let agent = agent(config, &Watch::new(), &Veil::over(&mut HeaderMap::new()));
     agent.clone().shutdown(); // it connects no more, but begins

@@ -12,7 +12,6 @@ use crate::delivery::Delivery;
 use crate::encode::Encoder;
 use crate::ledger::Ledger;
 use crate::queue::{A_WHILE, Outlet};
-use crate::quiet;
 use crate::stats::DropReason;
 use crate::transport::Transport;
 
@@ -32,7 +31,6 @@ pub(crate) struct Worker<T> {
 impl<T: Transport> Worker<T> {
     /// The thread's whole life. A panic costs the batch that it struck, counted as `internal`, never the program.
     pub(crate) fn live(mut self) {
-        let _scope = quiet::enter();
         let _guard = FinishOnDrop(Arc::clone(&self.ledger));
         while contain(|| self.run()).is_none() {}
     }
@@ -88,61 +86,81 @@ impl<T: Transport> Worker<T> {
     /// all could be had.
     fn flush(&mut self) -> bool {
         let end = self.ledger.tickets();
-        while self.outlet.next_ticket() < end && self.gather().is_some() {}
+        while self.outlet.next_ticket() < end && self.gather() != Gathered::Nothing {}
         self.send_open();
         self.outlet.next_ticket() >= end
     }
 
     /// Sends one batch, a full one if the queue has enough for it. `false`: there was nothing to send.
     fn send_next(&mut self) -> bool {
-        while let Some(was_sent) = self.gather() {
-            if was_sent {
-                return true;
+        loop {
+            match self.gather() {
+                Gathered::Event => {}
+                Gathered::Batch => return true,
+                Gathered::Nothing => return self.send_open(),
             }
         }
-        self.send_open()
     }
 
     /// The door is closed: sends what is left while there is time, and ends the story of all events.
     fn close(&mut self) {
-        while self.send_next() || self.outlet.skip() || self.wait_for_callers() {}
+        while self.has_time() && (self.send_next() || self.outlet.skip() || self.wait_for_callers()) {}
+        self.delivery.episode.ends(&self.ledger.stats().if_ended(DropReason::Deadline));
         self.ledger.finish(DropReason::Deadline);
     }
 
-    /// Whether events are still to come, of callers who were let in before the door was closed, and there is time for them.
-    fn wait_for_callers(&self) -> bool {
-        let deadline = self.ledger.deadline();
-        let now = Instant::now();
-        let is_worth_it = self.ledger.has_pending() && deadline.is_some_and(|deadline| now < deadline);
-        if is_worth_it {
-            self.ledger.pause(now + A_WHILE, deadline);
-        }
-        is_worth_it
+    fn has_time(&self) -> bool {
+        self.ledger.deadline().is_some_and(|deadline| Instant::now() < deadline)
     }
 
-    /// Encodes the next event into the open batch; `None` if there is none. `true`: that filled a batch, and it was
-    /// sent.
-    fn gather(&mut self) -> Option<bool> {
-        let event = self.outlet.next()?;
+    /// Waits a little for callers who were let in before the door was closed and have not put their events in yet;
+    /// `false` where there are none.
+    fn wait_for_callers(&self) -> bool {
+        let are_there = self.ledger.has_pending();
+        if are_there {
+            self.ledger.pause(Instant::now() + A_WHILE, self.ledger.deadline());
+        }
+        are_there
+    }
+
+    /// Encodes the next event into the open batch, and sends it if that fills it.
+    fn gather(&mut self) -> Gathered {
+        let Some(event) = self.outlet.next() else { return Gathered::Nothing };
         let weight = event.weight() as u64;
         let claim = self.ledger.claim(Load { events: 1, bytes: weight });
         self.json.clear();
         if self.encoder.write(&event, &mut self.json).is_err() {
-            return Some(false); // no random id to be had; the claim counts the event as lost
+            return Gathered::Event; // no random id to be had; the claim counts the event as lost
         }
         claim.hand_over();
-        let full = self.batcher.push(&self.json, weight);
-        Some(full.is_some_and(|batch| self.send(&batch)))
+        match self.batcher.push(&self.json, weight) {
+            Some(full) => {
+                self.send(&full);
+                Gathered::Batch
+            }
+            None => Gathered::Event,
+        }
     }
 
+    /// `false`: there was nothing to send.
     fn send_open(&mut self) -> bool {
-        self.batcher.take().is_some_and(|batch| self.send(&batch))
+        let open = self.batcher.take();
+        open.inspect(|batch| self.send(batch)).is_some()
     }
 
-    fn send(&mut self, batch: &Batch) -> bool {
+    fn send(&mut self, batch: &Batch) {
         self.batcher.learn(self.delivery.deliver(batch));
-        true
     }
+}
+
+/// What came of a look into the queue.
+#[derive(PartialEq)]
+enum Gathered {
+    /// All that there was has been taken.
+    Nothing,
+    Event,
+    /// An event that filled a batch, which was sent.
+    Batch,
 }
 
 /// Frees whoever waits, however the thread ends.

@@ -51,6 +51,15 @@ fn enough_bytes_for_a_request_are_sent_without_being_asked() {
 }
 
 #[test]
+fn what_leaves_no_room_for_an_event_is_sent_without_being_asked() {
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).max_queue_bytes(5_000).start().unwrap();
+    assert!(reporter.log("text", "x".repeat(3_000), INFO));
+    assert!(!reporter.log("text", "x".repeat(3_000), INFO), "no room");
+    assert_eq!(collector.wait_for_events(1, LIMIT).len(), 1);
+}
+
+#[test]
 fn the_interval_sends_without_being_asked() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).flush_interval(Duration::from_millis(20)).start().unwrap();
@@ -372,4 +381,14 @@ fn what_races_with_a_stop_is_either_refused_or_has_its_fate() {
         assert_eq!(stats.offered, 200);
         assert_eq!(collector.events().len() as u64, accepted);
     }
+}
+
+#[test]
+fn a_connection_that_breaks_while_the_program_ends_costs_no_event() {
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).start().unwrap();
+    reporter.log("step", 1, INFO);
+    collector.answer(Answer::hang_up());
+    assert!(reporter.stop(LIMIT), "{}", reporter.stats());
+    assert_eq!((reporter.stats().delivered, collector.requests().len()), (1, 2));
 }
