@@ -264,6 +264,21 @@ fn a_struct_that_poses_as_raw_json_cannot_pass_for_a_float() {
 }
 
 #[test]
+fn raw_json_is_held_to_the_depth_of_all_other_data() {
+    let nested =
+        |depth| format!(r#"{{"[[\"[[": [1, "\\"], "in": {}"]["{}}}"#, "[".repeat(depth), "]".repeat(depth));
+    let written = |depth| {
+        let data = RawValue::from_string(nested(depth)).unwrap();
+        (written(&[&data], usize::MAX), written(&data, usize::MAX).map(drop))
+    };
+    let (as_an_element, alone) = written(DEEPEST - 2);
+    serde_json::from_str::<Value>(&as_an_element.unwrap()).unwrap();
+    assert_eq!(alone, Ok(()));
+    assert_eq!(written(DEEPEST - 1), (Err(RefusalReason::InvalidData), Ok(())));
+    assert_eq!(written(100_000).1, Err(RefusalReason::InvalidData));
+}
+
+#[test]
 fn raw_json_is_held_to_the_limit_as_it_is_without_the_escapes_that_a_text_would_need() {
     let quotes = serde_json::value::to_raw_value(&vec!["\"\\"; 1_000]).unwrap();
     let text = format!(r#"{{"value":{}}}"#, quotes.get());

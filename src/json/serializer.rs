@@ -78,7 +78,7 @@ impl Members<'_> {
         let [b'"', raw @ .., b'"'] = &self.json.out.bytes()[at..] else {
             return Err(self.json.fail(INVALID));
         };
-        if raw.contains(&FLOAT) {
+        if raw.contains(&FLOAT) || depth(raw) > self.json.levels_left {
             return Err(self.json.fail(INVALID));
         }
         let raw = raw.to_vec();
@@ -105,6 +105,32 @@ impl Members<'_> {
         self.json.levels_left += self.close.len();
         self.json.put(self.close.as_bytes())
     }
+}
+
+/// How deep the lists and objects of a JSON text are nested.
+fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => {
+                while let Some(inside) = bytes.next() {
+                    match inside {
+                        b'\\' => _ = bytes.next(),
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// Methods that write a number.
