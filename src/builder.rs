@@ -129,7 +129,7 @@ impl Builder {
         }
     }
 
-    /// Whether to report at all. Beats the environment. Defaults to what `TINKER_TELEMETRY` and `DO_NOT_TRACK` say.
+    /// Whether to report at all. Overrides the environment. Defaults to what `TINKER_TELEMETRY` and `DO_NOT_TRACK` say.
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = Some(enabled);
         self

@@ -14,6 +14,10 @@ use crate::proxy::{self, Proxy};
 const DEFAULT_BASE_URL: &str = "https://tinker.thinkingmachines.dev/services/tinker-prod";
 const TELEMETRY_PATH: &str = "/api/v1/telemetry";
 
+/// What all added headers may be together: more than any server takes, and it fits the buffer that a request's head is
+/// written in.
+const MOST_HEADER_BYTES: usize = 16 * 1024;
+
 /// Headers that are the reporter's own to set, or that frame the request: one given by the user would contradict it.
 const RESERVED_HEADERS: [&str; 12] = [
     "accept",
@@ -172,8 +176,13 @@ impl Config {
     ) -> Result<Endpoint, StartError> {
         let mut headers = HeaderMap::new();
         headers.insert("x-api-key", self.valid_api_key()?);
+        let mut size = 0;
         for (place, (name, value)) in (1..).zip(&self.headers) {
             let invalid = |reason| StartError::InvalidHeader { place, reason };
+            size += name.len() + value.len();
+            if size > MOST_HEADER_BYTES {
+                return Err(invalid("makes them more than 16 KiB together"));
+            }
             let (name, value) = valid_header(name, value).map_err(invalid)?;
             headers.append(name, value);
         }
@@ -230,7 +239,15 @@ impl Config {
         if base.contains(['?', '#']) {
             return Err(invalid("has a query or a fragment, which telemetry has no use for"));
         }
-        let uri: Uri = format!("{base}{TELEMETRY_PATH}").parse().map_err(|_| invalid("is not a URL"))?;
+        if !base.contains("://") {
+            return Err(invalid("begins with neither http:// nor https://"));
+        }
+        if base.ends_with(TELEMETRY_PATH) {
+            return Err(invalid("ends with /api/v1/telemetry, which is added to it"));
+        }
+        let not_a_url =
+            "is not a URL: it has a space, or a character that is not ASCII, or something is missing";
+        let uri: Uri = format!("{base}{TELEMETRY_PATH}").parse().map_err(|_| invalid(not_a_url))?;
         let authority = uri.authority().ok_or_else(|| invalid("has no host"))?;
         if authority.as_str().contains('@') {
             return Err(invalid("has a user name or a password in it"));
@@ -279,7 +296,9 @@ fn valid_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), &'
         return Err("is one that the reporter sets itself");
     }
     // A header that somebody adds is likely to be a credential.
-    let value = secret_header(value).ok_or("has a value with a character that cannot stand in a header")?;
+    let unfit =
+        "has a value that is empty, or has a space at its end, or a character that cannot stand in a header";
+    let value = secret_header(value).ok_or(unfit)?;
     Ok((name, value))
 }
 
@@ -299,7 +318,8 @@ pub(crate) fn is_wanted() -> bool {
 
 fn wanted_by(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     let telemetry = read_variable(&variable, "TINKER_TELEMETRY").unwrap_or_default().to_ascii_lowercase();
-    let asked_not_to = read_variable(&variable, "DO_NOT_TRACK").is_some_and(|wish| wish == "1");
+    let do_not_track = read_variable(&variable, "DO_NOT_TRACK").unwrap_or_default().to_ascii_lowercase();
+    let is_asked_not_to = !matches!(do_not_track.as_str(), "" | "0" | "false" | "no" | "off");
     let wanted = match telemetry.as_str() {
         "" | "1" | "true" | "yes" | "on" => true,
         "0" | "false" | "no" | "off" => false,
@@ -308,7 +328,7 @@ fn wanted_by(variable: impl Fn(&str) -> Option<OsString>) -> bool {
             false
         }
     };
-    wanted && !asked_not_to
+    wanted && !is_asked_not_to
 }
 
 /// A variable's text without surrounding white space; `None` where it is unset or empty. What is not Unicode keeps a

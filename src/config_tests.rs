@@ -82,9 +82,12 @@ fn tinker_telemetry_is_on_unless_it_clearly_or_unclearly_says_otherwise() {
 
 #[test]
 fn do_not_track_switches_off_whatever_tinker_telemetry_says() {
-    for (value, expected) in [("1", false), (" 1 ", false), ("0", true), ("", true), ("true", true)] {
-        let variables = [("DO_NOT_TRACK", value), ("TINKER_TELEMETRY", "on")];
-        assert_eq!(wanted_by(environment(&variables)), expected, "{value:?}");
+    let wanted = |value| wanted_by(environment(&[("DO_NOT_TRACK", value), ("TINKER_TELEMETRY", "on")]));
+    for asked in ["1", " 1 ", "true", "YES", "on", "please"] {
+        assert!(!wanted(asked), "{asked:?}");
+    }
+    for not_asked in ["", " ", "0", "false", "No", "off"] {
+        assert!(wanted(not_asked), "{not_asked:?}");
     }
 }
 
@@ -152,6 +155,10 @@ fn a_base_url_that_cannot_be_used_is_refused_without_being_shown() {
         "http://[fe80::1%25eth0]", // a zone, which the lookup does not know
         "http://ho\nst",
         "http://höst.example",
+        " http://localhost",
+        "localhost:8080",
+        "http://localhost/api/v1/telemetry",
+        "http://localhost/api/v1/telemetry/",
     ];
     for url in bad {
         let error = uri_of(&Config::new(KEY).base_url(url).allow_insecure_http(true)).unwrap_err();
@@ -184,6 +191,14 @@ fn headers_are_added_unless_they_are_ours_or_cannot_be_sent() {
         assert!(matches!(error, StartError::InvalidHeader { place: 2, .. }), "{name:?}");
         assert!(!error.to_string().contains("canary") && !error.to_string().contains("canäry"), "{error}");
     }
+}
+
+#[test]
+fn more_headers_than_a_request_can_carry_are_refused() {
+    let filled = Config::new(KEY).base_url(LOCAL).header("x-large", "y".repeat(16 * 1024 - "x-large".len()));
+    assert!(filled.validate_in(nothing).is_ok());
+    let error = filled.header("x", "y").validate_in(nothing).err().unwrap();
+    assert!(matches!(error, StartError::InvalidHeader { place: 2, .. }), "{error}");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::{fmt, io};
 
-/// Why a reporter could not be started. Each names the field to mend and never a value that may be secret.
+/// Why a reporter could not be started. Each names the field to mend and never a value that may be secret. `Debug` shows
+/// the same sentence as `Display`, since that is what a `main` which returns the error prints.
 ///
 /// ```
 /// use tinker_telemetry::{Config, Reporter, StartError};
@@ -10,7 +11,6 @@ use std::{fmt, io};
 /// let started = Reporter::builder(Config::new("tml-1\nX-Admin: yes"), "session-0001").enabled(true).start();
 /// assert!(matches!(started, Err(StartError::InvalidApiKey)));
 /// ```
-/// Its `Debug` is the same sentence: a `main` that returns the error prints that.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -18,7 +18,7 @@ pub enum StartError {
     #[error("no API key: set TINKER_API_KEY, or pass one to Config::new")]
     MissingApiKey,
     /// The API key has a character that cannot stand in a header, a line break say, or a space at its end.
-    #[error("the API key (TINKER_API_KEY) has a character that cannot stand in a header")]
+    #[error("the API key (TINKER_API_KEY) has a space at its end, or a line break or the like anywhere")]
     InvalidApiKey,
     /// The base URL cannot be used. It is not repeated here, since a URL may carry a password.
     #[error("the base URL (base_url, TINKER_BASE_URL) {reason}")]

@@ -30,6 +30,9 @@ impl Proxy {
     /// ignores a path, a URL with one is refused: it is likely to be the rest of a password with a `/` in it.
     pub(crate) fn parse(origin: &'static str, url: &str) -> Result<Self, StartError> {
         let invalid = |reason| StartError::InvalidProxy { origin, reason };
+        if url.is_empty() {
+            return Err(invalid("is empty"));
+        }
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
         let scheme = scheme.to_ascii_lowercase();
         let default_port = match scheme.as_str() {
