@@ -19,6 +19,10 @@ use std::error::Error;
 /// let any: anyhow::Error = anyhow::anyhow!("anyhow").context("while training");
 /// reporter.log_exception(&any, Severity::Error);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be reported as an error",
+    note = "an error is a `std::error::Error`, a trait object or a box of one, or `anyhow::Error` and its like"
+)]
 pub trait AsError<Kind> {
     /// The error itself.
     fn as_error(&self) -> &(dyn Error + 'static);

@@ -47,6 +47,10 @@ macro_rules! json {
         ($name, &$value, $crate::json!(@members $($($rest)*)?))
     };
 
+    (@members $($other:tt)*) => {
+        compile_error!("names are string literals; for others use a map, or `serde_json::json!`")
+    };
+
     ($value:expr) => { &$value };
 }
 
