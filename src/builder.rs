@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Once};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::tick;
 use uuid::Uuid;
@@ -18,11 +18,13 @@ use crate::episode::Episode;
 use crate::error::StartError;
 use crate::fork::{self, PerProcess, Process};
 use crate::ledger::Ledger;
+use crate::link::Link;
 use crate::numbers::Numbers;
 use crate::process;
 use crate::queue::queue;
-use crate::reporter::{Line, Reporter, Session, Shared};
+use crate::reporter::Reporter;
 use crate::retry::{LONGEST_WAIT, RetryPolicy};
+use crate::session::Session;
 use crate::stats::DropReason;
 use crate::transport::Http;
 use crate::user_error::{Teach, UserError};
@@ -57,7 +59,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Settings of a reporter, and its start.
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::time::{Duration, Instant};
 /// use tinker_telemetry::{Config, Reporter};
 ///
 /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
@@ -288,25 +290,26 @@ impl Builder {
         fork::watch();
         let transport = Http::new(endpoint, self.http_timeout)?;
         let process = process::uuid().map_err(StartError::NoRandomness)?;
-        let (mut line, worker) = self.line(0, transport.renew(), Envelope::new(&session_id, process));
+        let (mut link, worker) = self.link(0, transport.renew(), Envelope::new(&session_id, process));
         start_worker(worker).map_err(StartError::Thread)?;
-        line.session_end = self.session_id.is_some().then(Once::new);
-        Ok(Reporter::new(Shared {
-            session: Session::new(session_id.clone()),
-            line: PerProcess::new(line),
+        link.session_end = self.session_id.is_some().then(Once::new);
+        Ok(Reporter::new(Session {
+            id: session_id.clone(),
+            started: Instant::now(),
+            link: PerProcess::new(link),
             teach: self.teach.clone(),
             max_event_bytes: self.max_event_bytes,
             flush_timeout: self.flush_timeout,
             shutdown_timeout: self.shutdown_timeout,
-            renew: Box::new(move |parent| self.line_of_child(parent, &session_id, &transport)),
+            renew: Box::new(move |parent| self.link_of_child(parent, &session_id, &transport)),
         }))
     }
 
-    /// A line whose events are numbered from here, and the worker at its other end, which is yet to be started.
-    fn line(&self, first_number: u64, transport: Http, envelope: Envelope) -> (Line, Worker<Http>) {
+    /// A link whose events are numbered from here, and the worker at its other end, which is yet to be started.
+    fn link(&self, first_number: u64, transport: Http, envelope: Envelope) -> (Link, Worker<Http>) {
         let ledger = Arc::new(Ledger::new(self.door()));
         let (intake, outlet) = queue(Arc::clone(&ledger), self.max_queue_size);
-        let line = Line {
+        let link = Link {
             ledger: Arc::clone(&ledger),
             first_number,
             intake,
@@ -333,19 +336,19 @@ impl Builder {
             flushed: 0,
             json: Vec::new(),
         };
-        (line, worker)
+        (link, worker)
     }
 
-    /// A line for a forked child. Nobody can be told that it is not to be had: then it is one that is closed, and
+    /// A link for a forked child. Nobody can be told that it is not to be had: then it is one that is closed, and
     /// refuses what it is offered as `stopped`.
-    fn line_of_child(&self, parent: &Line, session_id: &str, transport: &Http) -> Line {
+    fn link_of_child(&self, parent: &Link, session_id: &str, transport: &Http) -> Link {
         let process = process::uuid();
         let envelope = Envelope::new(session_id, *process.as_ref().unwrap_or(&Uuid::nil()));
-        let (line, worker) = self.line(parent.next_number(), transport.renew(), envelope);
+        let (link, worker) = self.link(parent.next_number(), transport.renew(), envelope);
         if process.and_then(|_| start_worker(worker)).is_err() {
-            line.ledger.finish(DropReason::Internal);
+            link.ledger.finish(DropReason::Internal);
         }
-        line
+        link
     }
 
     fn door(&self) -> Door {

@@ -9,7 +9,8 @@ use std::thread::{self, JoinHandle};
 use crate::as_error::{AsError, kind};
 use crate::event::Severity;
 use crate::panicking::{Capturing, Panic, recall};
-use crate::reporter::{Reporter, Shared};
+use crate::reporter::Reporter;
+use crate::session::Session;
 
 impl Reporter {
     /// Runs `work`. An error that it returns, or a panic, is reported with severity `ERROR` as
@@ -28,7 +29,7 @@ impl Reporter {
     /// # }
     /// ```
     pub fn capture<R: Outcome<Kind>, Kind>(&self, work: impl FnOnce() -> R) -> R {
-        match self.shared() {
+        match self.session() {
             Some(session) => Captured::of(work).report(Some(session)),
             None => work(),
         }
@@ -48,7 +49,7 @@ impl Reporter {
     /// assert_eq!(outcome, "many".parse());
     /// ```
     pub fn capture_fatal<R: Outcome<Kind>, Kind>(&self, work: impl FnOnce() -> R) -> R {
-        match self.shared() {
+        match self.session() {
             Some(session) => Captured::of(work).report_fatal(session),
             None => work(),
         }
@@ -82,7 +83,7 @@ impl Reporter {
         let reporter = self.downgrade();
         thread.spawn(move || {
             let captured = Captured::of(work);
-            captured.report(reporter.shared().as_deref())
+            captured.report(reporter.session().as_deref())
         })
     }
 }
@@ -96,6 +97,10 @@ impl Reporter {
 /// let ratio: Result<f64, _> = reporter.capture(|| "0.5".parse::<f64>());
 /// let ratio: anyhow::Result<f64> = reporter.capture(|| Ok("0.5".parse::<f64>()?));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot tell whether the work failed",
+    note = "captured work returns `()`, or a `Result` of an error that can be reported"
+)]
 pub trait Outcome<Kind> {
     /// The error; `None` where the work succeeded.
     fn error(&self) -> Option<CapturedError<'_>>;
@@ -148,7 +153,7 @@ impl<R> Captured<R> {
     }
 
     /// Reports to the session, which may be gone by now.
-    fn report<Kind>(self, session: Option<&Shared>) -> R
+    fn report<Kind>(self, session: Option<&Session>) -> R
     where
         R: Outcome<Kind>,
     {
@@ -168,7 +173,7 @@ impl<R> Captured<R> {
         }
     }
 
-    fn report_fatal<Kind>(self, session: &Shared) -> R
+    fn report_fatal<Kind>(self, session: &Session) -> R
     where
         R: Outcome<Kind>,
     {

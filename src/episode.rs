@@ -52,7 +52,7 @@ impl Episode {
         let host = &self.host;
         self.say(|| match verdict {
             Verdict::Silence(cause) | Verdict::HungUp(cause) => {
-                log::warn!("telemetry does not reach {host}: {cause}")
+                log::warn!("telemetry does not reach {host}: {cause}");
             }
             Verdict::Answer(answer) => {
                 log::warn!("telemetry to {host} is answered with status {}", answer.status);

@@ -131,6 +131,7 @@ mod proxy;
 
 mod builder;
 mod reporter;
+mod session;
 
 mod capture;
 mod provider;
@@ -148,6 +149,8 @@ mod run;
 mod shard;
 mod text;
 mod user_error;
+
+mod link;
 
 mod admission;
 mod queue;

@@ -328,6 +328,16 @@ fn settings_out_of_bounds_are_named() {
 }
 
 #[test]
+fn a_reporter_goes_to_any_thread_and_into_work_whose_panics_are_caught() {
+    let reporter = Reporter::disabled();
+    let works = || reporter.log("step", 1, INFO);
+    std::thread::scope(|scope| assert!(!scope.spawn(works).join().unwrap()));
+    assert!(!std::panic::catch_unwind(works).unwrap());
+    let weak = reporter.downgrade();
+    assert!(std::panic::catch_unwind(|| weak.upgrade()).unwrap().is_none());
+}
+
+#[test]
 fn an_empty_session_id_is_refused() {
     for id in ["", " ", "\n"] {
         let started = Reporter::builder(Config::new("k"), id).enabled(true).start();

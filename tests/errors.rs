@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde_json::json;
-use support::{LIMIT, sessionless};
+use support::{LIMIT, Panics, sessionless};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::event::{Event, GenericEvent, UnhandledExceptionEvent};
 use tinker_telemetry::{ApiError, ErrorCategory, Reporter, Severity, UserError};
@@ -134,20 +134,26 @@ fn a_reporter_learns_the_user_errors_of_other_crates() {
 
 #[test]
 fn an_error_that_panics_is_refused_and_nothing_else_is_lost() {
-    #[derive(Debug)]
-    struct Panics;
-    impl fmt::Display for Panics {
-        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-            panic!("while shown, as the test wants it")
-        }
-    }
-    impl Error for Panics {}
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
     assert!(!reporter.log_exception(&Panics, Severity::Error));
     assert!(reporter.log_exception(&fmt::Error, Severity::Error));
     assert!(reporter.stop(LIMIT));
     assert_eq!((reporter.stats().refused.invalid_data, reporter.stats().delivered), (1, 1));
+}
+
+#[test]
+fn an_error_that_finds_no_room_is_not_looked_at() {
+    let collector = Collector::start().unwrap();
+    let hold = collector.hold_answers();
+    let reporter = sessionless(&collector).max_queue_size(1).start().unwrap();
+    assert!(reporter.log("step", 1, Severity::Info));
+    assert!(!reporter.log_exception(&Panics, Severity::Error));
+    assert_eq!(reporter.stats().refused.queue_full, 1);
+    drop(hold);
+    assert!(reporter.stop(LIMIT));
+    assert!(!reporter.log_fatal_exception(&Panics, Severity::Error));
+    assert_eq!((reporter.stats().refused.stopped, reporter.stats().refused.invalid_data), (1, 0));
 }
 
 #[test]

@@ -41,8 +41,9 @@ const ROOMS: &[(&str, &[&str])] = &[
         "worker",
         &["admission", "batch", "contain", "delivery", "encode", "ledger", "queue", "stats", "transport"],
     ),
+    ("link", &["admission", "event", "ledger", "queue", "quiet", "record", "stats", "transport"]),
     (
-        "reporter",
+        "session",
         &[
             "admission",
             "as_error",
@@ -50,17 +51,16 @@ const ROOMS: &[(&str, &[&str])] = &[
             "event",
             "exception",
             "fork",
-            "ledger",
+            "link",
             "panicking",
-            "queue",
             "quiet",
             "record",
             "stats",
-            "transport",
             "user_error",
         ],
     ),
-    ("capture", &["as_error", "event", "panicking", "reporter"]),
+    ("reporter", &["as_error", "event", "session", "stats"]),
+    ("capture", &["as_error", "event", "panicking", "reporter", "session"]),
     ("provider", &["as_error", "capture", "event", "reporter"]),
     ("collector", &["event"]),
     // Opens to fuzzing and benchmarks what they try.
@@ -82,7 +82,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     // Leaves over the public surface, and as deaf and as fork-proof as the rest; a panic hook shares with captures what a
     // panic says.
-    ("bridge", &["contain", "event", "fork", "panicking", "quiet", "reporter", "text"]),
+    ("bridge", &["contain", "event", "fork", "panicking", "quiet", "reporter", "session", "text"]),
 ];
 
 /// Each of these is named in one room only. (ureq's requests are made in `transport`; one of its errors is

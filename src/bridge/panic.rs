@@ -2,14 +2,16 @@
 
 use std::cell::Cell;
 use std::panic::{self, PanicHookInfo};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::fork::Inherited;
 use crate::panicking::{self, Panic};
 use crate::quiet;
-use crate::reporter::{Reporter, Shared, WeakReporter};
+use crate::reporter::{Reporter, WeakReporter};
+use crate::session::Session;
 
 /// How long the hook that was there before waits for ours: long enough for a report to get through where the network
 /// is well, since that hook may exit the program; short enough that nobody wonders where the panic's message is.
@@ -49,7 +51,8 @@ thread_local! {
 /// # Ok::<(), tinker_telemetry::StartError>(())
 /// ```
 pub fn install_panic_hook(reporter: &Reporter) {
-    static INSTALLED: Once = Once::new();
+    // No `Once`: a fork could catch one half done, and the child would wait for it for ever.
+    static INSTALLED: AtomicBool = AtomicBool::new(false);
     if !reporter.is_enabled() || thread::panicking() {
         return;
     }
@@ -58,15 +61,16 @@ pub fn install_panic_hook(reporter: &Reporter) {
     reporters.retain(|other| other.is_alive() && !other.is_same(&reporter));
     reporters.push(reporter);
     drop(reporters);
-    INSTALLED.call_once(|| {
-        let previous = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            let told = report(info);
-            told.wait(BEFORE_THE_MESSAGE);
-            previous(info);
-            told.wait(Duration::MAX);
-        }));
-    });
+    if INSTALLED.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let previous = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        let told = report(info);
+        told.wait(BEFORE_THE_MESSAGE);
+        previous(info);
+        told.wait(Duration::MAX);
+    }));
 }
 
 /// Reports the panic. Runs nobody's code, for a panic in here would abort the program; and writes nothing to the log,
@@ -99,13 +103,13 @@ fn can_be_caught(info: &PanicHookInfo<'_>) -> bool {
 }
 
 /// The sessions to tell. Held without owning them: a program that ends while a thread waits here waits as well.
-fn sessions() -> Vec<Arc<Shared>> {
-    REPORTERS.read().iter().filter_map(WeakReporter::shared).collect()
+fn sessions() -> Vec<Arc<Session>> {
+    REPORTERS.read().iter().filter_map(WeakReporter::session).collect()
 }
 
 /// The sessions that were told of a panic, and when.
 struct Told {
-    sessions: Vec<Arc<Shared>>,
+    sessions: Vec<Arc<Session>>,
     at: Instant,
 }
 

@@ -99,8 +99,10 @@ pub fn data(event: &GenericEvent) -> Value {
     Value::Object(event.event_data.clone())
 }
 
-/// A value that cannot be printed.
+/// A value that cannot be printed, an error too.
 pub struct Panics;
+
+impl std::error::Error for Panics {}
 
 impl fmt::Display for Panics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
