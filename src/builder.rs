@@ -26,7 +26,7 @@ use crate::reporter::Reporter;
 use crate::retry::{LONGEST_WAIT, RetryPolicy};
 use crate::session::Session;
 use crate::stats::DropReason;
-use crate::transport::Http;
+use crate::transport::{Http, Route};
 use crate::user_error::{Teach, UserError};
 use crate::worker::Worker;
 
@@ -288,9 +288,9 @@ impl Builder {
             None => format!("sessionless-{}", Ids::new().next().map_err(StartError::NoRandomness)?),
         };
         fork::watch();
-        let transport = Http::new(endpoint, self.http_timeout)?;
+        let route = Arc::new(Route::new(endpoint, self.http_timeout)?);
         let process = process::uuid().map_err(StartError::NoRandomness)?;
-        let (mut link, worker) = self.link(0, transport.renew(), Envelope::new(&session_id, process));
+        let (mut link, worker) = self.link(0, &route, Envelope::new(&session_id, process));
         start_worker(worker).map_err(StartError::Thread)?;
         link.session_end = self.session_id.is_some().then(Once::new);
         Ok(Reporter::new(Session {
@@ -301,14 +301,15 @@ impl Builder {
             max_event_bytes: self.max_event_bytes,
             flush_timeout: self.flush_timeout,
             shutdown_timeout: self.shutdown_timeout,
-            renew: Box::new(move |parent| self.link_of_child(parent, &session_id, &transport)),
+            renew: Box::new(move |parent| self.link_of_child(parent, &session_id, &route)),
         }))
     }
 
     /// A link whose events are numbered from here, and the worker at its other end, which is yet to be started.
-    fn link(&self, first_number: u64, transport: Http, envelope: Envelope) -> (Link, Worker<Http>) {
+    fn link(&self, first_number: u64, route: &Arc<Route>, envelope: Envelope) -> (Link, Worker<Http>) {
         let ledger = Arc::new(Ledger::new(self.door()));
         let (intake, outlet) = queue(Arc::clone(&ledger), self.max_queue_size);
+        let transport = Http::along(Arc::clone(route));
         let link = Link {
             ledger: Arc::clone(&ledger),
             first_number,
@@ -323,7 +324,7 @@ impl Builder {
             batcher: Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len())),
             delivery: Delivery {
                 ledger,
-                episode: Episode::new(transport.destination()),
+                episode: Episode::new(route.destination()),
                 transport,
                 envelope,
                 policy: RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay },
@@ -341,10 +342,10 @@ impl Builder {
 
     /// A link for a forked child. Nobody can be told that it is not to be had: then it is one that is closed, and
     /// refuses what it is offered as `stopped`.
-    fn link_of_child(&self, parent: &Link, session_id: &str, transport: &Http) -> Link {
+    fn link_of_child(&self, parent: &Link, session_id: &str, route: &Arc<Route>) -> Link {
         let process = process::uuid();
         let envelope = Envelope::new(session_id, *process.as_ref().unwrap_or(&Uuid::nil()));
-        let (link, worker) = self.link(parent.next_number(), transport.renew(), envelope);
+        let (link, worker) = self.link(parent.next_number(), route, envelope);
         if process.and_then(|_| start_worker(worker)).is_err() {
             link.ledger.finish(DropReason::Internal);
         }

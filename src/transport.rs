@@ -20,7 +20,7 @@ use crate::fork::{self, Process};
 use crate::quiet;
 use crate::retry::{Answer, Verdict, retry_after};
 use lookup::Lookup;
-use veil::Veil;
+use veil::{Secrets, Veil};
 use watch::Watch;
 
 mod lookup;
@@ -49,15 +49,22 @@ const LONGEST_ATTEMPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 const OUR_NAME: &str = concat!("tinker-telemetry/", env!("CARGO_PKG_VERSION"));
 
-/// HTTP by ureq.
-pub(crate) struct Http {
+/// How the endpoint is reached: what an [`Http`] is made of, in the process that started the reporter and in those that
+/// it forks. Nothing in it is ever locked.
+pub(crate) struct Route {
     config: Config,
-    agent: SharedAgent,
     uri: Uri,
     /// The proxy's host and port.
     proxy: Option<String>,
     /// The secret ones veiled.
     headers: HeaderMap,
+    secrets: Secrets,
+}
+
+/// HTTP by ureq.
+pub(crate) struct Http {
+    route: Arc<Route>,
+    agent: SharedAgent,
     veil: Veil,
     watch: Watch,
 }
@@ -95,7 +102,7 @@ impl Hangup {
     }
 }
 
-impl Http {
+impl Route {
     pub(crate) fn new(endpoint: Endpoint, http_timeout: Duration) -> Result<Self, StartError> {
         let proxy = endpoint.proxy.as_ref().map(|proxy| {
             // Only ours tell what is wrong without showing a password.
@@ -120,36 +127,37 @@ impl Http {
             return Err(StartError::InvalidSetting { setting: "root_certificates", reason });
         }
         let mut headers = endpoint.headers;
-        let veil = Veil::over(&mut headers);
+        let secrets = Secrets::veil(&mut headers);
         add_own_headers(http_timeout, &mut headers);
         let place = endpoint.proxy.map(|proxy| proxy.place().to_owned());
-        let watch = Watch::new();
         prepare();
-        let config = config.build();
-        let agent = SharedAgent::new(agent(config.clone(), &watch, &veil));
-        Ok(Self { config, agent, uri: endpoint.uri, proxy: place, headers, veil, watch })
+        Ok(Self { config: config.build(), uri: endpoint.uri, proxy: place, headers, secrets })
     }
 
-    /// The same with connections of its own: for a forked child, which must not touch those of its parent.
-    pub(crate) fn renew(&self) -> Self {
-        let (uri, proxy, headers) = (self.uri.clone(), self.proxy.clone(), self.headers.clone());
-        let (veil, watch) = (self.veil.renew(), Watch::new());
-        let config = self.config.clone();
-        let agent = SharedAgent::new(agent(config.clone(), &watch, &veil));
-        Self { config, agent, uri, proxy, headers, veil, watch }
+    fn agent(&self, watch: &Watch, veil: &Veil) -> Agent {
+        agent(self.config.clone(), watch, veil)
     }
 
-    pub(crate) fn hangup(&self) -> Hangup {
-        Hangup(self.agent.clone())
-    }
-
-    /// Where it sends, for a log line: hosts, never a path or a secret.
+    /// Where it leads, for a log line: hosts, never a path or a secret.
     pub(crate) fn destination(&self) -> String {
         let host = self.uri.host().unwrap_or_default();
         match &self.proxy {
             Some(proxy) => format!("{host} through the proxy at {proxy}"),
             None => host.to_owned(),
         }
+    }
+}
+
+impl Http {
+    /// With connections of its own: a forked child must not touch those of its parent.
+    pub(crate) fn along(route: Arc<Route>) -> Self {
+        let (watch, veil) = (Watch::new(), Veil::over(&route.secrets));
+        let agent = SharedAgent::new(route.agent(&watch, &veil));
+        Self { route, agent, veil, watch }
+    }
+
+    pub(crate) fn hangup(&self) -> Hangup {
+        Hangup(self.agent.clone())
     }
 
     fn attempt(&self, request: &Request, retry: u32, limit: Duration) -> Result<Answer, ureq::Error> {
@@ -166,9 +174,9 @@ impl Http {
     fn exchange(&self, request: &Request, retry: u32, limit: Duration) -> Result<Answer, ureq::Error> {
         let limit = limit.min(LONGEST_ATTEMPT);
         self.watch.begin(Instant::now() + limit);
-        let mut post = self.agent.get().post(&self.uri);
+        let mut post = self.agent.get().post(&self.route.uri);
         if let Some(headers) = post.headers_mut() {
-            *headers = self.headers.clone();
+            *headers = self.route.headers.clone();
         }
         let response = post
             .header("x-idempotency-key", &request.idempotency_key)
@@ -194,7 +202,7 @@ impl Transport for Http {
             Some(Err(error)) => Verdict::Silence(cause(&error)),
             None => {
                 // A lock that ureq held may be poisoned, and every later attempt would panic too.
-                self.agent.replace(agent(self.config.clone(), &self.watch, &self.veil));
+                self.agent.replace(self.route.agent(&self.watch, &self.veil));
                 Verdict::Silence("the HTTP client failed".to_owned())
             }
         }
@@ -214,7 +222,7 @@ fn prepare() {
     }
     let _scope = quiet::enter(); // should ureq panic, no panic hook of ours is to report it
     let config = Agent::config_builder().proxy(None).build();
-    let agent = agent(config, &Watch::new(), &Veil::over(&mut HeaderMap::new()));
+    let agent = agent(config, &Watch::new(), &Veil::over(&Secrets::default()));
     agent.clone().shutdown(); // it connects no more, but begins
     let _ = contain(|| agent.get("http://127.0.0.1").call());
     PREPARED.store(true, Ordering::Relaxed);

@@ -10,44 +10,50 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 
 use crate::fork::Process;
 
-/// The secrets of a request's head.
-#[derive(Clone)]
-pub(super) struct Veil {
-    lines: Arc<[Line]>,
-    home: Process,
-}
+/// The headers of a request that are secret.
+#[derive(Clone, Default)]
+pub(super) struct Secrets(Arc<[Secret]>);
 
 /// A header's line as the client writes it, and as it is sent. Both are of one length.
-struct Line {
+struct Secret {
     veiled: Vec<u8>,
     sent: Vec<u8>,
 }
 
-impl Veil {
+impl Secrets {
     /// Veils the headers that are marked as sensitive.
-    pub(super) fn over(headers: &mut HeaderMap) -> Self {
-        let mut lines = Vec::new();
+    pub(super) fn veil(headers: &mut HeaderMap) -> Self {
+        let mut secrets = Vec::new();
         for (name, value) in headers.iter_mut().filter(|(_, value)| value.is_sensitive()) {
             let line = |value: &[u8]| [b"\r\n", name.as_str().as_bytes(), b": ", value, b"\r\n"].concat();
             let Ok(mut veil) = HeaderValue::from_bytes(&vec![b'*'; value.len()]) else { continue };
             veil.set_sensitive(true);
-            lines.push(Line { veiled: line(veil.as_bytes()), sent: line(value.as_bytes()) });
+            secrets.push(Secret { veiled: line(veil.as_bytes()), sent: line(value.as_bytes()) });
             *value = veil;
         }
-        Self { lines: lines.into(), home: Process::current() }
+        Self(secrets.into())
+    }
+}
+
+/// Stands over the secrets of one process's connections.
+#[derive(Clone)]
+pub(super) struct Veil {
+    secrets: Secrets,
+    home: Process,
+}
+
+impl Veil {
+    pub(super) fn over(secrets: &Secrets) -> Self {
+        Self { secrets: secrets.clone(), home: Process::current() }
     }
 
-    /// The same in a forked child.
-    pub(super) fn renew(&self) -> Self {
-        Self { lines: Arc::clone(&self.lines), home: Process::current() }
-    }
-
-    /// Puts the secrets into bytes that are about to be sent. No body is mistaken for a head: JSON has no line breaks.
+    /// Puts the secrets into bytes that are about to be sent. No body is mistaken for a head: JSON has line breaks between
+    /// its tokens at most, where no header can stand.
     fn lift(&self, bytes: &mut [u8]) {
         if !bytes.contains(&b'\r') {
             return; // a body, which may be large
         }
-        for Line { veiled, sent } in &*self.lines {
+        for Secret { veiled, sent } in &*self.secrets.0 {
             if let Some(at) = bytes.windows(veiled.len()).position(|window| window == veiled) {
                 bytes[at..at + sent.len()].copy_from_slice(sent);
             }
@@ -132,7 +138,7 @@ mod tests {
         // Two of one name and length, side by side, and one that begins as another ends.
         let secrets = [("x-api-key", "tml-1"), ("x-team", "ab"), ("x-team", "cd"), ("key", "efghi")];
         let mut veiled = headers(&secrets);
-        let veil = Veil::over(&mut veiled);
+        let veil = Veil::over(&Secrets::veil(&mut veiled));
         let mut bytes = head(&veiled);
         let text = String::from_utf8(bytes.clone()).unwrap();
         assert!(secrets.iter().all(|(_, secret)| !text.contains(secret)), "{text}");
@@ -143,7 +149,7 @@ mod tests {
 
     #[test]
     fn bytes_without_a_veil_are_sent_as_they_are() {
-        let veil = Veil::over(&mut headers(&[("x-api-key", "tml-1")]));
+        let veil = Veil::over(&Secrets::veil(&mut headers(&[("x-api-key", "tml-1")])));
         let body = br#"{"events":["x-api-key: *****\r\n"]}"#;
         let mut bytes = body.to_vec();
         veil.lift(&mut bytes);
@@ -153,7 +159,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_secret() {
-        let veil = Veil::over(&mut headers(&[("x-api-key", "tml-1")]));
+        let veil = Veil::over(&Secrets::veil(&mut headers(&[("x-api-key", "tml-1")])));
         assert!(!format!("{veil:?}").contains("tml"));
     }
 }
