@@ -122,9 +122,9 @@ impl Door {
         self.counts.tickets.load(Ordering::Relaxed)
     }
 
-    /// Whether an event of the smallest size would be let in now: what would not need not be encoded first. It may say so
-    /// wrongly, and [`admit`](Self::admit) is who decides: it looks at the word only where there may be no room. Whoever
-    /// looks takes it from those who write it, and four threads that all looked before they wrote took twice as long.
+    /// Whether an event of the smallest size would be let in now: what would not need not be encoded first. It may be
+    /// wrong; [`admit`](Self::admit) decides. It reads the word only where there may be no room: reading pulls the
+    /// cache line from the threads that write it, and four threads that read it before they wrote took twice as long.
     #[inline]
     pub(crate) fn is_open(&self, lane: Lane) -> Result<(), RefusalReason> {
         if !self.may_be_shut.load(Ordering::Relaxed) {

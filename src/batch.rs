@@ -59,8 +59,9 @@ impl Batch {
     }
 }
 
-/// After so many batches in a row that went whole, later ones may be twice as large again: a server that answered 413 once
-/// does not make them small for the life of the process, and one that means it has one batch in a hundred to split.
+/// After so many batches in a row that were not split, later ones may be twice as large again: a server that answered
+/// 413 once does not make them small for the life of the process, and one that means it has one batch in a hundred to
+/// split.
 const BOLDER_AFTER: u32 = 100;
 
 /// Gathers events until a batch is full.
@@ -71,7 +72,7 @@ pub(crate) struct Batcher {
     most_bytes: usize,
     /// What has been learned of the server.
     max_bytes: usize,
-    /// How many batches in a row went whole since.
+    /// How many batches in a row were not split since.
     whole: u32,
     open: Batch,
 }
@@ -104,8 +105,8 @@ impl Batcher {
         (!batch.is_empty()).then_some(batch)
     }
 
-    /// Learns of a batch that was sent: the server found this size `too_large`, and later ones begin at half of it, where
-    /// its halves went; or the batch went whole.
+    /// Learns of a batch that was sent: the server found this size `too_large`, and later ones begin at half of it,
+    /// where its halves went; or it was not split.
     pub(crate) fn learn(&mut self, too_large: Option<usize>) {
         match too_large {
             Some(bytes) => {

@@ -15,8 +15,8 @@ thread_local! {
 /// What was written, and room for more.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
-    /// Zeros, or what is left of earlier events: all of it can be written to. Zeros have a use besides: who has written
-    /// them has the memory at hand. In memory that another core had last, a call now and then took twice as long.
+    /// All of it can be written to: it is zeros, or what is left of earlier events. Writing the zeros also brings the
+    /// memory into this core's cache; without that, a call now and then took twice as long.
     bytes: Vec<u8>,
     written: usize,
 }

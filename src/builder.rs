@@ -137,9 +137,9 @@ impl Builder {
         self
     }
 
-    /// Teaches the reporter which errors of other crates are the user's doing. Asked for each error of a chain that
-    /// is not an [`ApiError`](crate::ApiError) of the user's, nor a `ureq::Error::StatusCode`, which is known; must
-    /// not block. A later call replaces an earlier one. Defaults to knowing no more.
+    /// Teaches the reporter which errors of other crates are the user's doing. Called for each error of a chain that
+    /// the crate does not recognise itself, as it does an [`ApiError`](crate::ApiError) and a
+    /// `ureq::Error::StatusCode`; must not block. A later call replaces an earlier one. Defaults to none.
     ///
     /// An error that carries a status, of the `http` crate for example:
     ///
@@ -180,44 +180,45 @@ impl Builder {
         self
     }
 
-    /// How often what is queued is sent. An event waits at most this long for its first attempt, unless earlier batches are
-    /// still being sent. Must be greater than zero. Defaults to 10 s.
+    /// How often what is queued is sent. An event waits at most this long for its first attempt, unless earlier
+    /// batches are still being sent. Must be greater than zero. Defaults to 10 s.
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.flush_interval = interval;
         self
     }
 
-    /// How many pending events are sent without waiting for the interval; as many bytes as
-    /// [`max_batch_bytes`](Self::max_batch_bytes) are, too. At least 1; more than
+    /// As soon as this many events are pending they are sent, without waiting for the interval; so are events that
+    /// add up to [`max_batch_bytes`](Self::max_batch_bytes). At least 1; more than
     /// [`max_queue_size`](Self::max_queue_size) means as many as that. Defaults to 100.
     pub fn flush_threshold(mut self, events: usize) -> Self {
         self.flush_threshold = events;
         self
     }
 
-    /// How long [`log_fatal_exception`](Reporter::log_fatal_exception) waits at the most. Defaults to 30 s.
+    /// How long [`log_fatal_exception`](Reporter::log_fatal_exception), [`capture_fatal`](Reporter::capture_fatal)
+    /// and the panic hook wait at the most. Zero: they do not wait. Defaults to 30 s.
     pub fn flush_timeout(mut self, timeout: Duration) -> Self {
         self.flush_timeout = timeout;
         self
     }
 
     /// How long one attempt may take in all, from the name lookup to the end of the answer. Must be greater
-    /// than zero. Defaults to 5 s.
+    /// than zero; more than 24 h counts as 24 h. Defaults to 5 s.
     pub fn http_timeout(mut self, timeout: Duration) -> Self {
         self.http_timeout = timeout;
         self
     }
 
-    /// How often a batch is sent again after a failure that may pass. Defaults to 3.
+    /// How many times a batch is sent again after a failure that may pass. Zero: it has one attempt. Defaults to 3.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = retries;
         self
     }
 
     /// The wait before the first retry; it doubles with each, up to 60 s, which is also the most that may be set
-    /// here. Up to a tenth of it is added at random. After an outage the next batch waits for a random part of this delay, so
-    /// that programs which lost a server together do not return to it together; not while a flush or a stop waits for it.
-    /// Defaults to 1 s.
+    /// here. Up to a tenth of it is added at random. After an outage the next batch waits for a random part of this
+    /// delay, so that programs which lost a server together do not return to it together; not while a flush or a stop
+    /// waits for it. Defaults to 1 s.
     pub fn retry_base_delay(mut self, delay: Duration) -> Self {
         self.retry_base_delay = delay;
         self
@@ -236,17 +237,18 @@ impl Builder {
         self
     }
 
-    /// How many bytes of memory pending events may hold; more are refused as `queue_bytes`. 1 to 512 GiB. Defaults
-    /// to 16 MiB. Fatal exceptions may hold 4 MiB more.
+    /// How many bytes of memory pending events may hold; more are refused as `queue_bytes`. 1 to 512 GiB. Defaults to
+    /// 16 MiB. Fatal exceptions may hold 4 MiB more. With `RUST_BACKTRACE` set, the stack of an exception counts as 4
+    /// KiB however deep it is.
     ///
     /// This bounds what is queued, not all that a reporter holds. Beside it there are:
     ///
-    /// - the open batch and the body of a request, each up to [`max_batch_bytes`](Self::max_batch_bytes) or one event, and
-    ///   the two halves of a batch while it is split;
+    /// - the open batch and the body of a request, each up to [`max_batch_bytes`](Self::max_batch_bytes) or one event, the
+    ///   two halves of a batch while it is split, and the JSON of the largest event so far;
     /// - the connection's buffers, 64 KiB, with TLS 128 KiB;
     /// - up to 16 KiB for each thread that logs, in which it encodes;
-    /// - room that is not used yet in the runs of some 16 KiB that the queue is made of: at most as much as the events in
-    ///   them, and up to 36 KiB in each of 16 runs that are being filled and 16 that are being emptied.
+    /// - unused room in the buffers of some 16 KiB that the queue is made of: at most as much again as the events in them,
+    ///   plus up to 36 KiB in each of 16 that are being filled and 16 that are being emptied.
     pub fn max_queue_bytes(mut self, bytes: usize) -> Self {
         self.max_queue_bytes = bytes;
         self
@@ -258,15 +260,17 @@ impl Builder {
         self
     }
 
-    /// How large one event may be, its name and its data as JSON; larger ones are refused as `too_large`, and the texts
-    /// of an exception are cut to fit. What every event has besides (its id, its time, …) comes on top: 256 bytes at the
-    /// most. At least 1. Defaults to 256 KiB.
+    /// How large one event may be: its name as it is, and its data as JSON. Larger ones are refused as `too_large`,
+    /// and the texts of an exception are cut to fit. What every event has besides (its id, its time, …) comes on top,
+    /// 256 bytes at the most, and so do the escapes of a name that needs some as JSON. At least 1. Defaults to 256
+    /// KiB.
     pub fn max_event_bytes(mut self, bytes: usize) -> Self {
         self.max_event_bytes = bytes;
         self
     }
 
-    /// How long the drop of the last clone may take. Defaults to 5 s.
+    /// How long the drop of the last clone may take; what is pending then is dropped as `deadline`. Zero drops at once
+    /// what was not sent yet. Defaults to 5 s.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self

@@ -16,7 +16,7 @@ impl Reporter {
     /// Runs `work`. An error that it returns, or a panic, is reported with severity `ERROR` as
     /// [`log_exception`](Self::log_exception) does, and handed on: the very same value, the very same panic.
     ///
-    /// Nested captures report each for itself. A panic inside a capture is not fatal to the session, so the panic hook
+    /// Nested captures each report. A panic inside a capture is not fatal to the session, so the panic hook
     /// (feature `panic-hook`) leaves it to the capture and adds where it happened; without the hook the report has the
     /// panic's message only. With `panic = "abort"` the hook reports it as fatal, and a capture sees errors only.
     ///

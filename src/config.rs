@@ -75,8 +75,8 @@ impl Config {
     }
 
     /// Reads the environment: `TINKER_API_KEY`, `TINKER_BASE_URL`, and `CLOUDFLARE_ACCESS_CLIENT_ID` with
-    /// `CLOUDFLARE_ACCESS_CLIENT_SECRET`. What is unset or empty is left at its default; a missing key is told by
-    /// `start`.
+    /// `CLOUDFLARE_ACCESS_CLIENT_SECRET`, each without white space around it. What is unset or empty is left at its
+    /// default; `start` says so if there is no key.
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var_os(name))
     }
@@ -104,7 +104,7 @@ impl Config {
     }
 
     /// Adds a header to every request. May be called more than once. Headers that the reporter sets itself are
-    /// refused at `start`. Defaults to none.
+    /// refused at `start`, and so are more than 16 KiB of them. Defaults to none.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -144,7 +144,7 @@ impl Config {
 
     /// The hosts that are reached without a proxy, separated by commas or white space: names, which stand for all
     /// names below them too, IP addresses, and networks as `10.0.0.0/8`. `*` is every host: no proxy at all; an empty
-    /// list is none. Defaults to the variable `NO_PROXY`, the lower case spelling first.
+    /// list exempts no host. Defaults to the variable `NO_PROXY`, the lower case spelling first.
     pub fn no_proxy(mut self, hosts: impl Into<String>) -> Self {
         self.no_proxy = Some(hosts.into());
         self

@@ -74,7 +74,7 @@ impl<T: Transport> Delivery<T> {
                 return Outcome::Fate(Fate::Dropped(DropReason::Deadline));
             };
             let verdict = self.transport.post(&request, attempt, limit);
-            self.home.end_copies(); // ureq logs too
+            self.home.exit_if_forked(); // ureq logs too
             let step = self.policy.next(attempt, &verdict, chance());
             self.is_outage |= step.is_outage();
             match step {
@@ -114,9 +114,9 @@ impl<T: Transport> Delivery<T> {
         (!left.is_zero()).then(|| left.min(self.http_timeout))
     }
 
-    /// Waits before a retry; a close since the caller saw `deadline` cuts it short, to a last attempt. `false`: there is
-    /// no use in waiting, because the deadline comes first, or because a program waits to end and nobody is there: a
-    /// machine that is offline must not cost it seconds.
+    /// Waits before a retry; a close since the caller saw `deadline` cuts it short, to a last attempt. `false`: there
+    /// is no use in waiting, because the deadline comes first, or because a program waits to end and nobody is there:
+    /// a machine that is offline must not cost it seconds.
     fn wait(&self, wait: Duration, verdict: &Verdict, deadline: Option<Instant>) -> bool {
         let until = Instant::now() + wait;
         let is_somebody_there = !matches!(verdict, Verdict::Silence(_));

@@ -16,7 +16,7 @@ pub(crate) struct Episode {
     unauthorized: bool,
     /// Whether events are being refused.
     refusing: bool,
-    /// How many refusals were told of.
+    /// How many refusals the log has mentioned.
     told: u64,
     /// How many there were before the trouble, which are no cost of it.
     refused_before: u64,
@@ -106,7 +106,7 @@ impl Episode {
     /// Writes to the program's log. Its logger may do anything, panic or fork too, which is no fate of an event.
     fn say(&self, line: impl FnOnce()) {
         let _ = contain(line);
-        self.home.end_copies();
+        self.home.exit_if_forked();
     }
 }
 

@@ -1,5 +1,5 @@
-//! What the program's log is told, line by line. The logger is the process's own: it keeps the lines of each thread, and
-//! so of each test, apart.
+//! What the program's log is told, line by line. The logger is the process's own: it keeps the lines of each thread,
+//! and so of each test, apart.
 
 use std::cell::RefCell;
 use std::sync::Once;

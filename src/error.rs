@@ -2,8 +2,8 @@
 
 use std::{fmt, io};
 
-/// Why a reporter could not be started. Each names the field to mend and never a value that may be secret. `Debug` shows
-/// the same sentence as `Display`, since that is what a `main` which returns the error prints.
+/// Why a reporter could not be started. Each names the field to mend and never a value that may be secret. `Debug`
+/// shows the same sentence as `Display`, since that is what a `main` which returns the error prints.
 ///
 /// ```
 /// use tinker_telemetry::{Config, Reporter, StartError};

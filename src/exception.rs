@@ -52,8 +52,8 @@ pub(crate) fn describe_panic(
     }
 }
 
-/// A user error that is too large for an event, with its texts cut as an exception's and without the body: that there was
-/// one is worth more than what the answer said.
+/// A user error that is too large for an event, with its texts cut as an exception's and without the body: that there
+/// was one is worth more than what the answer said.
 pub(crate) fn shorten(error: &UserError, limit: usize) -> UserError {
     UserError {
         error_type: cut(&error.error_type, MAX_TYPE.min(limit / 8)),

@@ -70,10 +70,10 @@ impl Process {
         self == FIRST
     }
 
-    /// Ends this process if it is a child that was forked on a thread of the crate's own, by a logger that forked and
+    /// Exits if this process is a child that was forked on a thread of the crate's own: by a logger that forked and
     /// came back. That thread is all there is of the child, and its work is the parent's: it ends as the last thread
     /// of a process does, without touching anything.
-    pub(crate) fn end_copies(self) {
+    pub(crate) fn exit_if_forked(self) {
         if self != Self::current() {
             // SAFETY: always is; it runs no handlers and does not return.
             #[cfg(unix)]
@@ -86,9 +86,9 @@ impl Process {
 
 /// Starts a thread in the [quiet](crate::quiet) scope, in a forked child too.
 ///
-/// There the standard library's may never get going: each takes a lock of the library's own as it starts and as it ends,
-/// and a fork can catch that lock closed. (Seen with Rust 1.95 on Linux, in one child of some hundreds beside a parent
-/// that starts threads all the time.) The C library's own threads know of forks.
+/// There the standard library's may never get going: each takes a lock of the library's own as it starts and as it
+/// ends, and a fork can catch that lock closed. (Seen with Rust 1.95 on Linux, in one child of some hundreds beside a
+/// parent that starts threads all the time.) The C library's own threads know of forks.
 pub(crate) fn start_thread(name: &str, main: impl FnOnce() + Send + 'static) -> io::Result<()> {
     // What it logs or panics about is not the program's doing, and must not come back as an event.
     let quietly = move || {

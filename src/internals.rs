@@ -1,5 +1,5 @@
-//! What `fuzz/` and `benches/` need of the private rooms. It is there with the feature `_internals` alone, and is no part of
-//! the crate's interface.
+//! What `fuzz/` and `benches/` need of the private rooms. It is there with the feature `_internals` alone, and is no
+//! part of the crate's interface.
 
 use std::error::Error;
 use std::io;

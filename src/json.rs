@@ -1,9 +1,9 @@
 //! Writes a value as JSON, up to a size and down to a depth.
 //!
-//! Floats are left as they are, for [`expand`] to write on the worker's thread: finding the shortest digits that say a
-//! number takes as long as all the rest. `serde_json` writes the integers. The structure and the strings are written
-//! here, since it looks at each byte of each string, the names of fields too, which alone was a third of what a call cost
-//! its caller. What comes out in the end is the same, byte for byte.
+//! Floats are left as they are, for [`expand`] to write on the worker's thread: finding the shortest digits that say
+//! a number takes as long as all the rest. `serde_json` writes the integers. The structure and the strings are
+//! written here, since it looks at each byte of each string, the names of fields too, which alone was a third of what
+//! a call cost its caller. What comes out in the end is the same, byte for byte.
 
 mod serializer;
 
@@ -15,11 +15,13 @@ use serde::Serialize;
 use crate::buffer::Buffer;
 use crate::stats::RefusalReason;
 
-/// Data nested deeper are refused: parsers have a limit (that of `serde_json` is 128, and a request adds 4), and the one that
-/// meets it rejects the batch, with everybody's events. It also bounds the stack that encoding takes of the caller.
+/// Data nested deeper are refused: parsers have a limit (that of `serde_json` is 128, and a request adds 4), and the
+/// one that meets it rejects the batch, with everybody's events. It also bounds the stack that encoding takes of the
+/// caller.
 pub(crate) const DEEPEST: usize = 100;
 
-/// Stands before the eight bytes of a float. JSON has no such byte: in strings it is escaped, and nothing else may be.
+/// Stands before the eight bytes of a float. No JSON has this byte: inside strings it is escaped, and outside of them
+/// it is not allowed.
 const FLOAT: u8 = 1;
 const FLOAT_LEN: usize = 1 + size_of::<f64>();
 /// As text: `-2.2250738585072014e-308`.
@@ -120,8 +122,8 @@ impl Json {
         Ok(())
     }
 
-    /// The limit is looked at here alone, since most parts are a few bytes: what fits the buffer may be past it in the
-    /// end. Short floats are shorter as text.
+    /// The limit is checked only here, since most parts are a few bytes that fit the buffer; [`fits`](Self::fits)
+    /// checks the whole at the end. Short floats are shorter as text than as nine bytes.
     #[cold]
     fn grow(&mut self, by: usize) -> Result<(), Unfit> {
         let most = self.limit.saturating_add(self.floats * (FLOAT_LEN - SHORTEST_FLOAT));

@@ -3,9 +3,9 @@
 //! Nothing slow happens under the lock. What is pending is not stored: it is what the [`Door`] holds, and a
 //! settled event leaves the door under this lock, so a snapshot taken under it always adds up.
 //!
-//! The standard library's, because a forked child waits here too: they keep their waiters in themselves. `parking_lot`
-//! keeps all waiters of a process in one table, where a child finds its parent's, whose stacks are gone; it dies of
-//! that (`tests/process_fork.rs` has seen it) or waits for a bucket's lock for ever.
+//! Both are the standard library's, because a forked child waits here too: these keep their waiters in themselves.
+//! `parking_lot` keeps all waiters of a process in one table, where a child finds its parent's, whose stacks are
+//! gone; it dies of that (`tests/process_fork.rs` has seen it) or waits for a bucket's lock for ever.
 
 use std::mem::{self, ManuallyDrop};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -172,7 +172,7 @@ impl Ledger {
         self.wait(until, |state| state.finished || state.deadline != seen);
     }
 
-    /// Waits until `until`, unless somebody waits for a flush or for the end, or comes to.
+    /// Waits until `until`, or until a flush is asked for or the reporter closes.
     pub(crate) fn linger(&self, until: Instant) {
         let is_wanted = |state: &State| state.flushes_asked > state.flushes_done || state.deadline.is_some();
         self.wait(until, |state| state.finished || is_wanted(state));

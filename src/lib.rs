@@ -25,15 +25,16 @@
 //!
 //! # Three promises
 //!
-//! **It costs the caller nothing.** [`log`](Reporter::log) encodes the data, puts it into a bounded queue and is done:
-//! no I/O, no lock that another call waits for, no wake-up of a thread per event, no panic, no `Result`.
+//! **It costs the caller next to nothing.** [`log`](Reporter::log) encodes the data, puts it into a bounded queue and
+//! returns: no I/O, no wake-up of a thread per event, no panic, no `Result`, and no lock that another call waits for
+//! (as long as no more than 16 threads are putting an event in at the same moment).
 //!
 //! **It is gone on time.** Every wait has a deadline that holds whatever the network does:
 //! [`wait_until_drained`](Reporter::wait_until_drained), [`stop`](Reporter::stop),
 //! [`log_fatal_exception`](Reporter::log_fatal_exception), and the drop of the last clone.
 //!
-//! **It tells the truth.** Each accepted event has exactly one fate, and [`stats`](Reporter::stats) counts it: delivered
-//! when a 2xx answered it, dropped with a reason, or pending. Drained is not delivered.
+//! **It tells the truth.** Each accepted event has exactly one fate, and [`stats`](Reporter::stats) counts it:
+//! delivered when a 2xx answered it, dropped with a reason, or pending. Drained is not delivered.
 //!
 //! # How it works
 //!
@@ -74,19 +75,18 @@
 //!
 //! # Forks
 //!
-//! A child made by `fork` has reporters that work, each made anew at its first use there: with a worker thread, a
+//! Reporters work in a child made by `fork`. Each is made anew at its first use there, with a worker thread, a
 //! connection and a `process_uuid` of the child's own, and counts that begin at zero. What was pending at the fork is
-//! the parent's and stays so; the child neither sends it nor waits for it. The child carries the session on: its
-//! events' numbers go on from where they were, and it reports neither the session's start nor its end, whatever ends
-//! in it. (A daemon that forks away from its starter starts its reporter after that, and so has a session of its own.)
-//! If the child gets no thread, its reporters refuse everything as `stopped`. A child that never uses a reporter
-//! is none the slower, and has no thread of ours. Bridges forward in the child what they did in the parent. Exceptions:
+//! the parent's and stays so; the child neither sends it nor waits for it. The child continues the session: its
+//! events are numbered on from where the parent was, so a number is unique only together with the `process_uuid`; and
+//! it never reports the session's start or end, not even by `stop`, a drop or a fatal exception. (A program that
+//! turns itself into a daemon should start its reporter after the fork, and then has a session of its own.) If the
+//! child gets no thread, its reporters refuse everything as `stopped`. A child that never uses a reporter pays
+//! nothing and gets no thread. Bridges keep forwarding in the child. Exceptions:
 //!
 //! - If another thread was changing a bridge's attachments at the moment of the fork, attach again in the child.
-//! - If the program logs at debug level and forks in the moment of its first request, that child's events are dropped as
-//!   `deadline`.
-//! - Between `fork` and `exec`, as in `CommandExt::pre_exec`, call nothing of this crate: hardly anything may be called
-//!   there.
+//! - If the program logs at debug level and forks during its first request, that child's events are dropped as `deadline`.
+//! - Between `fork` and `exec`, as in `CommandExt::pre_exec`, do not call this crate: hardly anything is safe to call there.
 //! - Only the C library's `fork` is noticed, not its `_fork` nor a bare system call.
 //! - The child must be able to allocate. The system's allocator makes sure of that; some others do not.
 //!

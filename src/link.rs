@@ -1,5 +1,5 @@
-//! What leads from callers to a process's worker: the queue's intake, the ledger, and how to break the attempt on the wire.
-//! Reporter and worker never meet: between them is this.
+//! What leads from callers to a process's worker: the queue's intake, the ledger, and how to break the attempt on the
+//! wire. Reporter and worker never meet: between them is this.
 
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};

@@ -5,8 +5,8 @@ use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
 
 /// Event data as a JSON literal, with values that are borrowed.
 ///
-/// Reads as `serde_json::json!` does, whose trees can be reported as well, but builds no tree: [`log`](crate::Reporter::log)
-/// encodes the values as it does those of a struct, at less than half of the cost.
+/// Reads as `serde_json::json!` does, whose trees can be reported as well, but builds no tree:
+/// [`log`](crate::Reporter::log) encodes the values as it does those of a struct, at less than half of the cost.
 ///
 /// ```
 /// use tinker_telemetry::{Reporter, Severity, json};
@@ -17,8 +17,9 @@ use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
 /// reporter.log("epoch.ended", json!({"at": {"step": 1200, "of": 9000}, "best": null}), Severity::Info);
 /// ```
 ///
-/// A value is any expression of a type that is `Serialize`, `null`, or again an object or a list. Names are literals: for
-/// others there are maps. Being borrowed, what it makes cannot be returned from a function.
+/// A value is any expression of a type that is `Serialize`, `null`, or again an object or a list. Names are string
+/// literals; for computed ones use a map. The result borrows its values, so it cannot be returned from a function. More
+/// than some 120 members or elements need `#![recursion_limit]`, or a struct.
 #[macro_export]
 macro_rules! json {
     (null) => { () };

@@ -21,6 +21,7 @@ const MOST_KEPT: usize = 4;
 thread_local! {
     // Constant and without a destructor: readable even while the thread's other locals are torn down.
     static CAPTURES: Cell<u32> = const { Cell::new(0) };
+    // With a destructor: there may be none any more.
     static KEPT: Cell<Vec<Panic>> = const { Cell::new(Vec::new()) };
 }
 

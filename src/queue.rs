@@ -1,7 +1,7 @@
 //! The bounded queue and the bell beside it, cut in two: the intake for callers, the outlet for the worker.
 //!
-//! Callers gather events in runs, which go through the bounded channel when they are full; the worker takes those that are
-//! not full from where they are made, when it is time to send. The tickets put all in order again.
+//! Callers gather events in runs, which go through the bounded channel when they are full; the worker takes those
+//! that are not full from where they are made, when it is time to send. The tickets put all in order again.
 //!
 //! The bell has room for one ring: a bell that has been rung is ringing already, so a ring never waits behind
 //! data and never blocks.
@@ -78,8 +78,8 @@ impl Intake {
         };
         run.put(ticket, record);
         if run.is_full() {
-            // Inside as well: who finds the shard without it finds it in the channel. There is a slot for it; should the
-            // worker be gone, the ledger has settled its events.
+            // Inside as well: who finds the shard without it finds it in the channel. There is a slot for it; should
+            // the worker be gone, the ledger has settled its events.
             let _ = self.runs.try_send(Box::new(run.renew()));
         }
         drop(run);
@@ -106,8 +106,8 @@ impl Outlet {
         self.run.ticket().is_none() && self.others.is_empty()
     }
 
-    /// Takes the next event. `None`: all that were let in before this was asked have been taken, unless the door is closed
-    /// and a caller has not come out of it.
+    /// Takes the next event. `None`: all that were let in before this was asked have been taken, unless the door is
+    /// closed and a caller has not come out of it.
     pub(crate) fn next(&mut self) -> Option<Queued<'_>> {
         if self.run.ticket() != Some(self.next) && !self.turn() {
             return None;
@@ -129,7 +129,8 @@ impl Outlet {
         true
     }
 
-    /// Takes the full runs; `false` where there are none. Callers are left alone, who would have to begin a run anew.
+    /// Takes the full runs from the channel; `false` where there are none. The shards are left alone: their callers
+    /// would have to begin new runs.
     fn fetch_full(&mut self) -> bool {
         let before = self.others.len();
         self.runs.try_iter().for_each(|run| insert(*run, &mut self.others));

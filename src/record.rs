@@ -49,7 +49,7 @@ pub(crate) enum Queued<'a> {
 pub(crate) const TAG: usize = 2 * size_of::<u64>();
 
 /// Up to this length generic events are queued one behind the other.
-pub(crate) const LONGEST_IN_LINE: usize = 1024;
+pub(crate) const LONGEST_INLINE: usize = 1024;
 
 #[derive(Debug)]
 pub(crate) enum Body {
@@ -114,7 +114,7 @@ impl Record {
     ) -> Result<Self, RefusalReason> {
         let room = limit.checked_sub(name.len()).ok_or(RefusalReason::TooLarge)?;
         let packed = data::encode(|out| pack(head, name, out), data, room)?;
-        Ok(if packed.len() <= LONGEST_IN_LINE { Self::Generic(packed) } else { Self::large(packed) })
+        Ok(if packed.len() <= LONGEST_INLINE { Self::Generic(packed) } else { Self::large(packed) })
     }
 
     #[cold]
@@ -188,8 +188,8 @@ fn pack(head: Head, name: &str, out: &mut Buffer) {
     out.put(name.as_bytes());
 }
 
-/// The parts of a generic event again: head, name, and data as [`data::encode`] made them. There always are some. A time
-/// before 1970 is 1970.
+/// The parts of a generic event again: head, name, and data as [`data::encode`] made them. There always are some. A
+/// time before 1970 is 1970.
 pub(crate) fn unpack(packed: &[u8]) -> Option<(Head, &str, &[u8])> {
     let (severity, rest) = packed.split_first()?;
     let (refused, rest) = rest.split_first_chunk()?;

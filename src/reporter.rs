@@ -46,13 +46,14 @@ impl Reporter {
         Self { owner: None }
     }
 
-    /// A handle that does not keep the session going: for what outlives it, a global logger say.
+    /// A handle that does not keep the session going, for holders that outlive it, such as a global logger.
     pub fn downgrade(&self) -> WeakReporter {
         let weak = |owner: &Arc<Owner>| (Arc::downgrade(owner), Arc::downgrade(&owner.0));
         WeakReporter { session: self.owner.as_ref().map(weak) }
     }
 
-    /// Whether this reporter reports. `false` for one that is switched off.
+    /// Whether this reporter was started. `false` for one that is switched off; still `true` after
+    /// [`stop`](Self::stop).
     pub fn is_enabled(&self) -> bool {
         self.owner.is_some()
     }
@@ -66,8 +67,9 @@ impl Reporter {
     /// counted in [`stats`](Self::stats).
     ///
     /// Never blocks, never panics, does no I/O and logs nothing: the data is encoded on this thread and queued, all
-    /// else is the worker's. An object goes as it is, nothing (`()`, `None`) becomes `{}`, any other value becomes
-    /// `{"value": …}`; numbers that JSON has no word for (NaN, infinities) become null.
+    /// else is the worker's. (Where more than 16 threads are putting an event in at the same moment, it yields to
+    /// them.) An object goes as it is, nothing (`()`, `None`) becomes `{}`, any other value becomes `{"value": …}`;
+    /// numbers that JSON has no word for (NaN, infinities) become null.
     ///
     /// ```
     /// use serde::Serialize;
@@ -90,22 +92,26 @@ impl Reporter {
         owner.log(&name.into(), &data, severity)
     }
 
-    /// Reports an error: as a `user_error` event of severity `WARNING` if it or one of its sources was caused by the user
-    /// (see [`find_user_error_in_chain`](crate::find_user_error_in_chain)), else as an unhandled exception with
+    /// Reports an error: as a `user_error` event of severity `WARNING` if it or one of its sources was caused by the
+    /// user (see [`find_user_error_in_chain`](crate::find_user_error_in_chain)), else as an unhandled exception with
     /// the traceback of its sources. Returns whether the event was accepted.
     ///
     /// Takes every `std::error::Error`, trait objects, boxes of them, and `anyhow::Error`: see [`AsError`]. Asks
     /// for a flush and does not wait for it.
     ///
-    /// With `RUST_BACKTRACE` set, this call captures the stack, and the worker resolves its symbols. The standard library
-    /// does both under one lock, so that a capture waits for any thread that resolves symbols: 60 to 155 ms were seen.
+    /// With `RUST_BACKTRACE` set, this call captures the stack, and the worker resolves its symbols. The standard
+    /// library does both under one lock, so that a capture waits for any thread that resolves symbols: 60 to 155 ms
+    /// were seen.
     pub fn log_exception<E: AsError<Kind> + ?Sized, Kind>(&self, error: &E, severity: Severity) -> bool {
         self.session().is_some_and(|session| session.report_exception(error, severity))
     }
 
-    /// Reports an error as [`log_exception`](Self::log_exception) does, ends the session, and waits until both are
-    /// through, for `flush_timeout` at most (and with `RUST_BACKTRACE` set for the capture before that, as there). Then it
-    /// names the session in the program's log, at info level, for whoever looks into it.
+    /// Reports an error as [`log_exception`](Self::log_exception) does, then the session's end, and waits until
+    /// nothing is pending, for `flush_timeout` at most (after the capture of the stack, as there, if `RUST_BACKTRACE`
+    /// is set). Then it writes the session's id to the program's log, at info level, for whoever investigates.
+    ///
+    /// The end is reported once. Later events are still accepted, and come after it: [`stop`](Self::stop) is what
+    /// closes a reporter.
     ///
     /// A full queue refuses neither event: there is room that only they may take. A call from inside the reporter's own
     /// work (a `Serialize` of its data) is refused as `reentrant`, and the session goes on.
@@ -129,8 +135,8 @@ impl Reporter {
         }
     }
 
-    /// Flushes, and waits until nothing is pending of what was accepted before this call, for `timeout` at most.
-    /// Returns whether that came to be.
+    /// Flushes, then waits until nothing accepted before this call is pending, for `timeout` at most. `true` if so,
+    /// `false` if the time ran out.
     ///
     /// Drained is not delivered: events that were given up are not pending either. What became of them is in
     /// [`stats`](Self::stats).
@@ -142,9 +148,21 @@ impl Reporter {
     /// what is left then is dropped as `deadline`. Returns whether everything met its fate in time.
     ///
     /// Returns within `timeout` and 50 ms whatever the network does. May be called from any thread and more than
-    /// once: a later call can only bring the deadline forward, and returns the same. Called from inside the reporter's own
-    /// work (a `Serialize` of its data, a logger on its thread) it does not wait, and returns how things stand; so does
-    /// [`wait_until_drained`](Self::wait_until_drained).
+    /// once: a later call can shorten the deadline but not extend it, and its answer means the same. Called from
+    /// inside the reporter's own work (a `Serialize` of its data, a logger on its thread) it does not wait and
+    /// answers by the counts of that moment; so does [`wait_until_drained`](Self::wait_until_drained).
+    ///
+    /// What may pass is retried as long as `timeout` allows, except where nobody is there, as on a machine that is
+    /// offline: then each batch has one attempt more, and a program is not kept waiting.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # let reporter = tinker_telemetry::Reporter::disabled();
+    /// if !reporter.stop(Duration::from_secs(1)) {
+    ///     eprintln!("{}", reporter.stats()); // telemetry: 12 offered, 0 delivered, 12 dropped (12 deadline)
+    /// }
+    /// ```
     pub fn stop(&self, timeout: Duration) -> bool {
         self.owner.as_ref().is_none_or(|owner| owner.stop(timeout))
     }
@@ -163,8 +181,8 @@ pub struct WeakReporter {
 }
 
 impl WeakReporter {
-    /// The reporter; `None` once its last clone is gone, and for one that is switched off. If the other clones are dropped
-    /// meanwhile, this one is the last: its drop ends the session, and waits for it.
+    /// The reporter; `None` once its last clone is gone, and for one that is switched off. If the other clones are
+    /// dropped meanwhile, this one is the last: its drop ends the session, and waits for it.
     pub fn upgrade(&self) -> Option<Reporter> {
         let (owner, _) = self.session.as_ref()?;
         Some(Reporter { owner: Some(owner.upgrade()?) })
@@ -175,8 +193,8 @@ impl WeakReporter {
         self.session.as_ref().is_some_and(|(owner, _)| owner.strong_count() > 0)
     }
 
-    /// Reports as [`Reporter::log`] does, and never ends the session, even if the last clone is dropped meanwhile: that
-    /// drop is the one that waits. `false` where no clone is left.
+    /// Reports as [`Reporter::log`] does. Never ends the session: if the last clone is dropped meanwhile, that drop
+    /// does the waiting, not this call. `false` if no clone is left.
     pub fn log(&self, name: impl Into<Cow<'static, str>>, data: impl Serialize, severity: Severity) -> bool {
         self.session().is_some_and(|session| session.log(&name.into(), &data, severity))
     }

@@ -7,17 +7,18 @@ use std::collections::VecDeque;
 use std::mem;
 
 use crate::buffer::Buffer;
-use crate::record::{Apart, LONGEST_IN_LINE, Queued, Record, TAG};
+use crate::record::{Apart, LONGEST_INLINE, Queued, Record, TAG};
 
-/// How many events make a run full: as many as make a batch and wake the worker, unless other numbers were set. So the run
-/// of a thread that logs alone is the batch.
+/// How many events make a run full: as many as make a batch and wake the worker, unless other numbers were set. So
+/// the run of a thread that logs alone is the batch.
 pub(crate) const FULL: usize = 100;
 
-/// So many bytes in line make it full too. To move a large run as it grows would take a call longer than a thousand others.
+/// So many bytes in line make it full too. To move a large run as it grows would take a call longer than a thousand
+/// others.
 const FULL_BYTES: usize = 16 * 1024;
 
 /// How many events there are in a full run at least.
-pub(crate) const LEAST: usize = FULL_BYTES / (TAG + LONGEST_IN_LINE);
+pub(crate) const LEAST: usize = FULL_BYTES / (TAG + LONGEST_INLINE);
 
 /// In the place of an event's length: it is not in the line.
 const IS_APART: u64 = u64::MAX;
@@ -65,9 +66,9 @@ impl Run {
         self.events >= FULL || self.line.len() >= FULL_BYTES
     }
 
-    /// Gives this run, which is full, and begins the one behind it. That one has room for events that are a little larger
-    /// from the start: to grow little by little cost each of four threads that log as fast as they can as much as all the
-    /// rest.
+    /// Gives this run, which is full, and begins the one behind it. That one has room for events that are a little
+    /// larger from the start: to grow little by little cost each of four threads that log as fast as they can as much
+    /// as all the rest.
     pub(crate) fn renew(&mut self) -> Self {
         let line = Buffer::with_room(self.line.len() * 17 / 16);
         mem::replace(self, Self { line, ..Self::default() })

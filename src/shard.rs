@@ -11,16 +11,17 @@ use std::thread;
 
 use crate::run::Run;
 
-/// More than there are cores that log at the same moment, in most programs; and few enough to look through. Where there are
-/// more, a call may have to ask for several before it finds one that is free.
+/// More than there are cores that log at the same moment, in most programs; and few enough to look through. Where
+/// there are more, a call may have to ask for several before it finds one that is free.
 const SHARDS: usize = 16;
 
 /// Runs in the making.
 #[derive(Debug, Default)]
 pub(crate) struct Shards([Shard; SHARDS]);
 
-/// Held for as long as it takes to let one event in and to hand a full run on, or to take the run out: nobody waits for it but
-/// the worker, and that one no longer than it must. In cache lines of its own.
+/// Locked while one event is let in and put in, or while the worker takes the run out. A caller who finds it locked
+/// goes to another; only who finds all of them locked waits, and so does the worker, no longer than it must. In cache
+/// lines of its own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Shard(Mutex<Run>);

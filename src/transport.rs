@@ -1,4 +1,5 @@
-//! The network's edge: bytes out within a time limit, a verdict back. The only file that knows ureq.
+//! The network's edge: bytes out within a time limit, a verdict back. What sends by ureq is here and in the files
+//! below.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -209,10 +210,10 @@ impl Transport for Http {
     }
 }
 
-/// Has ureq make what it makes once, in a process's first request, and keeps behind a lock: a fork on another thread could
-/// catch that lock closed, and the child would never send anything. (Seen in one of some forty programs that began with
-/// forks on four threads.) The request for it goes nowhere. ureq speaks of it at debug level, so a program that logs at
-/// that level goes without: its logger may be what starts the reporter.
+/// Has ureq make what it makes once, in a process's first request, and keeps behind a lock: a fork on another thread
+/// could catch that lock closed, and the child would never send anything. (Seen in one of some forty programs that
+/// began with forks on four threads.) The request for it goes nowhere. ureq speaks of it at debug level, so a program
+/// that logs at that level goes without: its logger may be what starts the reporter.
 fn prepare() {
     static PREPARED: AtomicBool = AtomicBool::new(false);
     // Nor must a child wait here whose parent was not done.

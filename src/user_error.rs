@@ -78,7 +78,7 @@ impl ApiError {
         self
     }
 
-    /// Whether the user can mend it: the category is `User`, or the status is a 4xx other than 408 (timeout)
+    /// Whether the user has to fix it: the category is `User`, or the status is a 4xx other than 408 (timeout)
     /// and 429 (too many requests), which a retry mends.
     pub fn is_user_error(&self) -> bool {
         self.category == Some(ErrorCategory::User) || self.status.is_some_and(is_user_status)

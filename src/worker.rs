@@ -82,8 +82,8 @@ impl<T: Transport> Worker<T> {
         }
     }
 
-    /// Sends what was gathered, and all that was let in when this began. `false`: the door was closed meanwhile, and not
-    /// all could be had.
+    /// Sends what was gathered, and all that was let in when this began. `false`: the door was closed meanwhile, and
+    /// not all could be had.
     fn flush(&mut self) -> bool {
         let end = self.ledger.tickets();
         while self.outlet.next_ticket() < end && self.gather() != Gathered::Nothing {}

@@ -17,8 +17,8 @@ use crate::fork::Inherited;
 use crate::quiet;
 use crate::reporter::{Reporter, WeakReporter};
 
-/// Never forwarded, nor what is below them: our own words, and those of the HTTP client, whose records at TRACE show all
-/// that is sent, and would be sent in their turn.
+/// Never forwarded, nor what is below them: our own words, and those of the HTTP client, whose records at TRACE show
+/// all that is sent, and would be sent in their turn.
 const NEVER: [&str; 4] = ["tinker_telemetry", "ureq", "ureq_proto", "rustls"];
 
 /// The handler id of an attachment that was given none.
@@ -27,8 +27,8 @@ const HANDLER_ID: &str = "tinker-telemetry";
 /// The reporters that bridges forward to. Cheap to clone; all clones, and every bridge made with one, share the same
 /// list, which may change at any time.
 ///
-/// An attachment is a reporter, the events that it asks for, and a handler id that names the two. It takes what carries
-/// its own session's id, so programs with several sessions attach several. It does not keep its session going, and is
+/// An attachment is a reporter and a filter, under a handler id. It forwards only what carries that reporter's
+/// session id, so a program with several sessions attaches one for each. It does not keep its session going, and is
 /// gone when the reporter's last clone is.
 ///
 /// ```
@@ -109,8 +109,8 @@ impl Attachments {
         attachments
     }
 
-    /// From now on `reporter` gets the events that `filter` asks for and that carry its session's id. A reporter that is
-    /// switched off is attached like any other, and gets none.
+    /// From now on `reporter` gets the events that `filter` asks for and that carry its session's id. A reporter that
+    /// is switched off is attached like any other, and gets none.
     pub fn attach(
         &self,
         handler_id: impl Into<String>,

@@ -1,4 +1,4 @@
-//! The ear in the `log` crate.
+//! Records of the `log` crate as events.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,9 +13,10 @@ use crate::quiet;
 
 /// A logger that forwards the records of a session, and hands every record on to the logger that it wraps.
 ///
-/// A record belongs to the session if its key `session_id` says so. Its target becomes the event's name, its level the
-/// severity (`TRACE` becomes `DEBUG`, and a name that ends in `exception` is an error), its numbers the measurements; its
-/// text and all else become the metadata. Values of other kinds are forwarded as the text that they print.
+/// A record belongs to the session if its key `session_id` says so. Its target becomes the event's name, its level
+/// the severity (`TRACE` becomes `DEBUG`, and a name that ends in `exception` is an error), its numbers the
+/// measurements; its text and all else become the metadata. Values of other kinds are forwarded as the text that they
+/// print.
 ///
 #[cfg_attr(feature = "collector", doc = "```standalone_crate")]
 #[cfg_attr(not(feature = "collector"), doc = "```ignore")]

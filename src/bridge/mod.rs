@@ -1,8 +1,14 @@
-//! Ears for what a program says anyway: each listens in one place and hands over to a reporter.
+//! What a program logs, traces, panics about, or requests over HTTP anyway, as events.
 //!
-//! A bridge is a leaf over the public surface, and a feature of its own. It holds its reporter weakly, so a global
-//! logger does not keep a session going, and it is deaf inside the reporter's own work, so nothing that is said there
-//! comes back as an event.
+//! | feature | |
+//! |---|---|
+//! | `log-bridge` | `LogBridge`: records of the `log` crate |
+//! | `tracing` | `TracingBridge`: events and spans of the `tracing` crate |
+//! | `panic-hook` | `install_panic_hook`: panics |
+//! | `ureq-middleware` | `UreqBridge`: requests of any ureq agent |
+//!
+//! A bridge holds its reporter weakly, so a global logger does not keep a session going. It ignores what happens
+//! inside the reporter's own work, so nothing that is said there comes back as an event.
 
 #[cfg(any(feature = "log-bridge", feature = "tracing"))]
 mod attachments;

@@ -29,18 +29,19 @@ thread_local! {
 /// its message, its place, the name of its thread, and a backtrace where `RUST_BACKTRACE` asks for one; then the
 /// session's end.
 ///
-/// The panicking thread waits until both are through, for `flush_timeout` at most; the hook that was there before
-/// (by default the one that prints the panic) is called after a second of that at the latest. A thread that has
-/// waited in vain does not wait again for the panics that follow within `flush_timeout`. With `panic = "abort"` the
-/// program aborts after all this.
+/// The panicking thread waits until both have been sent or given up, for `flush_timeout` at most; the hook that was
+/// there before (by default the one that prints the panic) is called after a second of that at the latest. A thread
+/// that has waited in vain does not wait again for the panics that follow within `flush_timeout`. With `panic =
+/// "abort"` the program aborts after all this.
 ///
-/// Not reported are the panics of the reporter's own thread, and of data while it is encoded for an event: these cost
+/// Panics on the reporter's own threads, and of data while it is encoded for an event, are not reported: they cost
 /// their event only, or with `panic = "abort"` the program. One inside [`Reporter::capture`] and its like is left to
-/// the capture. Code that recovers from its panics by other means ends the session with the first of them, and may
-/// report on.
+/// the capture. In a program that catches its panics by other means the first one ends the session; later events and
+/// panics are still reported.
 ///
-/// The hook is installed once; with further reporters each is told, until it is gone. A hook that is set later and does
-/// not call the one before takes its place. Does nothing on a thread that is panicking.
+/// The hook is installed once, and reports to every reporter that was passed to this function, until that is gone. A
+/// hook that is set later and does not call the previous one replaces it. Does nothing when called on a panicking
+/// thread.
 ///
 /// ```
 /// use tinker_telemetry::{Config, Reporter, bridge};

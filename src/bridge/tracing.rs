@@ -1,4 +1,4 @@
-//! The ear in the `tracing` crate: events, and the beginnings and ends of spans.
+//! Events of the `tracing` crate, and the beginnings and ends of its spans, as events.
 
 use std::borrow::Cow;
 use std::error::Error;

@@ -22,12 +22,12 @@ const EXCEPTION: &str = "http.request.exception";
 /// Reports the requests of a ureq agent: `http.request.start`, then `http.request.stop` when the head of an answer is
 /// there, whatever its status, or `http.request.exception` (severity `ERROR`) when there is none.
 ///
-/// The data is `{"measurements": {…}, "metadata": {…}}`. Measurements: `duration`, in nanoseconds from the start to the
-/// head of the answer, redirects included; `status`; and `retries`, where the request knows them (see [`Retries`]).
-/// Metadata: `method`, `host`, `path`, and in words of our own the `error`. Never reported: headers, the query, user and
-/// password of the URL, bodies, or a text that may repeat one of them.
+/// The data is `{"measurements": {…}, "metadata": {…}}`. Measurements: `duration`, in nanoseconds from the start to
+/// the head of the answer, redirects included; `status`; and `retries`, where the request knows them (see
+/// [`Retries`]). Metadata: `method`, `host`, `path`, and in words of our own the `error`. Never reported: headers,
+/// the query, user and password of the URL, bodies, or a text that may repeat one of them.
 ///
-/// The reporter's own requests are not the agent's, and are not reported. Costs the request two events; does not
+/// The reporter's own requests go through another agent and are not reported. Costs the request two events; does not
 /// change it, and holds the reporter weakly.
 ///
 /// ```

@@ -36,7 +36,8 @@ impl<T> Slot<T> {
         (filled.process == Process::current()).then_some(&filled.value)
     }
 
-    /// What was put in last, by this process or the one that it was forked from: nothing that may have to be waited for.
+    /// What was put in last, by this process or the one that it was forked from: nothing that may have to be waited
+    /// for.
     pub(super) fn last(&self) -> Option<&T> {
         self.filled().map(|filled| &filled.value)
     }

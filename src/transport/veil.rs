@@ -1,6 +1,6 @@
-//! Keeps secrets out of the program's log: at level `TRACE` the HTTP client logs the requests that it sends, headers and
-//! all. It is given veils, asterisks as many as the secret has letters, and the secrets take their places where the
-//! bytes leave for the connection, after they were logged.
+//! Keeps secrets out of the program's log: at level `TRACE` the HTTP client logs the requests that it sends, headers
+//! and all. It is given veils, asterisks as many as the secret has letters, and the secrets take their places where
+//! the bytes leave for the connection, after they were logged.
 
 use std::sync::Arc;
 
@@ -47,8 +47,8 @@ impl Veil {
         Self { secrets: secrets.clone(), home: Process::current() }
     }
 
-    /// Puts the secrets into bytes that are about to be sent. No body is mistaken for a head: JSON has line breaks between
-    /// its tokens at most, where no header can stand.
+    /// Puts the secrets into bytes that are about to be sent. No body is mistaken for a head: JSON has line breaks
+    /// between its tokens at most, where no header can stand.
     fn lift(&self, bytes: &mut [u8]) {
         if !bytes.contains(&b'\r') {
             return; // a body, which may be large
@@ -82,7 +82,7 @@ impl<In: Transport> Transport for Veiled<In> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.veil.home.end_copies(); // the client has logged since, and a logger may have forked
+        self.veil.home.exit_if_forked(); // the client has logged since, and a logger may have forked
         self.veil.lift(&mut self.connection.buffers().output()[..amount]);
         self.connection.transmit_output(amount, timeout)
     }

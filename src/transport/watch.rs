@@ -1,5 +1,5 @@
-//! Watches an attempt from within its connection: whether that had carried an earlier one, whether a byte came back, and
-//! how much time is left: ureq gives each read of a proxy's answer all the time that connecting may take.
+//! Watches an attempt from within its connection: whether that had carried an earlier one, whether a byte came back,
+//! and how much time is left: ureq gives each read of a proxy's answer all the time that connecting may take.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
