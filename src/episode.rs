@@ -55,7 +55,7 @@ impl Episode {
                 log::warn!("telemetry does not reach {host}: {cause}");
             }
             Verdict::Answer(answer) => {
-                log::warn!("telemetry to {host} is answered with status {}", answer.status);
+                log::warn!("telemetry to {host} got status {}", answer.status);
             }
         });
     }
@@ -78,7 +78,7 @@ impl Episode {
         let dropped = std::mem::take(&mut self.dropped);
         let host = &self.host;
         self.say(|| {
-            log::info!("telemetry reaches {host} again; {dropped} events were dropped and {missed} refused");
+            log::info!("telemetry reaches {host} again; lost meanwhile: {dropped} dropped, {missed} refused");
         });
     }
 
@@ -91,7 +91,7 @@ impl Episode {
         let was_refusing = std::mem::replace(&mut self.refusing, fresh > 0);
         if fresh > 0 && !was_refusing {
             let reasons = refused.reasons();
-            self.say(|| log::warn!("telemetry refused {fresh} events ({reasons} since the start)"));
+            self.say(|| log::warn!("telemetry refused events: {fresh} new ({reasons} since the start)"));
         }
     }
 

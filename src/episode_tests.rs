@@ -53,13 +53,13 @@ fn refusals_are_told_of_once_until_a_look_finds_no_more() {
     episode.refusals(&refused(0));
     assert!(told().is_empty(), "no trouble");
     episode.refusals(&refused(3));
-    assert_eq!(told(), ["telemetry refused 3 events (3 too_large since the start)"]);
+    assert_eq!(told(), ["telemetry refused events: 3 new (3 too_large since the start)"]);
     episode.refusals(&refused(5));
     assert!(told().is_empty(), "the same trouble");
     episode.refusals(&refused(5));
     assert!(told().is_empty(), "it is over");
     episode.refusals(&refused(9));
-    assert_eq!(told(), ["telemetry refused 4 events (9 too_large since the start)"]);
+    assert_eq!(told(), ["telemetry refused events: 4 new (9 too_large since the start)"]);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_program_that_ends_hears_what_it_lost_and_nothing_if_that_is_nothing() {
     stats.refused = refused(1);
     episode.ends(&stats.if_ended(DropReason::Deadline));
     let [refusal, all] = &told()[..] else { panic!("two lines") };
-    assert_eq!(refusal, "telemetry refused 1 events (1 too_large since the start)");
+    assert_eq!(refusal, "telemetry refused events: 1 new (1 too_large since the start)");
     assert_eq!(all, "telemetry: 3 offered, 1 delivered, 1 dropped (1 deadline), 1 refused (1 too_large)");
 }
 
@@ -87,7 +87,7 @@ fn what_is_lost_while_requests_fail_is_told_when_they_do_not() {
     episode.dropped(5);
     assert!(told().is_empty(), "the same trouble");
     episode.delivered(&refused(4));
-    assert_eq!(told(), ["telemetry reaches host again; 7 events were dropped and 4 refused"]);
+    assert_eq!(told(), ["telemetry reaches host again; lost meanwhile: 7 dropped, 4 refused"]);
     episode.delivered(&refused(4));
     episode.refusals(&refused(4));
     assert!(told().is_empty(), "all of it was told");

@@ -49,8 +49,8 @@ fn the_log_tells_of_each_trouble_once() {
     report(&reporter, 4);
     assert_eq!(reporter.stats().dropped.retries_exhausted, 3);
     let expected = [
-        (Level::Warn, "telemetry to 127.0.0.1 is answered with status 503".to_owned()),
-        (Level::Info, "telemetry reaches 127.0.0.1 again; 3 events were dropped and 0 refused".to_owned()),
+        (Level::Warn, "telemetry to 127.0.0.1 got status 503".to_owned()),
+        (Level::Info, "telemetry reaches 127.0.0.1 again; lost meanwhile: 3 dropped, 0 refused".to_owned()),
     ];
     assert_eq!(lines(), expected);
     report(&reporter, 1);
@@ -64,7 +64,7 @@ fn the_log_tells_of_each_trouble_once() {
     refuse(&reporter, 2);
     report(&reporter, 1);
     let (_, text) = lines().pop().unwrap();
-    assert_eq!(text, "telemetry reaches 127.0.0.1 again; 1 events were dropped and 2 refused");
+    assert_eq!(text, "telemetry reaches 127.0.0.1 again; lost meanwhile: 1 dropped, 2 refused");
 
     // A key that is refused: the status is named.
     collector.answer(Answer::status(401));
@@ -94,7 +94,7 @@ fn the_log_tells_of_each_trouble_once() {
         thread::yield_now();
     };
     assert_eq!(warning.0, Level::Warn);
-    assert_eq!(warning.1, "telemetry refused 1 events (1 too_large since the start)");
+    assert_eq!(warning.1, "telemetry refused events: 1 new (1 too_large since the start)");
 
     // A fatal exception names the session, here on the thread that waited for it.
     let fatal = session(&collector).start().unwrap();
