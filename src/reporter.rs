@@ -96,6 +96,9 @@ impl Reporter {
     /// user (see [`find_user_error_in_chain`](crate::find_user_error_in_chain)), else as an unhandled exception with
     /// the traceback of its sources. Returns whether the event was accepted.
     ///
+    /// The type is named with its path where the compiler knows it, and for a trait object by the name that its `Debug`
+    /// begins with, if it does with one.
+    ///
     /// Takes every `std::error::Error`, trait objects, boxes of them, and `anyhow::Error`: see [`AsError`]. Asks
     /// for a flush and does not wait for it.
     ///
