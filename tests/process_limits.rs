@@ -138,7 +138,7 @@ fn a_process_that_was_stopped_and_woken_goes_on_by_itself() {
 
 #[test]
 fn a_deadline_that_passes_while_the_process_is_stopped_has_passed() {
-    const TIMEOUT: Duration = Duration::from_millis(300);
+    const TIMEOUT: Duration = Duration::from_secs(3);
 
     let collector = Collector::start().unwrap();
     let name = "a_deadline_that_passes_while_the_process_is_stopped_has_passed";
@@ -152,10 +152,10 @@ fn a_deadline_that_passes_while_the_process_is_stopped_has_passed() {
     };
     assert!(collector.next_request(LIMIT).is_some());
     signal(&child, libc::SIGSTOP);
-    assert!(collector.next_request(2 * TIMEOUT).is_none());
+    assert!(collector.next_request(TIMEOUT + Duration::from_millis(500)).is_none());
     let woken = Instant::now();
     signal(&child, libc::SIGCONT);
     assert!(child.wait().unwrap().success());
-    assert!(woken.elapsed() < LIMIT / 3, "{:?} after a deadline that had passed", woken.elapsed());
+    assert!(woken.elapsed() < TIMEOUT / 2, "{:?} after a deadline that had passed", woken.elapsed());
     drop(hold);
 }
