@@ -11,6 +11,20 @@ use tinker_telemetry::{Reporter, Severity};
 
 const CHILD: &str = "TELEMETRY_TEST_CHILD";
 
+/// What a reporter reads of the environment; of the proxies' both spellings.
+const READ: [&str; 10] = [
+    "TINKER_API_KEY",
+    "TINKER_BASE_URL",
+    "TINKER_TELEMETRY",
+    "DO_NOT_TRACK",
+    "CLOUDFLARE_ACCESS_CLIENT_ID",
+    "CLOUDFLARE_ACCESS_CLIENT_SECRET",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+];
+
 /// The program: reports one event with whatever the environment says, and prints what became of it.
 #[test]
 fn child() {
@@ -31,8 +45,8 @@ fn child() {
 fn run(variables: &[(&str, &str)]) -> String {
     let mut program = Command::new(std::env::current_exe().unwrap());
     program.args(["--exact", "child", "--nocapture"]).env(CHILD, "1");
-    for name in ["TINKER_API_KEY", "TINKER_BASE_URL", "TINKER_TELEMETRY", "DO_NOT_TRACK"] {
-        program.env_remove(name);
+    for name in READ {
+        program.env_remove(name).env_remove(name.to_lowercase());
     }
     let Output { stdout, status, .. } = program.envs(variables.iter().copied()).output().unwrap();
     assert!(status.success());
