@@ -1,6 +1,6 @@
 //! Keeps the house: which room imports which, how large a file may be, and that CI runs what the README says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -214,14 +214,54 @@ fn ci_runs_the_commands_that_the_readme_gives() {
     }
 }
 
+/// The setters of a file, each with its name and its documentation in one line.
+fn setters(file: &str) -> Vec<(String, String)> {
+    let text = fs::read_to_string(file).unwrap();
+    let functions =
+        text.match_indices("pub fn ").map(|(at, keywords)| (&text[..at], &text[at + keywords.len()..]));
+    functions
+        .filter_map(|(before, function)| {
+            let (name, arguments) = function.split_once('(')?;
+            let is_setter = arguments.trim_start().starts_with("mut self");
+            is_setter.then(|| (name.to_owned(), documentation_at_the_end_of(before)))
+        })
+        .collect()
+}
+
+fn documentation_at_the_end_of(text: &str) -> String {
+    let lines = text.lines().rev().skip(1); // what is before the function in its own line
+    let mut lines: Vec<_> = lines.map_while(|line| line.trim().strip_prefix("///")).map(str::trim).collect();
+    lines.reverse();
+    lines.join(" ")
+}
+
 #[test]
 fn the_readme_has_the_table_of_settings_as_the_builder_has_it() {
     let readme = fs::read_to_string("README.md").unwrap();
-    let builder = fs::read_to_string("src/builder.rs").unwrap();
-    for setter in builder.lines().filter_map(|line| line.trim().strip_prefix("pub fn ")) {
-        let name = setter.split('(').next().unwrap();
-        if setter.contains("mut self") {
-            assert!(readme.contains(&format!("| `{name}`")), "README says nothing of {name}");
+    let (_, table) = readme.split_once("| setting | default |").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let defaults: BTreeMap<_, _> = table
+        .lines()
+        .skip(2)
+        .map(|row| row.split('|').map(str::trim).collect::<Vec<_>>())
+        .map(|cells| (cells[1].trim_matches('`').to_owned(), cells[2].to_owned()))
+        .collect();
+    let setters = setters("src/builder.rs");
+    let names: BTreeSet<_> = setters.iter().map(|(name, _)| name).collect();
+    assert_eq!(defaults.keys().collect::<BTreeSet<_>>(), names);
+    for (name, docs) in setters {
+        let default = &defaults[&name];
+        if default.starts_with(|first: char| first.is_ascii_digit()) {
+            assert!(docs.contains(&format!("Defaults to {default}.")), "{name}: {default} in the README");
         }
+    }
+}
+
+#[test]
+fn every_setter_says_its_default_and_is_in_the_readme() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    for (name, docs) in ["src/builder.rs", "src/config.rs"].into_iter().flat_map(setters) {
+        assert!(docs.contains("Defaults to "), "what {name} defaults to");
+        assert!(readme.contains(&format!("`{name}`")), "README says nothing of {name}");
     }
 }
