@@ -199,6 +199,58 @@ fn no_file_holds_two_things() {
     }
 }
 
+/// What `lib.rs` makes public: the crate's interface is here and below these.
+const PUBLIC: &[&str] = &[
+    "mod event",
+    "mod bridge",
+    "mod collector",
+    "mod internals",
+    "mod literal",
+    "use as_error::AsError",
+    "use as_error::kind",
+    "use builder::Builder",
+    "use capture::{CapturedError, Outcome}",
+    "use config::Config",
+    "use error::StartError",
+    "use event::Severity",
+    "use provider::TelemetryProvider",
+    "use reporter::{Reporter, WeakReporter}",
+    "use stats::{DropReason, Dropped, RefusalReason, Refused, Stats}",
+    "use user_error::{ApiError, ErrorCategory, UserError, find_user_error_in_chain}",
+];
+
+#[test]
+fn nothing_becomes_public_unnoticed() {
+    let (.., code) = sources().into_iter().find(|(_, room, _)| room == "lib").unwrap();
+    let items = code.split("\npub ").skip(1).map(|rest| rest.split(';').next().unwrap());
+    assert_eq!(items.collect::<Vec<_>>(), PUBLIC);
+}
+
+#[test]
+fn every_feature_is_explained_where_it_is_looked_for() {
+    let read = |file| fs::read_to_string(file).unwrap();
+    let (cargo, lib, readme) = (read("Cargo.toml"), read("src/lib.rs"), read("README.md"));
+    let (_, features) = cargo.split_once("[features]\n").unwrap();
+    let (features, _) = features.split_once("\n[").unwrap();
+    let mut line_before = "";
+    let mut explained = 0;
+    for line in features.lines() {
+        if let Some((name, _)) =
+            line.split_once(" = ").filter(|(name, _)| !["default", "_internals"].contains(name))
+        {
+            assert!(line_before.starts_with("# "), "Cargo.toml does not say what {name} is for");
+            assert!(
+                lib.contains(&format!("\n//! - `{name}`")),
+                "the crate's documentation says nothing of {name}"
+            );
+            assert!(readme.contains(&format!("`{name}`")), "README says nothing of {name}");
+            explained += 1;
+        }
+        line_before = line;
+    }
+    assert!(explained >= 6, "features in {features}");
+}
+
 #[test]
 fn lib_holds_no_logic() {
     let (.., code) = sources().into_iter().find(|(_, room, _)| room == "lib").unwrap();
