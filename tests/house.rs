@@ -257,6 +257,35 @@ fn lib_holds_no_logic() {
     assert!(!code.contains("fn "), "lib.rs only lists the rooms");
 }
 
+/// Test files that may have what no other has, each with the reason.
+const MAY_SLEEP_OR_BE_IGNORED: &[(&str, &str)] = &[
+    ("tests/house.rs", "names what it looks for"),
+    ("tests/real_nginx.rs", "pauses between requests are what it tests"),
+];
+
+#[test]
+fn no_test_sleeps_and_none_is_ignored() {
+    let mut files = Vec::new();
+    collect(Path::new("tests"), &mut files);
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        let is_found = text.contains("sleep(") || text.contains("#[ignore");
+        let is_allowed = MAY_SLEEP_OR_BE_IGNORED.iter().any(|(file, _)| path == Path::new(file));
+        assert_eq!(is_found, is_allowed, "{} sleeps or ignores a test", path.display());
+    }
+}
+
+#[test]
+fn every_test_file_begins_with_what_it_keeps() {
+    for entry in fs::read_dir("tests").unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with("//! Keeps "), "{} does not say what it keeps", path.display());
+        }
+    }
+}
+
 /// The commands of the README that CI does not run, each with the reason.
 const NOT_IN_CI: &[(&str, &str)] = &[
     (
