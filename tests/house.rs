@@ -193,6 +193,13 @@ fn what_is_one_rooms_to_name_no_other_names() {
 }
 
 #[test]
+fn of_handle_owner_and_worker_only_the_owner_does_something_when_it_is_dropped() {
+    let code: String = sources().into_iter().map(|(.., code)| code).collect();
+    let drops = |name: &str| code.matches(&format!("Drop for {name}")).count();
+    assert_eq!(["Reporter", "Owner", "Worker"].map(drops), [0, 1, 0]);
+}
+
+#[test]
 fn no_file_holds_two_things() {
     for (path, ..) in sources() {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
