@@ -1,4 +1,5 @@
-//! Keeps the house: which room imports which, how large a file may be, and that CI runs what the README says.
+//! Keeps the house: which room imports which, how large a file may be, what is public, and that the README, CI and the
+//! code agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
