@@ -344,13 +344,3 @@ fn an_empty_session_id_is_refused() {
         assert!(matches!(started, Err(StartError::EmptySessionId)), "{id:?}");
     }
 }
-
-#[cfg(feature = "tls")]
-#[test]
-fn root_certificates_that_are_none_are_refused() {
-    for pem in ["", "not PEM", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"] {
-        let config = Config::new("k").root_certificates(pem);
-        let error = Reporter::sessionless(config).enabled(true).start().unwrap_err();
-        assert!(error.to_string().starts_with("root_certificates"), "{pem:?}: {error}");
-    }
-}

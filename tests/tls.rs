@@ -117,7 +117,8 @@ fn a_mute_tls_peer_costs_one_timeout_for_each_attempt() {
 fn authorities_that_are_none_are_refused_at_the_start() {
     let certificate = Authority::new().certificate("localhost", Validity::Now);
     let broken = Authority::new().pem().replace("-----END CERTIFICATE-----", "");
-    let table = ["", "canary", &certificate.key_pem, &broken, UNREADABLE];
+    let not_base64 = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";
+    let table = ["", "canary", &certificate.key_pem, &broken, not_base64, UNREADABLE];
     for pem in table {
         let config = Config::new(KEY).root_certificates(pem);
         let error = reporter(config).start().err().unwrap();
