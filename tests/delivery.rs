@@ -154,10 +154,12 @@ fn too_large_is_split_and_every_part_keeps_its_events_ids() {
     }
 }
 
-#[test]
-fn a_size_that_was_too_large_is_remembered() {
+/// The requests in which eight events and eight more arrive, with these answers and then 200, and how many events each has.
+fn eight_twice(answers: &[u16]) -> (Vec<Arc<Received>>, Vec<usize>) {
     let collector = Collector::start().unwrap();
-    collector.answer(Answer::status(413));
+    for status in answers {
+        collector.answer(Answer::status(*status));
+    }
     let reporter = sessionless(&collector).start().unwrap();
     for _ in 0..2 {
         for step in 0..8 {
@@ -165,32 +167,25 @@ fn a_size_that_was_too_large_is_remembered() {
         }
         assert!(reporter.wait_until_drained(LIMIT));
     }
+    assert_eq!(reporter.stats().delivered, 16);
     let requests = collector.requests();
-    let sizes: Vec<_> = requests.iter().map(|request| request.events().len()).collect();
+    let sizes = requests.iter().map(|request| request.events().len()).collect();
+    (requests, sizes)
+}
+
+#[test]
+fn a_size_that_was_too_large_is_remembered() {
+    let (requests, sizes) = eight_twice(&[413]);
     assert_eq!(sizes[..3], [8, 4, 4]);
     assert!(requests[3..].iter().all(|later| later.body.len() < requests[0].body.len() * 3 / 4), "{sizes:?}");
-    assert_eq!(reporter.stats().delivered, 16);
 }
 
 #[test]
 fn of_several_sizes_that_were_too_large_the_smallest_is_remembered() {
-    let collector = Collector::start().unwrap();
     // 8 → 4 + 4; the first 4 → 2 + 2; its first 2 → 1 + 1; the last 4 → 2 + 2.
-    for status in [413, 413, 413, 200, 200, 200, 413, 200, 200] {
-        collector.answer(Answer::status(status));
-    }
-    let reporter = sessionless(&collector).start().unwrap();
-    for _ in 0..2 {
-        for step in 0..8 {
-            reporter.log("step", step, Severity::Info);
-        }
-        assert!(reporter.wait_until_drained(LIMIT));
-    }
-    let requests = collector.requests();
-    let sizes: Vec<_> = requests.iter().map(|request| request.events().len()).collect();
+    let (_, sizes) = eight_twice(&[413, 413, 413, 200, 200, 200, 413, 200, 200]);
     assert_eq!(sizes[..9], [8, 4, 2, 1, 1, 2, 4, 2, 2]);
     assert!(sizes[9..].iter().all(|size| *size == 1), "{sizes:?}");
-    assert_eq!(reporter.stats().delivered, 16);
 }
 
 #[test]
