@@ -211,6 +211,8 @@ mod tests {
     use crate::event::Severity;
     use crate::record::{Head, unpack};
 
+    const LIMIT: Duration = Duration::from_secs(30);
+
     /// With a name that says which it is.
     fn record(nth: usize) -> Record {
         record_with(nth, "")
@@ -232,6 +234,14 @@ mod tests {
         let Queued::Generic(packed) = outlet.next()? else { panic!("generic events only") };
         let (_, name, _) = unpack(packed).unwrap();
         Some(name.parse().unwrap())
+    }
+
+    fn wait_until(holds: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !holds() {
+            assert!(started.elapsed() < LIMIT, "it does not come");
+            thread::yield_now();
+        }
     }
 
     #[test]
@@ -280,9 +290,7 @@ mod tests {
         let turn = AtomicUsize::new(0);
         let log_in_turn = |thread| {
             for nth in (thread..EVENTS).step_by(4) {
-                while turn.load(Ordering::Acquire) != nth {
-                    thread::yield_now();
-                }
+                wait_until(|| turn.load(Ordering::Acquire) == nth);
                 intake.offer(record(nth), Lane::Ordinary).unwrap();
                 turn.store(nth + 1, Ordering::Release);
             }
@@ -290,9 +298,7 @@ mod tests {
         thread::scope(|scope| {
             (0..4).for_each(|thread| _ = scope.spawn(move || log_in_turn(thread)));
             for nth in 0..EVENTS {
-                while turn.load(Ordering::Acquire) <= nth {
-                    thread::yield_now();
-                }
+                wait_until(|| turn.load(Ordering::Acquire) > nth);
                 assert_eq!(next(&mut outlet), Some(nth), "its call has returned");
             }
         });
@@ -315,7 +321,9 @@ mod tests {
                     }
                 });
             }
+            let started = Instant::now();
             while taken < THREADS * EVENTS {
+                assert!(started.elapsed() < LIMIT, "{taken} came out");
                 let let_in = ledger.tickets();
                 while outlet.next_ticket() < let_in {
                     let event = next(&mut outlet).expect("what was let in is there");

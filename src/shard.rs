@@ -98,10 +98,13 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use super::*;
     use crate::event::Severity;
     use crate::record::{Head, Record};
+
+    const LIMIT: Duration = Duration::from_secs(30);
 
     fn put(run: &mut Run, ticket: u64) {
         run.put(ticket, Record::generic(Head::now(0, Severity::Info), "step", &(), 100).unwrap());
@@ -170,17 +173,20 @@ mod tests {
     #[test]
     fn where_all_are_in_use_a_thread_gets_the_first_that_is_free() {
         let shards = Shards::default();
-        let mut in_use: Vec<_> = (0..SHARDS).map(|_| shards.run()).collect();
         let (got, has_got) = mpsc::channel();
         thread::scope(|scope| {
             let shards = &shards;
+            // In here, so that they are free again before a test that fails waits for the thread.
+            let mut in_use: Vec<_> = (0..SHARDS).map(|_| (shards.run(), HOME.get())).collect();
             scope.spawn(move || {
+                got.send(None).unwrap();
                 drop(shards.run());
-                got.send(()).unwrap();
+                got.send(Some(HOME.get())).unwrap();
             });
-            assert!(has_got.try_recv().is_err());
-            drop(in_use.swap_remove(SHARDS / 2));
-            has_got.recv().unwrap();
+            assert_eq!(has_got.recv_timeout(LIMIT), Ok(None), "it is about to look for one");
+            let (run, free) = in_use.swap_remove(SHARDS / 2);
+            drop(run);
+            assert_eq!(has_got.recv_timeout(LIMIT), Ok(Some(free)));
         });
     }
 
