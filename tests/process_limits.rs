@@ -4,6 +4,8 @@
 
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/real.rs"]
+mod real;
 mod support;
 
 use std::fs;
@@ -33,11 +35,11 @@ fn log_and_drain(reporter: &Reporter, name: &'static str) {
     assert!(reporter.wait_until_drained(LIMIT));
 }
 
-/// Prints why where this account's threads cannot be limited.
+/// Where this account's threads cannot be limited the test is skipped, unless `REQUIRE_REAL_SERVERS` is set.
 fn can_forbid_threads() -> bool {
     let can = forbid_threads();
     if !can {
-        eprintln!("skipped: this account's threads cannot be limited");
+        real::skip("this account's threads cannot be limited");
     }
     can
 }
