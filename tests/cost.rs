@@ -72,4 +72,11 @@ fn calls_share_their_allocations_and_make_none_when_they_are_refused() {
     assert_eq!(allocations(|| assert!(!reporter.log("late", saved(), Severity::Info))), 0);
     let disabled = Reporter::disabled();
     assert_eq!(allocations(|| assert!(!disabled.log("checkpoint.saved", saved(), Severity::Info))), 0);
+
+    let hold = collector.hold_answers();
+    let full = sessionless(&collector).max_queue_size(1).start().unwrap();
+    assert!(full.log("fills the queue", (), Severity::Info));
+    assert_eq!(allocations(|| assert!(!full.log("checkpoint.saved", saved(), Severity::Info))), 0);
+    drop(hold);
+    assert!(full.stop(LIMIT));
 }
