@@ -57,7 +57,7 @@ impl Drop for LogsWhenDropped {
 }
 
 #[test]
-fn in_a_thread_locals_destructor() {
+fn the_last_drop_delivers_and_is_bounded_in_a_thread_locals_destructor() {
     let collector = Collector::start().unwrap();
     let reporter = with_event(&collector);
     thread::spawn(|| KEPT.set(Some(reporter))).join().unwrap();
@@ -85,7 +85,7 @@ fn a_log_in_a_thread_locals_destructor_is_accepted() {
 }
 
 #[test]
-fn during_a_panic() {
+fn the_last_drop_delivers_and_is_bounded_during_a_panic() {
     let collector = Collector::start().unwrap();
     let reporter = with_event(&collector);
     let unwound = catch_unwind(AssertUnwindSafe(|| {
@@ -106,7 +106,7 @@ fn during_a_panic() {
 }
 
 #[test]
-fn in_a_tokio_task() {
+fn the_last_drop_delivers_and_is_bounded_in_a_tokio_task() {
     let collector = Collector::start().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let reporter = with_event(&collector);
