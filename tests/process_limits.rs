@@ -16,18 +16,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use process::{alone, forbid_threads, limit_descriptors, signal, started_alone, url_of_parent};
-use support::{LIMIT, assert_adds_up, names};
+use support::{KEY, LIMIT, assert_adds_up, names, sessionless_to};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Builder, Config, Reporter, Severity, StartError};
 
-/// Reports to `url`, and retries at once.
 fn to(url: &str) -> Builder {
-    let config = Config::new("tml-example").base_url(url);
-    Reporter::sessionless(config)
-        .enabled(true)
-        .flush_interval(support::NEVER)
-        .retry_base_delay(Duration::from_millis(1))
-        .http_timeout(LIMIT)
+    sessionless_to(Config::new(KEY).base_url(url))
 }
 
 fn log_and_drain(reporter: &Reporter, name: &'static str) {

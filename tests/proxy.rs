@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{LIMIT, NEVER, assert_adds_up};
+use support::{LIMIT, assert_adds_up, sessionless_to};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Builder, Config, Reporter, Severity};
 
@@ -92,8 +92,7 @@ fn tunnel(client: Client, port: u16) -> io::Result<()> {
 }
 
 fn builder(config: Config) -> Builder {
-    let builder = Reporter::sessionless(config.no_proxy("")).enabled(true).flush_interval(NEVER);
-    builder.http_timeout(LIMIT).retry_base_delay(Duration::from_millis(1)).max_retries(1)
+    sessionless_to(config.no_proxy("")).max_retries(1)
 }
 
 /// For an endpoint that can be reached through this proxy only.

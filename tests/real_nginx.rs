@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 use real::{Server, is_installed};
 use serde_json::json;
-use support::{KEY, LIMIT, NEVER, assert_adds_up, checked_requests};
+use support::{KEY, LIMIT, assert_adds_up, checked_requests, sessionless_to};
 use tinker_telemetry::collector::{Answer, Collector};
 use tinker_telemetry::event::Event;
-use tinker_telemetry::{Builder, Config, Reporter, Severity};
+use tinker_telemetry::{Builder, Config, Severity};
 
 /// An nginx before the collector, with directives of the test's own: for the whole and for its one server.
 fn nginx(collector: &Collector, whole: &str, server: &str) -> Server {
@@ -50,8 +50,7 @@ fn nginx_listening(collector: &Collector, listening: &str, whole: &str, server: 
 }
 
 fn builder(config: Config) -> Builder {
-    let builder = Reporter::sessionless(config).enabled(true).flush_interval(NEVER).http_timeout(LIMIT);
-    builder.retry_base_delay(Duration::from_millis(10))
+    sessionless_to(config).retry_base_delay(Duration::from_millis(10))
 }
 
 fn config(server: &Server) -> Config {

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use socket2::SockRef;
-use support::{LIMIT, NEVER, assert_adds_up, check_body};
+use support::{KEY, LIMIT, assert_adds_up, check_body, sessionless_to};
 use tinker_telemetry::event::TelemetrySendRequest;
 use tinker_telemetry::{Config, Reporter, Severity};
 
@@ -29,10 +29,8 @@ struct Request {
 impl Server {
     fn start() -> (Self, Reporter) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let config =
-            Config::new("tml-example").base_url(format!("http://{}", listener.local_addr().unwrap()));
-        let builder = Reporter::sessionless(config).enabled(true).flush_interval(NEVER).http_timeout(LIMIT);
-        let reporter = builder.retry_base_delay(Duration::from_millis(1)).max_retries(1).start().unwrap();
+        let config = Config::new(KEY).base_url(format!("http://{}", listener.local_addr().unwrap()));
+        let reporter = sessionless_to(config).max_retries(1).start().unwrap();
         (Self(Arc::new(listener)), reporter)
     }
 

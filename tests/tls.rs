@@ -11,9 +11,9 @@ mod tls;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
-use support::{LIMIT, NEVER, assert_adds_up};
+use support::{LIMIT, assert_adds_up, sessionless_to};
 use tinker_telemetry::collector::Collector;
-use tinker_telemetry::{Builder, Config, Reporter, Severity, StartError, Stats};
+use tinker_telemetry::{Builder, Config, Severity, StartError, Stats};
 use tls::{Authority, TlsServer, Validity};
 
 const KEY: &str = "tml-canary-77aa";
@@ -22,8 +22,7 @@ const KEY: &str = "tml-canary-77aa";
 const UNREADABLE: &str = "-----BEGIN CERTIFICATE-----\nY2FuYXJ5\n-----END CERTIFICATE-----\n";
 
 fn reporter(config: Config) -> Builder {
-    let builder = Reporter::sessionless(config.no_proxy("*")).enabled(true).flush_interval(NEVER);
-    builder.http_timeout(LIMIT).retry_base_delay(Duration::from_millis(1)).max_retries(2)
+    sessionless_to(config.no_proxy("*")).max_retries(2)
 }
 
 /// What becomes of three events that are sent there.

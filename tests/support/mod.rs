@@ -33,7 +33,11 @@ pub fn session(collector: &Collector) -> Builder {
 
 /// The same without a session, so that only the test's own events are counted.
 pub fn sessionless(collector: &Collector) -> Builder {
-    in_tests(Reporter::sessionless(config(collector)))
+    sessionless_to(config(collector))
+}
+
+pub fn sessionless_to(config: Config) -> Builder {
+    in_tests(Reporter::sessionless(config))
 }
 
 fn in_tests(builder: Builder) -> Builder {
