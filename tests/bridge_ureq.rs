@@ -1,6 +1,8 @@
 //! Keeps the ureq middleware to its word: what requests come to is reported, and nothing that may be secret.
 #![cfg(all(feature = "ureq-middleware", feature = "collector"))]
 
+mod support;
+
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
@@ -8,14 +10,12 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
+use support::LIMIT;
 use tinker_telemetry::bridge::{Retries, UreqBridge};
 use tinker_telemetry::collector::{Answer, Collector};
 use tinker_telemetry::event::{Event, GenericEvent};
 use tinker_telemetry::{Config, Reporter, Severity, find_user_error_in_chain};
 use ureq::Agent;
-
-/// Past this something hangs.
-const HANG: Duration = Duration::from_secs(30);
 
 /// A server, a reporter that reports to another, and an agent between the two.
 struct Stage {
@@ -32,7 +32,7 @@ impl Stage {
         let reporter = Reporter::builder(config, "session-0001").enabled(true).start().unwrap();
         let agent = Agent::config_builder()
             .proxy(None)
-            .timeout_global(Some(HANG))
+            .timeout_global(Some(LIMIT))
             .middleware(UreqBridge::new(&reporter))
             .build();
         Self { server, telemetry, reporter, agent: agent.into() }
@@ -44,7 +44,7 @@ impl Stage {
 
     /// The events so far besides the session's own.
     fn events(&self) -> Vec<GenericEvent> {
-        assert!(self.reporter.wait_until_drained(HANG));
+        assert!(self.reporter.wait_until_drained(LIMIT));
         let events = self.telemetry.events().into_iter().filter_map(|event| match event {
             Event::Generic(event) => Some(event),
             _ => None,
@@ -65,7 +65,7 @@ impl Stage {
 fn without_duration(name: &str, mut data: Map<String, Value>) -> Value {
     let duration = data["measurements"].as_object_mut().unwrap().remove("duration");
     let plausible =
-        duration.is_some_and(|nanos| (1..HANG.as_nanos()).contains(&nanos.as_u64().unwrap().into()));
+        duration.is_some_and(|nanos| (1..LIMIT.as_nanos()).contains(&nanos.as_u64().unwrap().into()));
     assert_eq!(plausible, name != "http.request.start", "a request has a duration when it is over");
     data.into()
 }
@@ -175,7 +175,7 @@ fn a_request_outlives_the_session_and_does_not_keep_it_going() {
     let hold = server.hold_answers();
     let url = format!("{}/slow", server.url());
     let request = thread::spawn(move || agent.get(url).call().map(|answer| answer.status()));
-    server.next_request(HANG).unwrap();
+    server.next_request(LIMIT).unwrap();
     drop(reporter);
     assert_eq!(telemetry.events().last().map(Event::name), Some("SESSION_END"));
     drop(hold);

@@ -1,19 +1,18 @@
 //! Keeps captures to their word: what goes wrong inside is reported, and handed on as it was.
 #![cfg(feature = "collector")]
 
+mod support;
+
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::thread;
-use std::time::Duration;
 
+use support::{LIMIT, Panics};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::event::Event;
 use tinker_telemetry::{ApiError, Config, Reporter, Severity, TelemetryProvider};
-
-/// Past this something hangs.
-const HANG: Duration = Duration::from_secs(30);
 
 fn start() -> io::Result<(Collector, Reporter)> {
     let collector = Collector::start()?;
@@ -24,7 +23,7 @@ fn start() -> io::Result<(Collector, Reporter)> {
 
 /// Name, severity and message of what was reported besides the session itself.
 fn reported(reporter: &Reporter, collector: &Collector) -> Vec<(String, Severity, String)> {
-    assert!(reporter.wait_until_drained(HANG));
+    assert!(reporter.wait_until_drained(LIMIT));
     let told = |event: Event| match event {
         Event::UnhandledException(event) => Some((event.error_type, event.severity, event.error_message)),
         Event::Generic(event) => {
@@ -132,17 +131,9 @@ fn a_fatal_capture_ends_the_session_and_waits_for_the_report() {
 
 #[test]
 fn an_error_that_panics_when_formatted_is_handed_on_all_the_same() {
-    #[derive(Debug)]
-    struct Unprintable;
-    impl fmt::Display for Unprintable {
-        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-            panic!("while formatting, as the test wants it")
-        }
-    }
-    impl Error for Unprintable {}
     let (collector, reporter) = start().unwrap();
-    assert!(reporter.capture(|| Err::<(), _>(Unprintable)).is_err());
-    assert!(reporter.capture_fatal(|| Err::<(), _>(Unprintable)).is_err());
+    assert!(reporter.capture(|| Err::<(), _>(Panics)).is_err());
+    assert!(reporter.capture_fatal(|| Err::<(), _>(Panics)).is_err());
     assert_eq!(reported(&reporter, &collector), []);
     assert_eq!(reporter.stats().refused.invalid_data, 2);
 }
@@ -165,7 +156,7 @@ fn a_threads_error_is_reported_and_joined_as_usual() {
 fn a_spawned_thread_does_not_keep_the_session_going() {
     let (collector, reporter) = start().unwrap();
     let (release, released) = std::sync::mpsc::channel::<()>();
-    let work = move || released.recv_timeout(HANG);
+    let work = move || released.recv_timeout(LIMIT);
     let thread = reporter.spawn(thread::Builder::new(), work).unwrap();
     drop(reporter);
     assert_eq!(collector.events().last().map(Event::name), Some("SESSION_END"));

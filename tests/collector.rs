@@ -1,6 +1,8 @@
 //! Keeps the collector to its word: every request counted and answered as told, and nothing left after a drop.
 #![cfg(feature = "collector")]
 
+mod support;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Barrier;
@@ -8,11 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use support::LIMIT;
 use tinker_telemetry::collector::{Answer, Collector};
 use tinker_telemetry::event::{Event, TelemetrySendRequest};
-
-/// Past this something hangs.
-const HANG: Duration = Duration::from_secs(30);
 
 /// A client that shows its bytes.
 struct Client(BufReader<TcpStream>);
@@ -28,8 +28,8 @@ struct Reply {
 impl Client {
     fn connect(collector: &Collector) -> Self {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, collector.port())).unwrap();
-        stream.set_read_timeout(Some(HANG)).unwrap();
-        stream.set_write_timeout(Some(HANG)).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        stream.set_write_timeout(Some(LIMIT)).unwrap();
         Self(BufReader::new(stream))
     }
 
@@ -110,7 +110,7 @@ fn two_requests_on_a_kept_connection_arrive_as_typed_values() {
         assert!(reply.head.contains("content-type: application/json\r\n"), "{}", reply.head);
     }
 
-    let first = collector.next_request(HANG).unwrap();
+    let first = collector.next_request(LIMIT).unwrap();
     assert_eq!((first.method.as_str(), &*first.path), ("POST", "/api/v1/telemetry"));
     assert_eq!(first.header("x-api-key"), Some("tml-canary"));
     assert_eq!(first.header("x-other"), None);
@@ -118,7 +118,7 @@ fn two_requests_on_a_kept_connection_arrive_as_typed_values() {
     assert_eq!(first.request.as_ref().unwrap().session_id, "session-0001");
     assert_eq!(first.status, Some(200));
     assert!(!format!("{first:?} {:?}", first.headers).contains("canary"));
-    assert_eq!(numbers(collector.next_request(HANG).unwrap().events()), [3, 4]);
+    assert_eq!(numbers(collector.next_request(LIMIT).unwrap().events()), [3, 4]);
     assert!(collector.next_request(Duration::ZERO).is_none(), "each request is given out once");
 
     let events = collector.events();
@@ -202,8 +202,8 @@ fn a_delayed_answer_counts_at_once_and_goes_out_late() {
     collector.answer(Answer::ok().delay(DELAY));
     let mut client = Client::connect(&collector);
     client.post(batch([0]));
-    assert_eq!(numbers(&collector.wait_for_events(1, HANG)), [0]);
-    let arrived = collector.next_request(HANG).unwrap().at;
+    assert_eq!(numbers(&collector.wait_for_events(1, LIMIT)), [0]);
+    let arrived = collector.next_request(LIMIT).unwrap().at;
     assert_eq!(client.status(), Some(200));
     assert!(arrived.elapsed() >= DELAY);
 }
@@ -214,12 +214,12 @@ fn held_answers_wait_for_the_last_hold_and_requests_count_meanwhile() {
     let holds = [collector.hold_answers(), collector.hold_answers()];
     let mut client = Client::connect(&collector);
     client.post(batch([0]));
-    assert_eq!(numbers(collector.next_request(HANG).unwrap().events()), [0]);
+    assert_eq!(numbers(collector.next_request(LIMIT).unwrap().events()), [0]);
     for hold in holds {
         // An answer that was not held would be here within this.
         client.0.get_ref().set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         assert!(client.0.get_ref().peek(&mut [0]).is_err(), "answered while held");
-        client.0.get_ref().set_read_timeout(Some(HANG)).unwrap();
+        client.0.get_ref().set_read_timeout(Some(LIMIT)).unwrap();
         drop(hold);
     }
     assert_eq!(client.status(), Some(200));
@@ -232,7 +232,7 @@ fn hanging_up_closes_without_a_word_and_accepts_nothing() {
     let mut client = Client::connect(&collector);
     client.post(batch([0]));
     assert_eq!(client.rest(), b"");
-    let request = collector.next_request(HANG).unwrap();
+    let request = collector.next_request(LIMIT).unwrap();
     assert_eq!((request.status, request.events().len()), (None, 1));
     assert!(collector.events().is_empty());
 
@@ -276,7 +276,7 @@ fn a_body_that_is_no_telemetry_is_kept_with_the_reason() {
     for body in ["", "{", "[]", r#"{"events": 1}"#, &"[".repeat(100_000)] {
         client.post(body);
         assert_eq!(client.status(), Some(200));
-        let request = collector.next_request(HANG).unwrap();
+        let request = collector.next_request(LIMIT).unwrap();
         assert!(request.request.is_err() && request.events().is_empty(), "{body:.20}");
         assert_eq!(request.body, body.as_bytes());
     }
@@ -290,7 +290,7 @@ fn a_body_of_64_mib_arrives_whole() {
     let body = vec![b'x'; 64 << 20];
     client.post(&body);
     assert_eq!(client.status(), Some(200));
-    assert!(collector.next_request(HANG).unwrap().body == body);
+    assert!(collector.next_request(LIMIT).unwrap().body == body);
 }
 
 #[test]
@@ -346,7 +346,7 @@ fn concurrent_connections_lose_no_event_and_count_none_twice() {
             });
         }
         let all = usize::try_from(CLIENTS * REQUESTS * 2).unwrap();
-        let mut seen = numbers(&collector.wait_for_events(all, HANG));
+        let mut seen = numbers(&collector.wait_for_events(all, LIMIT));
         seen.sort_unstable();
         assert_eq!(seen, (0..CLIENTS * REQUESTS * 2).collect::<Vec<_>>());
     });
@@ -366,8 +366,8 @@ fn taking_the_events_forgets_them_and_keeps_the_queued_answers() {
 
     client.post(batch(2..4));
     assert_eq!(client.status(), Some(202));
-    assert_eq!(numbers(&collector.wait_for_events(2, HANG)), [2, 3]);
-    assert_eq!(numbers(collector.next_request(HANG).unwrap().events()), [2, 3]);
+    assert_eq!(numbers(&collector.wait_for_events(2, LIMIT)), [2, 3]);
+    assert_eq!(numbers(collector.next_request(LIMIT).unwrap().events()), [2, 3]);
 }
 
 #[test]
@@ -398,7 +398,7 @@ fn a_drop_closes_every_connection_at_once_and_frees_the_port() {
     let hold = collector.hold_answers();
     let mut waiting = Client::connect(&collector);
     waiting.post(batch([1]));
-    collector.wait_for_events(2, HANG);
+    collector.wait_for_events(2, LIMIT);
     let mut more: Vec<_> = (0..50).map(|_| Client::connect(&collector)).collect();
 
     let begin = Instant::now();
@@ -428,12 +428,12 @@ fn a_drop_ends_the_threads_of_requests_that_wait_for_their_answer() {
         collector.answer(Answer::status(200).body(vec![0; 32 << 20]));
         let [mut delayed, mut stuck, mut waiting] = [(); 3].map(|()| Client::connect(&collector));
         delayed.post(batch([0]));
-        collector.next_request(HANG).unwrap();
+        collector.next_request(LIMIT).unwrap();
         stuck.post(batch([1]));
         stuck.0.get_ref().peek(&mut [0]).unwrap();
         let hold = collector.hold_answers();
         waiting.post(batch([2]));
-        collector.wait_for_events(3, HANG);
+        collector.wait_for_events(3, LIMIT);
 
         let begin = Instant::now();
         drop(collector);

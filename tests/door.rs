@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::json;
-use support::{LIMIT, assert_adds_up, names, session, sessionless};
+use support::{LIMIT, Panics, assert_adds_up, names, session, sessionless};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::event::Event;
 use tinker_telemetry::{Config, Reporter, Severity, StartError};
@@ -143,14 +143,6 @@ fn an_event_past_its_size_is_too_large() {
     assert!(reporter.stop(LIMIT));
     let stats = reporter.stats();
     assert_eq!((stats.refused.too_large, stats.delivered), (2, 1));
-}
-
-struct Panics;
-
-impl Serialize for Panics {
-    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        panic!("while serialising, as the test wants it")
-    }
 }
 
 struct Fails;

@@ -2,7 +2,8 @@
 //! thread holds. Each test is played by a process of its own, which is this binary started again as `child`.
 #![cfg(all(feature = "panic-hook", feature = "collector"))]
 
-use std::fmt;
+mod support;
+
 use std::io::{self, Read, Write};
 use std::panic::{self, AssertUnwindSafe, catch_unwind, panic_any};
 use std::process::{Child, Command, Stdio};
@@ -10,15 +11,11 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde::{Serialize, Serializer};
+use support::{LIMIT, NEVER, Panics};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::event::{Event, UnhandledExceptionEvent};
 use tinker_telemetry::{Builder, Config, Reporter, Severity, bridge};
 
-/// Past this something hangs.
-const HANG: Duration = Duration::from_secs(30);
-/// What no test waits for.
-const NEVER: Duration = Duration::from_secs(600);
 /// What some wait for.
 const BRIEF: Duration = Duration::from_secs(3);
 /// What a slow machine may add.
@@ -100,12 +97,6 @@ fn earlier_hook_that_exits(builder: Builder) {
 }
 
 fn data_that_panics(builder: Builder) {
-    struct Panics;
-    impl Serialize for Panics {
-        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-            panic!("while serialising, as the test wants it")
-        }
-    }
     let reporter = start(builder);
     assert!(!reporter.log("panics", Panics, Severity::Info));
     assert!(reporter.log("goes on", (), Severity::Info));
@@ -127,16 +118,7 @@ fn worker_that_panics(builder: Builder) {
     log::set_boxed_logger(Box::new(PanicsOnce(Mutex::new(false)))).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
     let reporter = start(builder);
-    assert!(reporter.wait_until_drained(HANG));
-}
-
-/// Panics while it is formatted.
-struct Unprintable;
-
-impl fmt::Display for Unprintable {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        panic!("while formatting, as the test wants it")
-    }
+    assert!(reporter.wait_until_drained(LIMIT));
 }
 
 fn panic_with_the_loggers_lock(builder: Builder, level: log::LevelFilter) {
@@ -154,12 +136,12 @@ fn panic_with_the_loggers_lock(builder: Builder, level: log::LevelFilter) {
     log::set_boxed_logger(Box::new(Locked(Mutex::default()))).unwrap();
     log::set_max_level(level);
     let reporter = start(builder);
-    thread::spawn(|| log::error!("{Unprintable}")).join().unwrap_err();
+    thread::spawn(|| log::error!("{Panics}")).join().unwrap_err();
     assert!(
         level == log::LevelFilter::Trace || reporter.stats().delivered == 3,
         "the panicking thread waited"
     );
-    assert!(reporter.wait_until_drained(HANG));
+    assert!(reporter.wait_until_drained(LIMIT));
 }
 
 fn stalled_server_and_full_queue(builder: Builder) {
@@ -217,7 +199,7 @@ fn double_panic(_reporter: &Reporter) {
 
 fn unprintable(builder: Builder) {
     let _reporter = start(builder);
-    thread::spawn(|| panic!("{Unprintable}")).join().unwrap_err();
+    thread::spawn(|| panic!("{Panics}")).join().unwrap_err();
 }
 
 fn captured(builder: Builder) {
@@ -235,7 +217,7 @@ fn captured(builder: Builder) {
     let thread = thread::Builder::new().name("loader".to_owned());
     let thread = reporter.spawn::<(), _>(thread, || panic!("spawned")).unwrap();
     assert_eq!(thread.join().unwrap_err().downcast_ref(), Some(&"spawned"));
-    assert!(reporter.wait_until_drained(HANG));
+    assert!(reporter.wait_until_drained(LIMIT));
 
     let fatal = || reporter.capture_fatal::<(), _>(|| panic!("fatal"));
     catch_unwind(AssertUnwindSafe(fatal)).unwrap_err();
@@ -296,7 +278,7 @@ impl Watched {
     }
 
     fn end(mut self, collector: &Collector) -> Seen {
-        let Ok(output) = self.output.recv_timeout(HANG) else {
+        let Ok(output) = self.output.recv_timeout(LIMIT) else {
             self.child.kill().unwrap();
             self.child.wait().unwrap();
             panic!("the child hangs: {}", self.output.recv().unwrap());
@@ -409,7 +391,7 @@ fn a_panic_while_another_thread_waits_for_its_own_is_reported_too() {
     let collector = Collector::start().unwrap();
     let hold = collector.hold_answers();
     let mut watched = Watched::start("second", &collector, "0");
-    collector.next_request(HANG).unwrap();
+    collector.next_request(LIMIT).unwrap();
     watched.child.stdin.take().unwrap().write_all(b"!").unwrap();
     drop(hold);
     let seen = watched.end(&collector);
@@ -464,7 +446,7 @@ fn the_drop_waits_though_a_panicking_thread_waits_already() {
     let collector = Collector::start().unwrap();
     let _hold = collector.hold_answers();
     let mut watched = Watched::start("owned", &collector, "0");
-    collector.next_request(HANG).unwrap();
+    collector.next_request(LIMIT).unwrap();
     watched.child.stdin.take().unwrap().write_all(b"!").unwrap();
     let seen = watched.end(&collector);
     assert_eq!(seen.code, Some(0), "{}", seen.output);

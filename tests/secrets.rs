@@ -15,8 +15,7 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use log::{LevelFilter, Log, Metadata, Record};
-use serde::{Serialize, Serializer};
-use support::{LIMIT, NEVER};
+use support::{LIMIT, NEVER, Panics};
 use tinker_telemetry::collector::{Answer, Collector};
 use tinker_telemetry::{Config, Reporter, Severity, StartError};
 
@@ -138,24 +137,6 @@ fn report(config: Config) {
     reporter.log_fatal_exception(&fmt::Error, Severity::Critical);
     assert!(reporter.stop(LIMIT));
 }
-
-/// Data and an error that panic in our hands.
-#[derive(Debug)]
-struct Panics;
-
-impl Serialize for Panics {
-    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        panic!("as the test wants it")
-    }
-}
-
-impl Display for Panics {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        panic!("as the test wants it")
-    }
-}
-
-impl Error for Panics {}
 
 #[test]
 fn a_configuration_that_is_refused_is_not_repeated() {

@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jsonschema::Validator;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use tinker_telemetry::collector::{Collector, Received};
 use tinker_telemetry::event::{Event, GenericEvent, TelemetrySendRequest};
@@ -103,8 +104,14 @@ pub fn data(event: &GenericEvent) -> Value {
     Value::Object(event.event_data.clone())
 }
 
-/// A value that cannot be printed, an error too.
+/// Data that cannot be serialised nor printed, an error too.
 pub struct Panics;
+
+impl Serialize for Panics {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("while serialising, as the test wants it")
+    }
+}
 
 impl std::error::Error for Panics {}
 
