@@ -64,7 +64,7 @@ fn main() {
     if !is_bench() {
         rows.truncate(1);
     }
-    support::print_circumstances();
+    println!("{}", support::machine::description());
     let clock = what_the_clock_takes();
     for _ in 0..rounds {
         for row in &mut rows {

@@ -21,7 +21,7 @@ use uuid::Uuid;
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 fn main() {
-    support::print_circumstances();
+    println!("{}", support::machine::description());
     divan::main();
 }
 

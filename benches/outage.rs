@@ -19,7 +19,7 @@ const SETTLED: Duration = Duration::from_millis(30);
 
 fn main() {
     let calls = if is_bench() { 1_000_000 } else { 1_000 };
-    support::print_circumstances();
+    println!("{}", support::machine::description());
     // Nobody listens on port 9, and a retry waits long enough for the queue to stay full.
     let reporter = Reporter::sessionless(Config::new("tml-example").base_url("http://127.0.0.1:9"))
         .enabled(true)

@@ -18,7 +18,7 @@ use tinker_telemetry::collector::{Answer, Collector};
 use tinker_telemetry::{Reporter, Severity};
 
 fn main() {
-    support::print_circumstances();
+    println!("{}", support::machine::description());
     if !is_bench() {
         run(&Load { calls: 200, ..Load::default() });
         return;

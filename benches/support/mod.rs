@@ -2,11 +2,11 @@
 
 #![allow(dead_code, reason = "each benchmark uses its own part")]
 
-use std::fs;
+pub mod machine;
+pub mod quantile;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
-use std::thread::available_parallelism;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
@@ -169,23 +169,4 @@ impl Bare {
         let length = self.connection.read(&mut answer).expect("the collector answers");
         assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
     }
-}
-
-/// Where and when: without it a figure says nothing.
-pub fn print_circumstances() {
-    let file = |path| fs::read_to_string(path).unwrap_or_default();
-    let cpuinfo = file("/proc/cpuinfo");
-    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
-    let load = file("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned();
-    let rustc = Command::new("rustc").arg("--version").output();
-    let rustc = rustc.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    println!(
-        "{}: {}, {} cores, {} {}, load {load}, {}",
-        humantime::format_rfc3339_seconds(SystemTime::now()),
-        model.unwrap_or("processor unknown"),
-        available_parallelism().map_or(0, usize::from),
-        std::env::consts::OS,
-        std::env::consts::ARCH,
-        rustc.unwrap_or_else(|_| "rustc unknown".to_owned()),
-    );
 }

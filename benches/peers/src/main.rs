@@ -2,6 +2,7 @@
 
 mod child;
 mod figures;
+#[path = "../../support/machine.rs"]
 mod machine;
 mod measure;
 mod package;
@@ -9,11 +10,14 @@ mod part;
 mod payload;
 mod peer;
 mod plan;
+#[path = "../../support/quantile.rs"]
+mod quantile;
 mod report;
 mod rounds;
 mod sink;
 mod task;
 mod usage;
+mod versions;
 
 use std::{env, io};
 
@@ -40,8 +44,8 @@ fn main() -> Result<()> {
 
 /// Tables to standard output, as each part is through; what is going on meanwhile to standard error.
 fn bench(plan: &Plan) -> Result<()> {
-    println!("Measured {}", machine::description());
-    println!("Versions: {}.", machine::versions());
+    println!("Measured {}.", machine::description());
+    println!("Versions: {}.", versions::all());
     println!(
         "Figures are medians of {} interleaved rounds, each a process of its own, with least and most of the rounds; \
          ratios are of medians, to {}.\n",

@@ -2,28 +2,9 @@
 
 use std::fmt;
 
-/// One figure over all rounds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    pub(crate) least: f64,
-    pub(crate) most: f64,
-}
+use crate::quantile::Spread;
 
 impl Spread {
-    /// `None` where there is no value.
-    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut values: Vec<f64> = values.into_iter().collect();
-        values.sort_unstable_by(f64::total_cmp);
-        let middle = values.len() / 2;
-        let median = if values.len() % 2 == 1 {
-            values[middle]
-        } else {
-            f64::midpoint(*values.get(middle.checked_sub(1)?)?, values[middle])
-        };
-        Some(Self { median, least: *values.first()?, most: *values.last()? })
-    }
-
     /// `median (least–most)`, in units of `unit`, with so many decimals.
     pub(crate) fn show(self, unit: f64, decimals: usize) -> String {
         let show = |value: f64| grouped(value / unit, decimals);
@@ -44,6 +25,15 @@ pub(crate) fn grouped(value: f64, decimals: usize) -> String {
     }
     let sign = if value < 0.0 { "-" } else { "" };
     fraction.map_or_else(|| format!("{sign}{out}"), |fraction| format!("{sign}{out}.{fraction}"))
+}
+
+/// Of the events that were sent, how many the sink counted.
+pub(crate) fn arrived(sent: f64, received: f64) -> String {
+    if (sent - received).abs() < 0.5 {
+        "all".to_owned()
+    } else {
+        format!("{} of {}", grouped(received, 0), grouped(sent, 0))
+    }
 }
 
 /// A markdown table under a heading, with a sentence that says what its rows mean.
@@ -92,5 +82,11 @@ mod tests {
     fn thousands_stand_apart() {
         assert_eq!(grouped(1_234_567.25, 1), "1\u{202f}234\u{202f}567.2");
         assert_eq!(grouped(-999.0, 0), "-999");
+    }
+
+    #[test]
+    fn what_did_not_arrive_is_told_by_number() {
+        assert_eq!(arrived(50.0, 50.0), "all");
+        assert_eq!(arrived(50.0, 49.0), "49 of 50");
     }
 }

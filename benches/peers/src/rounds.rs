@@ -9,7 +9,8 @@ use crate::child;
 use crate::figures::Figures;
 use crate::peer::Contender;
 use crate::plan::Plan;
-use crate::report::{Spread, grouped};
+use crate::quantile::Spread;
+use crate::report;
 use crate::sink::Sink;
 use crate::task::{Task, Work};
 
@@ -69,11 +70,7 @@ impl Results {
     pub(crate) fn arrived(&self, contender: Contender) -> String {
         let sent: f64 = self.values(contender, "sent").sum();
         let received: f64 = self.values(contender, "received").sum();
-        if (sent - received).abs() < 0.5 {
-            "all".to_owned()
-        } else {
-            format!("{} of {}", grouped(received, 0), grouped(sent, 0))
-        }
+        report::arrived(sent, received)
     }
 }
 

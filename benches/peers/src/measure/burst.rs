@@ -6,7 +6,7 @@ use super::{Overhead, timed, whole};
 use crate::figures::Figures;
 use crate::payload::Fields;
 use crate::peer::Peer;
-use crate::report::Spread;
+use crate::quantile::Spread;
 
 /// Calls per burst on one thread: half of the queue.
 const CALLS_ALONE: usize = 5_000;

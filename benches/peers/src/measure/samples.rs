@@ -2,6 +2,7 @@
 
 use super::Overhead;
 use crate::figures::Figures;
+use crate::quantile;
 
 /// Nanoseconds, in ascending order.
 pub(super) struct Samples(Vec<u32>);
@@ -12,10 +13,9 @@ impl Samples {
         Self(nanoseconds)
     }
 
-    /// The value that the share `q` of all does not exceed.
-    pub(super) fn quantile(&self, q: f64) -> f64 {
-        let last = self.0.len().saturating_sub(1);
-        self.0.get((last as f64 * q).round() as usize).copied().unwrap_or_default().into()
+    /// What so many of a thousand do not exceed.
+    pub(super) fn quantile(&self, per_mille: usize) -> f64 {
+        quantile::quantile(&self.0, per_mille)
     }
 
     fn mean(&self) -> f64 {
@@ -25,8 +25,8 @@ impl Samples {
     /// Median, 99th percentile and mean, each less what the timing itself costs.
     pub(super) fn figures(&self, Overhead { timed: timer, .. }: Overhead) -> Figures {
         Figures::default()
-            .with("p50", self.quantile(0.5) - timer)
-            .with("p99", self.quantile(0.99) - timer)
+            .with("p50", self.quantile(500) - timer)
+            .with("p99", self.quantile(990) - timer)
             .with("mean", self.mean() - timer)
             .with("timer", timer)
     }

@@ -9,7 +9,8 @@ use anyhow::Result;
 use crate::child::{self, Outcome};
 use crate::peer::Contender;
 use crate::plan::Plan;
-use crate::report::{Spread, Table, grouped};
+use crate::quantile::Spread;
+use crate::report::{self, Table};
 use crate::rounds::dash;
 use crate::sink::{Manner, Sink};
 use crate::task::{Task, Work};
@@ -123,9 +124,5 @@ fn milliseconds(times: impl ExactSizeIterator<Item = Option<f64>>) -> String {
 fn arrived(ends: &[End]) -> String {
     let sent: f64 = ends.iter().map(|end| end.sent).sum();
     let received: f64 = ends.iter().map(|end| end.received).sum();
-    if (sent - received).abs() < 0.5 {
-        "all".to_owned()
-    } else {
-        format!("{} of {}", grouped(received, 0), grouped(sent, 0))
-    }
+    report::arrived(sent, received)
 }

@@ -12,7 +12,8 @@ use crate::child;
 use crate::figures::Figures;
 use crate::package::{Package, Written};
 use crate::plan::Plan;
-use crate::report::{Spread, Table, grouped};
+use crate::quantile::Spread;
+use crate::report::{Table, grouped};
 use crate::rounds::dash;
 use crate::sink::{Manner, Sink};
 
