@@ -2,32 +2,31 @@
 //! `log` a million times each. Beside it the same loop without us, for as long: the longer a loop runs, the more often the
 //! machine takes a core away from it, and that is the worst call of either.
 
+#![expect(clippy::cast_precision_loss, reason = "figures for a table")]
+
 mod support;
 
 use std::hint::black_box;
-use std::sync::Barrier;
-use std::thread;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use support::{NEVER, is_bench, log_saved, saved};
-use tinker_telemetry::{Config, Reporter};
+use support::quantile::{Spread, quantile_by_rank};
+use support::threads::on_threads;
+use support::{LIMIT, builder, is_bench, log_saved, saved};
 
 const ROUNDS: usize = 10;
 
-/// Until the scheduler has given every thread a core of its own: two that share one wait for each other for a tick.
-const SETTLED: Duration = Duration::from_millis(30);
+/// The first calls of a thread make its buffers.
+const WARM: u64 = 1_000;
 
 fn main() {
     let calls = if is_bench() { 1_000_000 } else { 1_000 };
     println!("{}", support::machine::description());
     // Nobody listens on port 9, and a retry waits long enough for the queue to stay full.
-    let reporter = Reporter::sessionless(Config::new("tml-example").base_url("http://127.0.0.1:9"))
-        .enabled(true)
-        .flush_interval(NEVER)
-        .retry_base_delay(Duration::from_secs(60))
-        .start()
-        .expect("the settings are valid");
+    let reporter = builder("http://127.0.0.1:9").retry_base_delay(LIMIT).start();
+    let reporter = reporter.expect("the settings are valid");
     while log_saved(&reporter, 0) {}
+    let filled = reporter.stats().accepted;
 
     let (mut alone, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -37,6 +36,7 @@ fn main() {
         }));
         alone.push(Calls::of_all_threads(calls, began.elapsed(), |step| _ = black_box(saved(step))));
     }
+    assert_eq!(reporter.stats().accepted, filled, "the queue stayed full");
     println!("Medians of {ROUNDS} rounds, least and most of their worst calls.\n");
     println!("| ns a call                 | p50 |  p99 | p99.9 |   worst |   least |     most |");
     println!("|---------------------------|----:|-----:|------:|--------:|--------:|---------:|");
@@ -48,7 +48,7 @@ fn main() {
 
 /// How long calls took: how many took so many nanoseconds, the last for all that took longer.
 struct Calls {
-    by_nanos: Vec<u64>,
+    by_nanos: Vec<usize>,
     worst: u64,
 }
 
@@ -61,17 +61,10 @@ impl Calls {
 
     /// As many calls as said or more, for as long as said or longer, on each of as many threads as there are cores.
     fn of_all_threads(calls: u64, lasting: Duration, call: impl Fn(u64) + Sync) -> Self {
-        let threads = thread::available_parallelism().map_or(2, usize::from);
-        // Whoever is done waits for the rest: a thread that ends wakes the one that collects, which may be given the
-        // core of one that still measures.
-        let gate = Barrier::new(threads);
+        let threads = available_parallelism().map_or(2, usize::from);
+        let warm = || (0..WARM).for_each(&call);
         let one_thread = || {
             let mut made = Self::none();
-            gate.wait();
-            let awake = Instant::now();
-            while awake.elapsed() < SETTLED {
-                call(0);
-            }
             let began = Instant::now();
             for chunk in 0.. {
                 for step in chunk * 1_000..(chunk + 1) * 1_000 {
@@ -83,14 +76,9 @@ impl Calls {
                     break;
                 }
             }
-            gate.wait();
             made
         };
-        thread::scope(|scope| {
-            let running: Vec<_> = (0..threads).map(|_| scope.spawn(one_thread)).collect();
-            let all = running.into_iter().map(|thread| thread.join().expect("a call panicked"));
-            all.fold(Self::none(), Self::and)
-        })
+        on_threads(threads, warm, one_thread).into_iter().fold(Self::none(), Self::and)
     }
 
     fn count(&mut self, nanos: u64) {
@@ -105,24 +93,24 @@ impl Calls {
     }
 
     /// What so many of a thousand calls did not exceed.
-    fn at(&self, permille: u64) -> u64 {
-        let rank = self.by_nanos.iter().sum::<u64>() * permille / 1_000;
-        let mut seen = 0;
-        let reaches = |count: &u64| {
-            seen += count;
-            seen > rank
-        };
-        self.by_nanos.iter().position(reaches).unwrap_or(Self::LONGEST) as u64
+    fn at(&self, per_mille: usize) -> f64 {
+        let made = self.by_nanos.iter().sum();
+        quantile_by_rank(made, per_mille, |rank| {
+            let mut seen = 0;
+            let reaches = |count: &usize| {
+                seen += count;
+                seen > rank
+            };
+            self.by_nanos.iter().position(reaches).unwrap_or(Self::LONGEST) as f64
+        })
     }
 }
 
 fn print(what: &str, rounds: &[Calls]) {
-    let median = |figure: &dyn Fn(&Calls) -> u64| {
-        let mut figures: Vec<u64> = rounds.iter().map(figure).collect();
-        figures.sort_unstable();
-        (figures[0], figures[figures.len() / 2], figures[figures.len() - 1])
-    };
-    let [p50, p99, p999] = [500, 990, 999].map(|permille| median(&|calls| calls.at(permille)).1);
-    let (least, worst, most) = median(&|calls| calls.worst);
-    println!("| {what:<25} | {p50:>3} | {p99:>4} | {p999:>5} | {worst:>7} | {least:>7} | {most:>8} |");
+    let spread = |figure: &dyn Fn(&Calls) -> f64| Spread::of(rounds.iter().map(figure)).expect("rounds");
+    let [p50, p99, p999] = [500, 990, 999].map(|per_mille| spread(&|calls| calls.at(per_mille)).median);
+    let Spread { least, median, most } = spread(&|calls| calls.worst as f64);
+    println!(
+        "| {what:<25} | {p50:>3.0} | {p99:>4.0} | {p999:>5.0} | {median:>7.0} | {least:>7.0} | {most:>8.0} |"
+    );
 }

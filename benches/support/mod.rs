@@ -4,6 +4,7 @@
 
 pub mod machine;
 pub mod quantile;
+pub mod threads;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
