@@ -1,21 +1,26 @@
 //! How the cost grows: with reporters in one process, with threads that log, with the size of the data, with the round
 //! trip to the server, and with the size of the batches. Anything that grows faster than the work is a defect.
 //!
-//! Each table has one thing vary, and its figures are medians of three runs. A call's time is that of a core: where more
-//! threads log than there are cores, they share them. The worker's processor time is the kernel's word (Linux only).
+//! Each table has one thing vary, and its figures are medians of three runs, over connections that are there. A call's time
+//! is that of a core: where more threads log than there are cores, they share them. The worker's processor time is the
+//! kernel's word (Linux only). What a reporter adds to a process's memory is in `peers`: only a process of its own can tell.
 
 #![expect(clippy::cast_precision_loss, reason = "figures for a table")]
 
 mod support;
 
 use std::fs;
-use std::sync::Barrier;
-use std::thread::{self, available_parallelism};
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
+use support::quantile::Spread;
+use support::threads::on_threads;
 use support::{LIMIT, builder, is_bench};
 use tinker_telemetry::collector::{Answer, Collector};
 use tinker_telemetry::{Reporter, Severity};
+
+/// The first calls of a thread make its buffers.
+const WARM: usize = 50;
 
 fn main() {
     println!("{}", support::machine::description());
@@ -24,13 +29,14 @@ fn main() {
         return;
     }
     let default = Load::default;
+    run(&default()); // grows the heap, which all later runs find grown
     table("reporters, 10 000 events in all");
     for reporters in [1, 10, 100] {
         print(&reporters.to_string(), &Load { reporters, ..default() });
     }
-    table("threads, 10 000 events in all");
+    table("threads, 2 000 events of each, and a queue with room for all");
     for threads in [1, 2, 4, 8, 16, 32, 64] {
-        print(&threads.to_string(), &Load { threads, ..default() });
+        print(&threads.to_string(), &Load { threads, calls: 2_000, ..default() });
     }
     table("bytes of data in an event");
     for (bytes, calls) in [(10, 10_000), (100, 10_000), (1_000, 10_000), (10_000, 1_000), (200_000, 50)] {
@@ -54,32 +60,26 @@ fn table(varies: &str) {
 }
 
 /// What a run gives, in the order of the table.
-const FIGURES: [&str; 6] = [
-    "ns a call",
-    "events/s drained",
-    "worker µs an event",
-    "µs to start one",
-    "ms to stop all",
-    "MB added by one",
-];
+const FIGURES: [&str; 5] =
+    ["ns a call", "events/s drained", "worker µs an event", "µs to start one", "ms to stop all"];
 
 /// A line of the table: each figure's median.
 fn print(what: &str, load: &Load) {
     let runs: [_; 3] = std::array::from_fn(|_| run(load));
     print!("| {what:>6} |");
     for (figure, name) in FIGURES.iter().enumerate() {
-        let mut values = runs.map(|run| run[figure]);
-        values.sort_by(f64::total_cmp);
-        let digits = if values[1] < 10.0 { 2 } else { 0 };
-        print!(" {:>width$.digits$} |", values[1], width = name.chars().count());
+        let median = Spread::of(runs.map(|run| run[figure])).map_or(f64::NAN, |it| it.median);
+        let digits = if median < 10.0 { 2 } else { 0 };
+        print!(" {median:>width$.digits$} |", width = name.chars().count());
     }
     println!();
 }
 
-/// What is done in one run: by each of the threads to each of the reporters its share of the calls.
+/// What is done in one run.
 struct Load {
     reporters: usize,
     threads: usize,
+    /// By each of the threads, to each of the reporters in turn.
     calls: usize,
     bytes: usize,
     round_trip: Duration,
@@ -97,29 +97,39 @@ fn run(load: &Load) -> [f64; FIGURES.len()] {
     collector.answer_by_default(Answer::ok().delay(load.round_trip));
     let data = "x".repeat(load.bytes);
 
-    let (started, before) = (Instant::now(), resident());
-    let builder = || builder(&collector.url()).max_queue_bytes(1 << 30).max_batch_size(load.batch);
+    let calls = load.threads * load.calls;
+    let builder = || {
+        let builder = builder(&collector.url()).max_batch_size(load.batch);
+        builder.max_queue_size(calls).max_queue_bytes(1 << 30)
+    };
     let start = || builder().start().expect("the settings are valid");
+    let started = Instant::now();
     let reporters: Vec<Reporter> = (0..load.reporters).map(|_| start()).collect();
     let start = started.elapsed().as_secs_f64() / load.reporters as f64;
-    let added = (resident() - before) / load.reporters as f64;
 
-    let started = Instant::now();
-    let calls = load.calls / load.threads;
-    let log = || {
+    let log = |calls| {
         for call in 0..calls {
             let reporter = &reporters[call % load.reporters];
             assert!(reporter.log("event", &data, Severity::Info), "{}", reporter.stats());
         }
     };
-    let logged = on_threads(load.threads, log).as_secs_f64();
-    let cores = load.threads.min(available_parallelism().map_or(1, usize::from));
-    let calls = (calls * load.threads) as f64;
-    for reporter in &reporters {
-        assert!(reporter.wait_until_drained(LIMIT));
-    }
-    let drained = started.elapsed().as_secs_f64();
+    let drain = || reporters.iter().for_each(|reporter| assert!(reporter.wait_until_drained(LIMIT)));
+    let warm = || {
+        log(WARM.max(load.reporters));
+        drain();
+    };
+    let spans = on_threads(load.threads, warm, || {
+        let began = Instant::now();
+        log(load.calls);
+        (began, Instant::now())
+    });
+    drain();
+    let drained = Instant::now();
     let worker = worker_time().as_secs_f64();
+    let began = spans.iter().map(|(began, _)| *began).min().expect("one thread or more");
+    let logged = spans.iter().map(|(_, logged)| *logged).max().expect("one thread or more");
+    let cores = load.threads.min(available_parallelism().map_or(1, usize::from));
+    let events: u64 = reporters.iter().map(|reporter| reporter.stats().accepted).sum();
 
     let started = Instant::now();
     for reporter in &reporters {
@@ -127,31 +137,12 @@ fn run(load: &Load) -> [f64; FIGURES.len()] {
     }
     let stop = started.elapsed().as_secs_f64();
     [
-        logged * cores as f64 / calls * 1e9,
-        calls / drained,
-        worker / calls * 1e6,
+        (logged - began).as_secs_f64() * cores as f64 / calls as f64 * 1e9,
+        calls as f64 / (drained - began).as_secs_f64(),
+        worker / events as f64 * 1e6,
         start * 1e6,
         stop * 1e3,
-        added,
     ]
-}
-
-/// Runs it on so many threads; how long, from when the first begins to when the last is done.
-fn on_threads(threads: usize, run: impl Fn() + Sync) -> Duration {
-    let barrier = Barrier::new(threads);
-    let begin = || {
-        barrier.wait();
-        let started = Instant::now();
-        run();
-        (started, Instant::now())
-    };
-    let spans: Vec<_> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(begin)).collect();
-        threads.into_iter().map(|thread| thread.join().expect("no call panics")).collect()
-    });
-    let first = spans.iter().map(|(started, _)| *started).min();
-    let last = spans.iter().map(|(_, done)| *done).max();
-    last.zip(first).map(|(last, first)| last - first).unwrap_or_default()
 }
 
 /// The processor time of all reporters' workers so far.
@@ -162,12 +153,4 @@ fn worker_time() -> Duration {
     let nanos =
         workers.filter_map(|task| read(task.join("schedstat")).split(' ').next()?.parse::<u64>().ok());
     Duration::from_nanos(nanos.sum())
-}
-
-/// What the process holds of the machine's memory, in MB.
-fn resident() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
-    kib.map_or(f64::NAN, |kib| kib / 1024.0)
 }
