@@ -1,35 +1,39 @@
-//! What `log` costs its caller, as a distribution: in bursts with the worker awake and sending, and paced, one call
-//! every 250 µs with the worker asleep between; on 1, 4 and 8 threads; with five kinds of data, into a queue that is full,
-//! and switched off.
+//! What `log` costs its caller, as a distribution: in bursts with the worker awake and sending, and paced, one call of each
+//! thread every 250 µs with the worker asleep between; on 1, 4 and 8 threads; with five kinds of data, into a queue that is
+//! full, and switched off.
 //!
 //! A harness shows a median; telemetry hurts in the tail. So each call is timed, and what reading the clock takes is
 //! measured too, shown, and taken off. The mean of bursts is of more of them, without a clock inside. All is measured in
 //! rounds, each with every row in turn; the median's lowest and highest over the rounds show how much the machine moved
 //! under it.
 
+#![expect(clippy::cast_precision_loss, reason = "figures for a table")]
+
 mod support;
 
-use std::sync::Barrier;
-use std::thread;
+use std::hint;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use support::{builder, drain, full, is_bench, log_json, log_saved, log_tree, sampled, step};
+use support::quantile::{Spread, quantile};
+use support::threads::on_threads;
+use support::{Step, builder, drain, full, is_bench, log_json, log_saved, log_tree, sampled, step};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Reporter, Severity};
 
 const THREADS: [usize; 3] = [1, 4, 8];
 
 /// A burst of 8 threads fits the queue, so that nothing is refused.
-const BURST_CALLS: usize = 2_000;
+const BURST_CALLS: u64 = 2_000;
 const QUEUE: usize = 20_000;
 
 /// The first calls of a thread make its buffers.
 const WARM: u64 = 50;
 
-const MEDIAN: usize = 500;
-
-/// Half a second for each row and round.
-const PACED_CALLS: usize = 1_000;
+/// A quarter of a second for each row and round.
+const PACED_CALLS: u64 = 1_000;
 const PACE: Duration = Duration::from_micros(250);
 
 type Call = fn(&Reporter, u64) -> bool;
@@ -44,21 +48,26 @@ enum Reports {
     No,
 }
 
+/// Made before the calls that send it: they are not to pay for its lists.
+static STEP: LazyLock<Step> = LazyLock::new(step);
+
 const CALLS: [(&str, Reports, Call); 7] = [
     ("borrowed struct", Reports::Yes, log_saved),
     ("json!", Reports::Yes, log_json),
     ("serde_json", Reports::Yes, log_tree),
     ("strings", Reports::Yes, |reporter, _| reporter.log("sampled", sampled(), Severity::Info)),
-    ("nested", Reports::Yes, |reporter, _| reporter.log("step", step(), Severity::Info)),
+    ("nested", Reports::Yes, |reporter, _| reporter.log("step", &*STEP, Severity::Info)),
     ("refused", Reports::Refuses, log_saved),
     ("switched off", Reports::No, log_saved),
 ];
 
 fn main() {
     let rounds = if is_bench() { 5 } else { 1 };
+    let cores = available_parallelism().map_or(1, usize::from);
     let mut rows: Vec<Row> = [Mode::Burst, Mode::Paced]
         .into_iter()
         .flat_map(|mode| THREADS.map(|threads| (mode, threads)))
+        .filter(|(mode, threads)| matches!(mode, Mode::Burst) || *threads <= cores)
         .flat_map(|(mode, threads)| CALLS.map(|call| Row::new(mode, threads, call)))
         .collect();
     if !is_bench() {
@@ -71,16 +80,24 @@ fn main() {
             row.measure(clock);
         }
     }
-    println!("ns for each call, in {rounds} rounds; the clock's own {clock} ns are taken off\n");
+    println!(
+        "ns for each call, in {rounds} rounds; the clock's own {clock} ns are taken off.\n\
+         Burst: where threads are more than the {cores} cores they take turns, and the mean has the wait for one.\n\
+         Paced: a call of each thread every 250 µs by a schedule; it spins until the next is due. Not on more\n\
+         threads than there are cores: those that share one keep no schedule.\n"
+    );
     println!("| mode  | threads | call            |   p50 |    p99 |  p99.9 |   mean | p50 by round |");
     println!("|-------|--------:|-----------------|------:|-------:|-------:|-------:|-------------:|");
-    rows.iter_mut().for_each(Row::print);
+    for row in &mut rows {
+        row.print(clock);
+    }
 }
 
 /// What two readings of the clock are apart with nothing between them.
-fn what_the_clock_takes() -> u64 {
+fn what_the_clock_takes() -> f64 {
     let mut readings: Vec<_> = (0..100_000).map(|_| nanos(Instant::now().elapsed())).collect();
-    percentile(&mut readings, MEDIAN)
+    readings.sort_unstable();
+    quantile(&readings, 500)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -96,11 +113,11 @@ struct Row {
     what: &'static str,
     reports: Reports,
     call: Call,
-    /// Of each call, over all rounds.
-    times: Vec<u64>,
-    /// By round.
-    medians: Vec<u64>,
-    means: Vec<u64>,
+    /// Of each call, over all rounds, with the clock's own.
+    times: Vec<u32>,
+    /// By round, without it.
+    medians: Vec<f64>,
+    means: Vec<f64>,
 }
 
 impl Row {
@@ -109,7 +126,7 @@ impl Row {
     }
 
     /// One round.
-    fn measure(&mut self, clock: u64) {
+    fn measure(&mut self, clock: f64) {
         let collector = Collector::start().expect("loopback has a free port");
         let reporter = match (self.reports, self.mode) {
             (Reports::Yes, mode) => reporter(&collector, mode),
@@ -118,51 +135,50 @@ impl Row {
         };
         let is_taken = matches!(self.reports, Reports::Yes);
         let call = |step| assert_eq!((self.call)(&reporter, step), is_taken, "{}", reporter.stats());
+        let warm = || (0..WARM).for_each(call);
 
         let (mut times, mean) = match self.mode {
             Mode::Burst => {
-                let times = self.on_threads(|| timed(call, BURST_CALLS, || {}));
+                let times = on_threads(self.threads, warm, || timed(call, BURST_CALLS, || {})).concat();
                 settle(&reporter, &collector);
-                let means = self.on_threads(|| vec![untimed(call, BURST_CALLS)]);
+                let means = on_threads(self.threads, warm, || untimed(call, BURST_CALLS));
                 (times, mean(&means))
             }
             Mode::Paced => {
-                let times = self.on_threads(|| timed(call, PACED_CALLS, || thread::sleep(PACE)));
-                let mean = mean(&times).saturating_sub(clock);
+                let thread = AtomicU32::new(0);
+                let paced = || {
+                    // Each in its turn: from the same instant on, all would call at once again and again.
+                    let mut due = Instant::now() + PACE / 8 * thread.fetch_add(1, Ordering::Relaxed);
+                    timed(call, PACED_CALLS, || {
+                        while Instant::now() < due {
+                            hint::spin_loop();
+                        }
+                        due += PACE;
+                    })
+                };
+                let times = on_threads(self.threads, warm, paced).concat();
+                let mean = mean(&times) - clock;
                 (times, mean)
             }
         };
         settle(&reporter, &collector);
-        for time in &mut times {
-            *time = time.saturating_sub(clock);
-        }
-        self.medians.push(percentile(&mut times, MEDIAN));
+        times.sort_unstable();
+        self.medians.push(quantile(&times, 500) - clock);
         self.means.push(mean);
         self.times.append(&mut times);
     }
 
-    /// Runs it on each thread, all from the same moment on.
-    fn on_threads(&self, run: impl Fn() -> Vec<u64> + Sync) -> Vec<u64> {
-        let barrier = Barrier::new(self.threads);
-        let begin = || {
-            barrier.wait();
-            run()
-        };
-        thread::scope(|scope| {
-            let threads: Vec<_> = (0..self.threads).map(|_| scope.spawn(begin)).collect();
-            threads.into_iter().flat_map(|thread| thread.join().expect("no call panics")).collect()
-        })
-    }
-
-    fn print(&mut self) {
+    fn print(&mut self, clock: f64) {
         let Self { mode, threads, what, times, medians, means, .. } = self;
-        let [p50, p99, p999] = [MEDIAN, 990, 999].map(|per_mille| percentile(times, per_mille));
-        let mean = percentile(means, MEDIAN);
-        let [lowest, highest] = [0, 1_000].map(|per_mille| percentile(medians, per_mille));
+        times.sort_unstable();
+        let [p50, p99, p999] = [500, 990, 999].map(|per_mille| quantile(times, per_mille) - clock);
+        let spread = |by_round: &[f64]| Spread::of(by_round.iter().copied()).expect("one round or more");
+        let (medians, means) = (spread(medians), spread(means));
         let mode = format!("{mode:?}").to_lowercase();
-        let by_round = format!("{lowest}–{highest}");
+        let by_round = format!("{:.0}–{:.0}", medians.least, medians.most);
         println!(
-            "| {mode:<5} | {threads:>7} | {what:<15} | {p50:>5} | {p99:>6} | {p999:>6} | {mean:>6} | {by_round:>12} |"
+            "| {mode:<5} | {threads:>7} | {what:<15} | {p50:>5.0} | {p99:>6.0} | {p999:>6.0} | {:>6.0} | {by_round:>12} |",
+            means.median
         );
     }
 }
@@ -183,34 +199,28 @@ fn settle(reporter: &Reporter, collector: &Collector) {
     }
 }
 
-/// What each call took, the first of the thread left out: they make its buffers.
-fn timed(call: impl Fn(u64), calls: usize, pause: impl Fn()) -> Vec<u64> {
-    (0..WARM).for_each(&call);
+/// What each call took.
+fn timed(call: impl Fn(u64), calls: u64, mut wait: impl FnMut()) -> Vec<u32> {
     let one = |step| {
-        pause();
+        wait();
         let started = Instant::now();
         call(step);
         nanos(started.elapsed())
     };
-    (0..calls as u64).map(one).collect()
+    (0..calls).map(one).collect()
 }
 
 /// What a call took on average, with no clock inside.
-fn untimed(call: impl Fn(u64), calls: usize) -> u64 {
-    (0..WARM).for_each(&call);
+fn untimed(call: impl Fn(u64), calls: u64) -> f64 {
     let started = Instant::now();
-    (0..calls as u64).for_each(call);
-    nanos(started.elapsed()) / calls as u64
+    (0..calls).for_each(call);
+    started.elapsed().as_secs_f64() * 1e9 / calls as f64
 }
 
-fn mean(times: &[u64]) -> u64 {
-    times.iter().sum::<u64>() / times.len() as u64
+fn mean<T: Copy + Into<f64>>(times: &[T]) -> f64 {
+    times.iter().map(|&time| time.into()).sum::<f64>() / times.len() as f64
 }
 
-fn percentile(times: &mut [u64], per_mille: usize) -> u64 {
-    *times.select_nth_unstable((times.len() - 1) * per_mille / 1_000).1
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+fn nanos(time: Duration) -> u32 {
+    u32::try_from(time.as_nanos()).unwrap_or(u32::MAX)
 }
