@@ -1,12 +1,14 @@
 //! What a bridge costs the program, over the logger or the subscriber alone: at most 100 ns where a record is not for
-//! us, at most 2 µs where it is forwarded. After divan's tables the two are taken in turns, and their difference printed.
+//! us, at most 2 µs where it is forwarded. The two are taken in turns, and what costs more than it may is marked.
+
+mod support;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use divan::Bencher;
-use divan::counter::ItemsCount;
 use log::{Log, Metadata, Record};
+use support::quantile::Spread;
+use support::{NEVER, is_bench};
 use tinker_telemetry::bridge::{Attachments, EventFilter, LogBridge, TracingBridge};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Config, Reporter};
@@ -16,18 +18,16 @@ use tracing_subscriber::registry::Registry;
 
 const SESSION: &str = "session-0001";
 
-/// Each is measured so many times, with so many records at once. The queue has room for all of them, and the worker
+/// Each is measured so many times, with so many records at once. The queue has room for those of a turn, and the worker
 /// sleeps meanwhile.
 const ROUNDS: usize = 200;
 const RECORDS: u32 = 1_000;
+const QUEUE: usize = 10_000;
 
 fn main() {
-    divan::main();
-    if !std::env::args().any(|argument| argument == "--test" || argument == "--list") {
-        println!();
-        compare("log", &Case::LOG, &log_alone(), log_bridged);
-        compare("tracing", &Case::TRACING, &tracing_alone(), tracing_bridged);
-    }
+    println!("{}\n", support::machine::description());
+    compare("log", &Case::LOG, &log_alone(), log_bridged);
+    compare("tracing", &Case::TRACING, &tracing_alone(), tracing_bridged);
 }
 
 /// Prints for each case what a record takes alone and with the bridge, measured in turns: by the quickest turn, which
@@ -37,20 +37,30 @@ fn compare(what: &str, cases: &[Case], alone: &Call, bridged: fn(&Session) -> Ca
         "{what:<24} {:>9} {:>9} {:>9} {:>7} {:>15} {:>9}",
         "alone", "bridged", "more", "ratio", "more (median)", "at most"
     );
+    let rounds = if is_bench() { ROUNDS } else { 1 };
     for &case in cases {
         let session = Session::new(case);
         let bridged = bridged(&session);
-        let turns = (0..ROUNDS).map(|_| (per_record(alone, case), per_record(&bridged, case)));
-        let (alone, bridged): (Vec<_>, Vec<_>) = turns.unzip();
+        let turn = |_| {
+            let turn = (per_record(alone, case), per_record(&bridged, case));
+            // What turns left behind would grow the heap under the later ones.
+            support::drain(&session.reporter, &session.collector);
+            turn
+        };
+        let (alone, bridged): (Vec<_>, Vec<_>) = (0..rounds).map(turn).unzip();
         session.check(case);
-        let ([alone, alone_median], [bridged, bridged_median]) = (summary(alone), summary(bridged));
+        let spread = |turns| Spread::of(turns).expect("one turn or more");
+        let (alone, bridged): (Spread, Spread) = (spread(alone), spread(bridged));
+        let more = bridged.least - alone.least;
         println!(
-            "{:<24} {alone:>6.1} ns {bridged:>6.1} ns {:>6.1} ns {:>7.1} {:>12.1} ns {:>6} ns",
+            "{:<24} {:>6.1} ns {:>6.1} ns {more:>6.1} ns {:>7.1} {:>12.1} ns {:>6} ns{}",
             format!("{case:?}"),
-            bridged - alone,
-            bridged / alone,
-            bridged_median - alone_median,
-            case.limit()
+            alone.least,
+            bridged.least,
+            bridged.least / alone.least,
+            bridged.median - alone.median,
+            case.limit(),
+            if is_bench() && more > f64::from(case.limit()) { " over" } else { "" }
         );
     }
     println!();
@@ -61,12 +71,6 @@ fn per_record(call: &Call, case: Case) -> f64 {
     let started = Instant::now();
     call(case);
     started.elapsed().as_secs_f64() * 1e9 / f64::from(RECORDS)
-}
-
-/// The least, and the median.
-fn summary(mut values: Vec<f64>) -> [f64; 2] {
-    values.sort_by(f64::total_cmp);
-    [values[0], values[values.len() / 2]]
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -198,7 +202,7 @@ impl<S: tracing::Subscriber> Layer<S> for Silent {
 struct Session {
     attachments: Attachments,
     reporter: Reporter,
-    _collector: Collector,
+    collector: Collector,
 }
 
 impl Session {
@@ -206,17 +210,17 @@ impl Session {
         let collector = Collector::start().expect("a port on loopback");
         let reporter = Reporter::builder(Config::new("tml-example").base_url(collector.url()), SESSION)
             .enabled(true)
-            .flush_interval(Duration::from_secs(3600))
-            .max_queue_size(1_000_000)
+            .flush_interval(NEVER)
+            .max_queue_size(QUEUE)
             .max_queue_bytes(1 << 30)
-            .flush_threshold(1_000_000)
+            .flush_threshold(QUEUE)
             .max_batch_bytes(1 << 30)
             .shutdown_timeout(Duration::ZERO)
             .start()
             .expect("a reporter");
         let attachments = Attachments::new();
         attachments.attach("bench", &reporter, case.filter()).expect("the first");
-        Self { attachments, reporter, _collector: collector }
+        Self { attachments, reporter, collector }
     }
 
     /// A refusal is quick, so a run with one has measured something else.
@@ -272,32 +276,4 @@ fn trace_to(dispatch: Dispatch) -> Call {
             (0..RECORDS).for_each(|_| case.trace());
         });
     })
-}
-
-#[divan::bench(sample_count = 100, sample_size = 1, args = Case::LOG)]
-fn a_thousand_log_records_alone(bencher: Bencher, case: Case) {
-    let call = log_alone();
-    bencher.counter(ItemsCount::new(RECORDS)).bench_local(|| call(case));
-}
-
-#[divan::bench(sample_count = 100, sample_size = 1, args = Case::LOG)]
-fn a_thousand_log_records_bridged(bencher: Bencher, case: Case) {
-    let session = Session::new(case);
-    let call = log_bridged(&session);
-    bencher.counter(ItemsCount::new(RECORDS)).bench_local(|| call(case));
-    session.check(case);
-}
-
-#[divan::bench(sample_count = 100, sample_size = 1, args = Case::TRACING)]
-fn a_thousand_tracing_records_alone(bencher: Bencher, case: Case) {
-    let call = tracing_alone();
-    bencher.counter(ItemsCount::new(RECORDS)).bench_local(|| call(case));
-}
-
-#[divan::bench(sample_count = 100, sample_size = 1, args = Case::TRACING)]
-fn a_thousand_tracing_records_bridged(bencher: Bencher, case: Case) {
-    let session = Session::new(case);
-    let call = tracing_bridged(&session);
-    bencher.counter(ItemsCount::new(RECORDS)).bench_local(|| call(case));
-    session.check(case);
 }
