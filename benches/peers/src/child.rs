@@ -1,10 +1,9 @@
 //! The process that measures, and its hard limit: a client that hangs costs the bench that long and no longer.
 
-use std::env;
-use std::io::Read;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::mpsc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{env, io, thread};
 
 use anyhow::{Context, Result, bail};
 
@@ -43,28 +42,20 @@ pub(crate) fn outcome(mut command: Command, limit: Duration) -> Result<Outcome> 
         command.env_remove(proxy);
     }
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-    let mut stdout = child.stdout.take().context("no standard output")?;
-    // A few lines: they fit the pipe, and need not be read before the end.
-    let mut figures = || -> Result<Figures> {
-        let mut text = String::new();
-        stdout.read_to_string(&mut text)?;
-        Figures::parse(&text)
-    };
-    let started = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait()? {
-            let ended = now();
-            if !status.success() {
-                bail!("it failed: {status}");
-            }
-            return Ok(Outcome::Done { figures: figures()?, ended });
-        }
-        if started.elapsed() > limit {
-            child.kill()?;
-            child.wait()?;
-            return Ok(Outcome::Killed { figures: figures()? });
-        }
-        thread::sleep(Duration::from_micros(200));
+    let stdout = child.stdout.take().context("no standard output")?;
+    // Its standard output ends when it does, so waiting for that takes no processor from what is timed.
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || tell.send(io::read_to_string(stdout)));
+    let in_time = told.recv_timeout(limit).ok();
+    if in_time.is_none() {
+        child.kill()?;
+    }
+    let status = child.wait()?;
+    let ended = now();
+    match in_time {
+        Some(text) if status.success() => Ok(Outcome::Done { figures: Figures::parse(&text?)?, ended }),
+        Some(_) => bail!("it failed: {status}"),
+        None => Ok(Outcome::Killed { figures: Figures::parse(&told.recv()??)? }),
     }
 }
 
