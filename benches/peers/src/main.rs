@@ -47,8 +47,8 @@ fn bench(plan: &Plan) -> Result<()> {
     println!("Measured {}.", machine::description());
     println!("Versions: {}.", versions::all());
     println!(
-        "Figures are medians of {} interleaved rounds, each a process of its own, with least and most of the rounds; \
-         ratios are of medians, to {}.\n",
+        "Figures are medians of {} interleaved rounds, or as many as a table says, each a process of its own, with least \
+         and most of the rounds; ratios are of medians, to {}.\n",
         plan.rounds,
         peer::Contender::REFERENCE.label(),
     );

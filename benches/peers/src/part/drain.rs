@@ -80,8 +80,11 @@ fn table(
     }
     let mut table = Table::new(
         title,
-        "50 events pending, no connection yet, then the call that the library has for the end of a program, asked to \
-         take 1 s at most where it can be asked (tracing-appender cannot). After it `main` returns.",
+        format!(
+            "50 events pending, no connection yet, then the call that the library has for the end of a program, asked \
+             to take 1 s at most where it can be asked (tracing-appender cannot). After it `main` returns. \
+             Rounds: {rounds}."
+        ),
         &["", "the call (ms)", "process gone (ms)", "arrived"],
     );
     for (contender, ends) in &ends {

@@ -37,7 +37,8 @@ pub(crate) fn tables(plan: &Plan) -> Result<Vec<Table>> {
             "A program of its own per row, that starts the client and logs. Crates: all but the program, without and \
              with procedural macros and what they need. Binary: growth over an empty program ({} MB, {} MB stripped, {} \
              MB with LTO) in release mode; LTO: fat, one unit of code generation, stripped. Cold build: once, {jobs} jobs, downloads done. Start: until the client can be logged to. \
-             Resident memory: after one event was sent; and with 10 000 events and a server that never answers.",
+             Resident memory: after one event was sent; and with 10 000 events and a server that never answers. \
+             Rounds of these: {RUNS}.",
             grouped(least.plain / MB, 2),
             grouped(least.stripped / MB, 2),
             grouped(least.lean / MB, 2)
