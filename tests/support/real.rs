@@ -28,6 +28,10 @@ pub fn is_installed(programs: &[&str]) -> bool {
 
 pub fn skip(reason: &str) {
     assert!(std::env::var_os("REQUIRE_REAL_SERVERS").is_none(), "REQUIRE_REAL_SERVERS is set, but {reason}");
+    say_skipped(reason);
+}
+
+pub fn say_skipped(reason: &str) {
     // Past the capture of a passing test's output, or nobody would read it.
     let name = thread::current().name().unwrap_or_default().to_owned();
     let _ =
