@@ -253,6 +253,7 @@ mod tests {
             let let_in = [Lane::Ordinary, Lane::Fatal, Lane::Session]
                 .map(|lane| (0..2_000).take_while(|nth| is_let_in(*nth, lane)).count());
             assert_eq!(let_in, [max, 512, 2]);
+            assert_eq!(outlet.runs.capacity(), Some((max + 512 + 2) / 15), "and no slots for more");
             assert_eq!(ledger.stats().accepted, max as u64 + 512 + 2);
             let in_a_run = if text.is_empty() { 100 } else { 17 };
             assert_eq!(outlet.runs.len(), (max + 512 + 2) / in_a_run);

@@ -51,7 +51,7 @@ impl<T: Transport> Worker<T> {
                 },
                 recv(arrivals) -> run => if let Ok(run) = run { self.outlet.keep(*run) },
             }
-            while self.ledger.is_due() && self.send_next() {
+            while !self.ledger.is_closed() && self.ledger.is_due() && self.send_next() {
                 self.attend();
             }
         }
@@ -86,7 +86,13 @@ impl<T: Transport> Worker<T> {
     /// not all could be had.
     fn flush(&mut self) -> bool {
         let end = self.ledger.tickets();
-        while self.outlet.next_ticket() < end && self.gather() != Gathered::Nothing {}
+        while self.outlet.next_ticket() < end {
+            match self.gather() {
+                Gathered::Event => {}
+                Gathered::Batch if !self.ledger.is_closed() => {}
+                Gathered::Batch | Gathered::Nothing => break,
+            }
+        }
         self.send_open();
         self.outlet.next_ticket() >= end
     }
@@ -154,7 +160,6 @@ impl<T: Transport> Worker<T> {
 }
 
 /// What came of a look into the queue.
-#[derive(PartialEq)]
 enum Gathered {
     /// All that there was has been taken.
     Nothing,

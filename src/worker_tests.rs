@@ -385,13 +385,15 @@ fn past_the_deadline_nothing_is_attempted() {
     bench.log("a");
     bench.flush();
     let _on_the_wire = bench.attempts.recv_timeout(LIMIT).unwrap();
-    bench.log("b");
+    let rest = 3 * run::FULL;
+    (0..rest).for_each(|_| bench.log("b"));
     bench.close(Duration::ZERO);
     bench.replies.send(Reply::Status(503)).unwrap();
     drop(bench.replies); // an attempt more would be a panic, not a hang
     bench.thread.join().unwrap();
     assert!(bench.attempts.try_recv().is_err());
-    assert_eq!(bench.ledger.stats().dropped.deadline, 2);
+    assert_eq!(bench.ledger.stats().dropped.deadline, 1 + rest as u64);
+    assert_eq!(bench.intake.len(), rest, "nobody looked at them any more");
 }
 
 #[test]

@@ -298,7 +298,7 @@ fn every_test_file_begins_with_what_it_keeps() {
 /// The commands of the README that CI does not run, each with the reason.
 const NOT_IN_CI: &[(&str, &str)] = &[
     (
-        "FAULT_REPEAT=100 cargo test --release --test fault ends_on_time -- --nocapture",
+        "FAULT_REPEAT=50 cargo test --release --test fault ends_on_time -- --nocapture",
         "takes 55 minutes; the tests play all of it once",
     ),
     (
