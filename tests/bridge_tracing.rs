@@ -7,6 +7,7 @@ mod support;
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -300,6 +301,19 @@ fn a_span_in_which_an_error_was_recorded_closes_as_an_exception() {
         (exception, Severity::Error, json!({"error": "broken"})),
     ];
     assert_eq!(seen, expected);
+}
+
+#[test]
+fn a_span_that_a_panic_closes_closes_as_an_exception() {
+    let ear = Ear::new();
+    let work =
+        || info_span!("work", session_id = SESSION).in_scope(|| panic!("in the span, as the test wants it"));
+    catch_unwind(work).unwrap_err();
+    drop(info_span!("work", session_id = SESSION));
+    let events = ear.heard();
+    let names: Vec<_> = events.iter().map(|event| event.event_name.as_str()).collect();
+    assert_eq!(names, ["work.start", "work.exception", "work.start", "work.stop"]);
+    assert_eq!(events[1].severity, Severity::Error);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::thread;
 
 use tracing_core::field::{Field, Visit};
 use tracing_core::span::{Attributes, Id, Record};
@@ -25,7 +26,8 @@ use crate::quiet;
 /// print.
 ///
 /// A span of the session is reported as `<name>.start` when it is made, and as `<name>.stop` when it closes; where an
-/// error was recorded in it (in a field `error`, or as a `dyn Error` in any) it closes as `<name>.exception`, an error.
+/// error was recorded in it (in a field `error`, or as a `dyn Error` in any), or a panic closes it, it closes as
+/// `<name>.exception`, an error.
 /// Both have the span's own fields, and at the close there is the measurement `duration`, in nanoseconds since it was
 /// made. A span that an attachment should report must be made after the attachment.
 ///
@@ -168,7 +170,7 @@ where
         let extensions = span.extensions();
         let Some(Kept { session, report: Some(report) }) = extensions.get::<Kept>() else { return };
         let metadata = span.metadata();
-        let suffix = if report.has_error() { EXCEPTION } else { STOP };
+        let suffix = if report.has_error() || thread::panicking() { EXCEPTION } else { STOP };
         let Some(id) = session.id() else { return };
         let Some(attachments) = self.attachments.asking_for(metadata.name(), &[suffix]) else { return };
         let severity = severity(suffix, level(*metadata.level()));
