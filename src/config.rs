@@ -317,18 +317,18 @@ pub(crate) fn is_wanted() -> bool {
 }
 
 fn wanted_by(variable: impl Fn(&str) -> Option<OsString>) -> bool {
-    let telemetry = read_variable(&variable, "TINKER_TELEMETRY").unwrap_or_default().to_ascii_lowercase();
-    let do_not_track = read_variable(&variable, "DO_NOT_TRACK").unwrap_or_default().to_ascii_lowercase();
-    let is_asked_not_to = !matches!(do_not_track.as_str(), "" | "0" | "false" | "no" | "off");
+    let read = |name| read_variable(&variable, name).unwrap_or_default().to_ascii_lowercase();
+    let is_no = |wish: &str| matches!(wish, "0" | "false" | "no" | "off");
+    let (telemetry, do_not_track) = (read("TINKER_TELEMETRY"), read("DO_NOT_TRACK"));
     let wanted = match telemetry.as_str() {
         "" | "1" | "true" | "yes" | "on" => true,
-        "0" | "false" | "no" | "off" => false,
-        _ => {
+        unclear if !is_no(unclear) => {
             log::warn!("TINKER_TELEMETRY is neither on nor off, so telemetry is off");
             false
         }
+        _ => false,
     };
-    wanted && !is_asked_not_to
+    wanted && (do_not_track.is_empty() || is_no(&do_not_track))
 }
 
 /// A variable's text without surrounding white space; `None` where it is unset or empty. What is not Unicode keeps a

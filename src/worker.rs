@@ -46,7 +46,7 @@ impl<T: Transport> Worker<T> {
                 recv(self.ticker) -> _ => self.tick(),
                 recv(self.outlet.bell) -> rung => match rung {
                     Ok(()) => self.answer(),
-                    // Nobody can offer anything any more: this line was made and not taken, after a fork.
+                    // Nobody can offer anything any more: this link was made and not taken, after a fork.
                     Err(_) => self.ledger.close(Instant::now()),
                 },
                 recv(arrivals) -> run => if let Ok(run) = run { self.outlet.keep(*run) },

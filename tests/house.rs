@@ -299,7 +299,7 @@ fn every_test_file_begins_with_what_it_keeps() {
 const NOT_IN_CI: &[(&str, &str)] = &[
     (
         "FAULT_REPEAT=50 cargo test --release --test fault ends_on_time -- --nocapture",
-        "takes 55 minutes; the tests play all of it once",
+        "takes 28 minutes; the tests play all of it once",
     ),
     (
         "cargo run --release --manifest-path benches/peers/Cargo.toml",
