@@ -8,16 +8,17 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::batch::Batcher;
-use crate::config::Config;
-use crate::encode::{Encoder, Envelope};
-use crate::error::StartError;
-use crate::event::Severity;
-use crate::numbers::Numbers;
-use crate::record::{self, Body, Record};
-use crate::run::Run;
-use crate::stats::RefusalReason;
-use crate::{exception, retry};
+use crate::failure::exception;
+use crate::model::config::Config;
+use crate::model::error::StartError;
+use crate::model::event::Severity;
+use crate::model::stats::RefusalReason;
+use crate::payload::record::{self, Body, Record};
+use crate::queue::chunk::Run;
+use crate::transport::retry;
+use crate::wire::batch::Batcher;
+use crate::wire::encode::{Encoder, Envelope};
+use crate::wire::session_index::Numbers;
 
 /// See `retry::retry_after`.
 pub fn retry_after(ms: Option<&str>, after: Option<&str>, now: SystemTime) -> Option<Duration> {

@@ -124,70 +124,47 @@
     )
 )]
 
-mod config;
-mod error;
-pub mod event;
-mod proxy;
+mod model;
 
-mod builder;
-mod reporter;
-mod session;
+mod process;
 
-mod capture;
-mod provider;
+mod payload;
 
-mod as_error;
-mod buffer;
-mod contain;
-mod data;
-mod exception;
-mod json;
-mod panicking;
-mod quiet;
-mod record;
-mod run;
-mod shard;
-mod text;
-mod user_error;
+mod failure;
 
-mod link;
-
-mod admission;
 mod queue;
 
-mod batch;
-mod encode;
-mod numbers;
-mod worker;
+mod wire;
 
-mod delivery;
-mod episode;
-mod retry;
 mod transport;
 
-mod fork;
-mod ledger;
-mod process;
-mod stats;
+mod worker;
 
-pub mod bridge;
+mod session;
+
 #[cfg(feature = "collector")]
 pub mod collector;
+
+mod reporter;
+
+pub mod bridge;
+
 #[cfg(feature = "_internals")]
 #[doc(hidden)]
 pub mod internals;
-#[doc(hidden)]
-pub mod literal;
 
-pub use as_error::AsError;
+pub use failure::as_error::AsError;
 #[doc(hidden)]
-pub use as_error::kind;
-pub use builder::Builder;
-pub use capture::{CapturedError, Outcome};
-pub use config::Config;
-pub use error::StartError;
-pub use event::Severity;
-pub use provider::TelemetryProvider;
+pub use failure::as_error::kind;
+pub use failure::user_error::{ApiError, ErrorCategory, UserError, find_user_error_in_chain};
+pub use model::config::Config;
+pub use model::error::StartError;
+pub use model::event;
+pub use model::event::Severity;
+pub use model::stats::{DropReason, Dropped, RefusalReason, Refused, Stats};
+#[doc(hidden)]
+pub use payload::literal;
+pub use reporter::builder::Builder;
+pub use reporter::capture::{CapturedError, Outcome};
+pub use reporter::provider::TelemetryProvider;
 pub use reporter::{Reporter, WeakReporter};
-pub use stats::{DropReason, Dropped, RefusalReason, Refused, Stats};
-pub use user_error::{ApiError, ErrorCategory, UserError, find_user_error_in_chain};

@@ -1,117 +1,65 @@
-//! Keeps the house: which room imports which, how large a file may be, what is public, and that the README, CI and the
-//! code agree.
+//! Keeps the house: which floor imports which, how large a file may be, and that the README, CI and the code agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each room may import of the others. Events flow down this list, fates flow up through the ledger.
-const ROOMS: &[(&str, &[&str])] = &[
-    ("event", &[]),
-    ("stats", &[]),
-    ("error", &[]),
-    ("quiet", &["stats"]),
-    ("record", &["buffer", "data", "event", "stats"]),
-    ("data", &["buffer", "contain", "json", "quiet", "stats"]),
-    ("json", &["buffer", "stats"]),
-    ("literal", &[]),
-    ("buffer", &[]),
-    ("as_error", &[]),
-    ("contain", &[]),
-    ("text", &["json"]),
-    ("user_error", &["as_error"]),
-    ("exception", &["record", "text", "user_error"]),
-    ("panicking", &["exception", "record"]),
-    ("admission", &["stats"]),
-    ("ledger", &["admission", "stats"]),
-    ("run", &["buffer", "record"]),
-    ("shard", &["run"]),
-    ("queue", &["admission", "ledger", "record", "run", "shard", "stats"]),
-    ("batch", &["admission"]),
-    ("numbers", &[]),
-    ("encode", &["batch", "event", "json", "numbers", "record", "text"]),
-    ("fork", &["contain", "quiet"]),
-    ("process", &["encode", "fork"]),
-    ("proxy", &["error"]),
-    ("config", &["error", "proxy"]),
-    ("retry", &["stats"]),
-    ("transport", &["config", "contain", "encode", "error", "fork", "quiet", "retry"]),
-    ("episode", &["contain", "fork", "retry", "stats"]),
-    ("delivery", &["batch", "encode", "episode", "fork", "ledger", "retry", "stats", "transport"]),
-    (
-        "worker",
-        &["admission", "batch", "contain", "delivery", "encode", "ledger", "queue", "stats", "transport"],
-    ),
-    ("link", &["admission", "event", "ledger", "queue", "quiet", "record", "stats", "transport"]),
-    (
-        "session",
-        &[
-            "admission",
-            "as_error",
-            "contain",
-            "event",
-            "exception",
-            "fork",
-            "link",
-            "panicking",
-            "quiet",
-            "record",
-            "stats",
-            "user_error",
-        ],
-    ),
-    ("reporter", &["as_error", "event", "session", "stats"]),
-    ("capture", &["as_error", "event", "panicking", "reporter", "session"]),
-    ("provider", &["as_error", "capture", "event", "reporter"]),
-    ("collector", &["event"]),
-    // Opens to fuzzing and benchmarks what they try.
-    (
-        "internals",
-        &[
-            "batch",
-            "config",
-            "encode",
-            "error",
-            "event",
-            "exception",
-            "numbers",
-            "record",
-            "retry",
-            "run",
-            "stats",
-        ],
-    ),
-    // Leaves over the public surface, and as deaf and as fork-proof as the rest; a panic hook shares with captures what a
-    // panic says.
-    ("bridge", &["contain", "event", "fork", "panicking", "quiet", "reporter", "session", "text"]),
+/// The floors of `src`, from the top down. A floor may import what stands below it, and nothing above: events flow
+/// down this list to the network, and their fates come back through the queue's ledger.
+const FLOORS: &[&str] = &[
+    "internals", // opens to fuzzing and benchmarks what they try
+    "bridge",
+    "reporter",
+    "collector",
+    "session",
+    "worker",
+    "transport",
+    "wire",
+    "queue",
+    "failure",
+    "payload",
+    "process",
+    "model",
 ];
 
-/// Each of these is named in these rooms only. (ureq's requests are made in `transport`, one of its errors is known to
-/// `user_error`, and a bridge is its middleware.)
+/// Each of these is named in these places only. ureq's requests are made in `transport`, one of its errors is known to
+/// `user_error`, and a bridge is its middleware.
 const NAMED_IN: &[(&str, &[&str])] = &[
-    ("ureq::", &["transport", "user_error", "bridge"]),
-    ("ureq::Agent", &["transport"]),
-    ("parking_lot", &["collector"]),
-    ("std::env::var", &["config"]),
-    ("unsafe ", &["fork"]),
+    ("ureq::", &["transport/", "failure/user_error/", "bridge/"]),
+    ("ureq::Agent", &["transport/"]),
+    ("parking_lot", &["collector/"]),
+    ("std::env::var", &["model/config/"]),
+    ("unsafe ", &["process/fork/"]),
 ];
 
-/// Rust files below `src`, each with its room and its text without tests and comments.
-fn sources() -> Vec<(PathBuf, String, String)> {
+/// A Rust file of `src` that is not of tests.
+struct Source {
+    /// Below `src`.
+    path: String,
+    /// Without tests and comments.
+    code: String,
+}
+
+impl Source {
+    /// The folder of `src` that it is in, or its own name.
+    fn floor(&self) -> &str {
+        self.path.split(['/', '.']).next().unwrap()
+    }
+}
+
+fn sources() -> Vec<Source> {
     let mut files = Vec::new();
     collect(Path::new("src"), &mut files);
+    let is_code = |line: &&str| !line.trim_start().starts_with("//") && !line.trim().is_empty();
     files
         .into_iter()
-        .map(|path| {
-            let room = path.strip_prefix("src").unwrap().iter().next().unwrap();
-            let room = room.to_str().unwrap().trim_end_matches(".rs").to_owned();
-            let text = fs::read_to_string(&path).unwrap();
-            let tests = text.find("\nmod tests").unwrap_or(text.len());
-            let code = &text[..tests];
-            let code = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>();
-            (path, room, code.join("\n"))
+        .map(|file| {
+            let path = file.strip_prefix("src").unwrap().to_str().unwrap().replace('\\', "/");
+            let text = fs::read_to_string(&file).unwrap();
+            let code: Vec<_> = text.lines().filter(is_code).collect();
+            Source { path, code: code.join("\n") }
         })
-        .filter(|(path, ..)| !path.to_str().unwrap().ends_with("_tests.rs"))
+        .filter(|source| !source.path.ends_with("tests.rs"))
         .collect()
 }
 
@@ -126,10 +74,10 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The rooms that a file names: `crate::queue::Intake`, and `crate::{data, quiet}`. What a macro names is named where it is
-/// used.
+/// The floors that a file names: `crate::queue::Producer`, and `crate::{payload, process}`. What a macro names is named
+/// where it is used; what `lib.rs` makes public counts for no floor.
 fn imports(code: &str) -> BTreeSet<String> {
-    let mut rooms = BTreeSet::new();
+    let mut floors = BTreeSet::new();
     for rest in code.replace("$crate::", "").split("crate::").skip(1) {
         let names = match rest.strip_prefix('{') {
             Some(list) => list.split('}').next().unwrap(),
@@ -138,56 +86,42 @@ fn imports(code: &str) -> BTreeSet<String> {
         for name in names.split(',') {
             let name: String =
                 name.trim().chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
-            rooms.insert(name);
+            floors.insert(name);
             if !rest.starts_with('{') {
                 break;
             }
         }
     }
-    rooms
+    floors
 }
 
 #[test]
-fn rooms_import_only_what_the_plan_allows() {
-    for (path, room, code) in sources() {
-        if ["lib", "builder"].contains(&room.as_str()) {
-            continue; // the builder introduces everybody
-        }
-        let (_, allowed) = ROOMS
-            .iter()
-            .find(|(name, _)| *name == room)
-            .unwrap_or_else(|| panic!("{room} is not in the plan"));
-        for import in imports(&code) {
-            assert!(
-                import == room || allowed.contains(&import.as_str()),
-                "{} imports {import}",
-                path.display()
-            );
+fn a_floor_imports_only_what_stands_below_it() {
+    let height = |floor: &str| FLOORS.iter().position(|name| *name == floor);
+    for source in sources().iter().filter(|source| source.path != "lib.rs") {
+        let own = height(source.floor()).unwrap_or_else(|| panic!("{} is on no floor", source.path));
+        for import in imports(&source.code) {
+            let other = height(&import);
+            assert!(other.is_some_and(|other| own <= other), "{} imports {import}", source.path);
         }
     }
 }
 
 #[test]
-fn the_plan_has_no_room_that_is_not_there_and_no_door_that_nobody_uses() {
-    let sources = sources();
-    for (room, allowed) in ROOMS {
-        let used: BTreeSet<String> =
-            sources.iter().filter(|(_, name, _)| name == room).flat_map(|(.., code)| imports(code)).collect();
-        assert!(sources.iter().any(|(_, name, _)| name == room), "{room} is gone");
-        for import in *allowed {
-            assert!(used.contains(*import), "{room} does not import {import}");
-        }
-    }
+fn every_floor_of_the_list_is_there() {
+    let there: BTreeSet<_> = sources().iter().map(|source| source.floor().to_owned()).collect();
+    let listed = FLOORS.iter().copied().chain(["lib"]).map(str::to_owned).collect();
+    assert_eq!(there, listed);
 }
 
 #[test]
-fn what_is_one_rooms_to_name_no_other_names() {
-    for (path, room, code) in sources() {
+fn what_one_place_may_name_no_other_names() {
+    for source in sources() {
         for (name, homes) in NAMED_IN {
             assert!(
-                homes.contains(&room.as_str()) || !code.contains(name),
+                homes.iter().any(|home| source.path.starts_with(home)) || !source.code.contains(name),
                 "{} names {name}",
-                path.display()
+                source.path
             );
         }
     }
@@ -195,44 +129,38 @@ fn what_is_one_rooms_to_name_no_other_names() {
 
 #[test]
 fn of_handle_owner_and_worker_only_the_owner_does_something_when_it_is_dropped() {
-    let code: String = sources().into_iter().map(|(.., code)| code).collect();
+    let code: String = sources().into_iter().map(|source| source.code).collect();
     let drops = |name: &str| code.matches(&format!("Drop for {name}")).count();
     assert_eq!(["Reporter", "Owner", "Worker"].map(drops), [0, 1, 0]);
 }
 
 #[test]
-fn no_file_holds_two_things() {
-    for (path, ..) in sources() {
-        let lines = fs::read_to_string(&path).unwrap().lines().count();
-        assert!(lines <= 500, "{} has {lines} lines", path.display());
+fn no_file_is_longer_than_400_lines_of_code() {
+    for source in sources() {
+        let lines = source.code.lines().count();
+        assert!(lines <= 400, "{} has {lines} lines of code", source.path);
     }
 }
 
-/// What `lib.rs` makes public: the crate's interface is here and below these.
-const PUBLIC: &[&str] = &[
-    "mod event",
-    "mod bridge",
-    "mod collector",
-    "mod internals",
-    "mod literal",
-    "use as_error::AsError",
-    "use as_error::kind",
-    "use builder::Builder",
-    "use capture::{CapturedError, Outcome}",
-    "use config::Config",
-    "use error::StartError",
-    "use event::Severity",
-    "use provider::TelemetryProvider",
-    "use reporter::{Reporter, WeakReporter}",
-    "use stats::{DropReason, Dropped, RefusalReason, Refused, Stats}",
-    "use user_error::{ApiError, ErrorCategory, UserError, find_user_error_in_chain}",
-];
-
 #[test]
-fn nothing_becomes_public_unnoticed() {
-    let (.., code) = sources().into_iter().find(|(_, room, _)| room == "lib").unwrap();
-    let items = code.split("\npub ").skip(1).map(|rest| rest.split(';').next().unwrap());
-    assert_eq!(items.collect::<Vec<_>>(), PUBLIC);
+fn no_folder_has_more_than_8_entries_and_each_begins_with_what_it_is_for() {
+    let mut folders = BTreeMap::<PathBuf, usize>::new();
+    let mut files = Vec::new();
+    collect(Path::new("src"), &mut files);
+    for file in &files {
+        for (entry, folder) in file.ancestors().zip(file.ancestors().skip(1)) {
+            if folder != Path::new("src") && folder.starts_with("src") && (entry == file || entry.is_dir()) {
+                folders.entry(folder.to_owned()).or_default();
+            }
+        }
+    }
+    for (folder, entries) in &mut folders {
+        *entries = fs::read_dir(folder).unwrap().count();
+        assert!(*entries <= 8, "{} has {entries} entries", folder.display());
+        let first = fs::read_to_string(folder.join("mod.rs")).unwrap();
+        assert!(first.starts_with("//! "), "{} does not say what it is for", folder.display());
+    }
+    assert!(folders.len() > FLOORS.len() / 2);
 }
 
 #[test]
@@ -262,8 +190,8 @@ fn every_feature_is_explained_where_it_is_looked_for() {
 
 #[test]
 fn lib_holds_no_logic() {
-    let (.., code) = sources().into_iter().find(|(_, room, _)| room == "lib").unwrap();
-    assert!(!code.contains("fn "), "lib.rs only lists the rooms");
+    let lib = sources().into_iter().find(|source| source.path == "lib.rs").unwrap();
+    assert!(!lib.code.contains("fn "), "lib.rs only lists the floors");
 }
 
 /// Test files that may have what no other has, each with the reason.
@@ -378,7 +306,7 @@ fn the_readme_has_the_table_of_settings_as_the_builder_has_it() {
         .map(|row| row.split('|').map(str::trim).collect::<Vec<_>>())
         .map(|cells| (cells[1].trim_matches('`').to_owned(), cells[2].to_owned()))
         .collect();
-    let setters = setters("src/builder.rs");
+    let setters = setters("src/reporter/builder.rs");
     let names: BTreeSet<_> = setters.iter().map(|(name, _)| name).collect();
     assert_eq!(defaults.keys().collect::<BTreeSet<_>>(), names);
     for (name, docs) in setters {
@@ -392,7 +320,7 @@ fn the_readme_has_the_table_of_settings_as_the_builder_has_it() {
 #[test]
 fn every_setter_says_its_default_and_is_in_the_readme() {
     let readme = fs::read_to_string("README.md").unwrap();
-    for (name, docs) in ["src/builder.rs", "src/config.rs"].into_iter().flat_map(setters) {
+    for (name, docs) in ["src/reporter/builder.rs", "src/model/config/mod.rs"].into_iter().flat_map(setters) {
         assert!(docs.contains("Defaults to "), "what {name} defaults to");
         assert!(readme.contains(&format!("`{name}`")), "README says nothing of {name}");
     }

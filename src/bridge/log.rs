@@ -8,8 +8,8 @@ use ::log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 
 use super::attachments::{Attachments, is_never_forwarded, listening, severity, shielded};
 use super::fields::{Fields, Number, SESSION_ID, Shaped, Value};
-use crate::event::Severity;
-use crate::quiet;
+use crate::model::event::Severity;
+use crate::process::reentrancy;
 
 /// A logger that forwards the records of a session, and hands every record on to the logger that it wraps.
 ///
@@ -72,7 +72,7 @@ impl<L: Log> LogBridge<L> {
 
     fn forward(&self, record: &Record<'_>) {
         let target = record.target();
-        if quiet::is_quiet() || is_never_forwarded(target) {
+        if reentrancy::is_quiet() || is_never_forwarded(target) {
             return;
         }
         let Some(attachments) = self.attachments.asking_for(target, &[""]) else { return };

@@ -19,9 +19,7 @@ mod filter;
 #[cfg(feature = "log-bridge")]
 mod log;
 #[cfg(feature = "panic-hook")]
-mod panic;
-#[cfg(feature = "tracing")]
-mod span;
+mod panic_hook;
 #[cfg(feature = "tracing")]
 mod tracing;
 #[cfg(feature = "ureq-middleware")]
@@ -34,7 +32,7 @@ pub use filter::EventFilter;
 #[cfg(feature = "log-bridge")]
 pub use log::LogBridge;
 #[cfg(feature = "panic-hook")]
-pub use panic::install_panic_hook;
+pub use panic_hook::install_panic_hook;
 #[cfg(feature = "tracing")]
 pub use tracing::TracingBridge;
 #[cfg(feature = "ureq-middleware")]

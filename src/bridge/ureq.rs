@@ -8,8 +8,8 @@ use ureq::http::{Request, Response};
 use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::{Body, Error, SendBody};
 
-use crate::event::Severity;
-use crate::quiet;
+use crate::model::event::Severity;
+use crate::process::reentrancy;
 use crate::reporter::{Reporter, WeakReporter};
 
 /// A request went out.
@@ -69,7 +69,7 @@ impl Middleware for UreqBridge {
         request: Request<SendBody<'_>>,
         next: MiddlewareNext<'_>,
     ) -> Result<Response<Body>, Error> {
-        if quiet::is_quiet() || !self.reporter.is_alive() {
+        if reentrancy::is_quiet() || !self.reporter.is_alive() {
             return next.handle(request);
         }
         let (method, uri) = (request.method().clone(), request.uri().clone());

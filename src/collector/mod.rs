@@ -52,7 +52,7 @@ pub use answer::Answer;
 pub use received::Received;
 use shared::Shared;
 
-use crate::event::Event;
+use crate::model::event::Event;
 
 /// How long a drop waits for the threads of connections. They end at once unless one is parsing a large
 /// body; that one is left to end alone, with nobody to tell.

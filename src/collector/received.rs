@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use http::{HeaderMap, Method};
 
-use crate::event::{Event, TelemetrySendRequest};
+use crate::model::event::{Event, TelemetrySendRequest};
 
 /// One request as the collector got it. `Debug` shows no header's value, as some are secrets.
 #[non_exhaustive]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{Answer, Received};
-use crate::event::Event;
+use crate::model::event::Event;
 
 #[derive(Default)]
 pub(super) struct Shared {

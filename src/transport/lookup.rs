@@ -15,8 +15,8 @@ use ureq::config::Config;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-use crate::contain::contain;
-use crate::fork;
+use crate::process::catch_panic::contain;
+use crate::process::fork;
 
 /// ureq keeps no more; a name with more has enough of them that work.
 const MOST_ADDRESSES: usize = 16;

@@ -1,0 +1,174 @@
+//! What is to be said of an error or a panic. Pure: nothing is sent from here.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::error::Error;
+use std::fmt::{self, Display, Write};
+use std::io;
+use std::sync::Arc;
+
+use crate::failure::text::cut;
+use crate::failure::user_error::{ApiError, MAX_DEPTH, UserError};
+use crate::payload::record::{Exception, Traceback};
+
+/// Longer messages and tracebacks are cut: a report is for reading, and must fit beside others in a batch.
+const MAX_MESSAGE: usize = 16 * 1024;
+const MAX_TRACEBACK: usize = 64 * 1024;
+const MAX_TYPE: usize = 256;
+
+/// Type, message and traceback of an error, in at most `limit` bytes of JSON together. The traceback is the chain of
+/// sources and, where the environment asks for backtraces, the stack of the caller. Runs the error's own code.
+pub(crate) fn describe(error: &(dyn Error + 'static), type_name: Option<&str>, limit: usize) -> Exception {
+    let error_type = match type_name {
+        // By the names that their users know, not by the rooms that they stand in.
+        _ if error.is::<ApiError>() => "ApiError".to_owned(),
+        _ if error.is::<io::Error>() => "std::io::Error".to_owned(),
+        Some(name) => cut(unboxed(name), MAX_TYPE.min(limit / 8)),
+        None => cut(debug_name(error), MAX_TYPE.min(limit / 8)),
+    };
+    let message = cut(error, MAX_MESSAGE.min(limit / 4));
+    let max = MAX_TRACEBACK.min(limit / 2);
+    let causes = cut(Causes { error, error_type: &error_type, message: &message }, max);
+    Exception { error_type, message, traceback: Traceback { causes, stack: capture_stack(), max } }
+}
+
+/// The stack of this call, where the environment asks for backtraces.
+pub(crate) fn capture_stack() -> Option<Arc<Backtrace>> {
+    let stack = Backtrace::capture();
+    (stack.status() == BacktraceStatus::Captured).then(|| Arc::new(stack))
+}
+
+/// The same of a panic with this message, which `told` says with its thread and place.
+pub(crate) fn describe_panic(
+    message: &str,
+    told: impl Display,
+    stack: Option<Arc<Backtrace>>,
+    limit: usize,
+) -> Exception {
+    let max = MAX_TRACEBACK.min(limit / 2);
+    Exception {
+        error_type: cut("panic", MAX_TYPE.min(limit / 8)),
+        message: cut(message, MAX_MESSAGE.min(limit / 4)),
+        traceback: Traceback { causes: cut(told, max), stack, max },
+    }
+}
+
+/// A user error that is too large for an event, with its texts cut as an exception's and without the body: that there
+/// was one is worth more than what the answer said.
+pub(crate) fn shorten(error: &UserError, limit: usize) -> UserError {
+    UserError {
+        error_type: cut(&error.error_type, MAX_TYPE.min(limit / 8)),
+        message: cut(&error.message, MAX_MESSAGE.min(limit / 4)),
+        status_code: error.status_code,
+        body: None,
+    }
+}
+
+struct Causes<'a> {
+    error: &'a (dyn Error + 'static),
+    error_type: &'a str,
+    message: &'a str,
+}
+
+impl Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.error_type, self.message)?;
+        let causes = std::iter::successors(self.error.source(), |&cause| cause.source());
+        for cause in causes.take(MAX_DEPTH) {
+            write!(f, "\nCaused by: {cause}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The name of what a box or a shared pointer holds, which is the error.
+fn unboxed(name: &str) -> &str {
+    let held =
+        ["alloc::boxed::Box<", "alloc::sync::Arc<"].iter().find_map(|pointer| name.strip_prefix(pointer));
+    held.and_then(|held| held.strip_suffix('>')).unwrap_or(name)
+}
+
+/// The name that a trait object's `Debug` begins with: `ParseError` of `ParseError { line: 3 }`.
+fn debug_name(error: &(dyn Error + 'static)) -> String {
+    let mut name = Leading::default();
+    let _ = write!(name, "{error:?}");
+    if name.0.is_empty() { "Error".to_owned() } else { name.0 }
+}
+
+/// Keeps a leading identifier and refuses the rest, so that a large `Debug` is not written out for its name.
+#[derive(Default)]
+struct Leading(String);
+
+impl Write for Leading {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for letter in text.chars() {
+            let fits = letter == '_' || letter.is_alphabetic() || (letter.is_numeric() && !self.0.is_empty());
+            if !fits || self.0.len() >= MAX_TYPE {
+                return Err(fmt::Error);
+            }
+            self.0.push(letter);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::as_error::AsError;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Layer(&'static str, #[source] Option<Box<dyn Error + Send + Sync>>);
+
+    fn layers(inner: impl Error + Send + Sync + 'static) -> Layer {
+        Layer("outer failed", Some(Box::new(Layer("middle failed", Some(Box::new(inner))))))
+    }
+
+    #[test]
+    fn a_traceback_names_the_whole_chain() {
+        let error = layers(fmt::Error);
+        let exception = describe(&error, AsError::type_name(&error), 10_000);
+        assert_eq!(exception.error_type, "tinker_telemetry::failure::exception::tests::Layer");
+        assert_eq!(exception.message, "outer failed");
+        let chain = "tinker_telemetry::failure::exception::tests::Layer: outer failed\n\
+                     Caused by: middle failed\n\
+                     Caused by: an error occurred when formatting an argument";
+        let traceback = exception.traceback.to_string();
+        assert!(traceback.starts_with(chain), "{traceback}");
+    }
+
+    #[test]
+    fn a_boxed_error_goes_by_its_own_name() {
+        let name = |name| describe(&fmt::Error, Some(name), 10_000).error_type;
+        assert_eq!(name("alloc::boxed::Box<my::Error<u8>>"), "my::Error<u8>");
+        assert_eq!(name("alloc::sync::Arc<my::Error>"), "my::Error");
+        assert_eq!(name("my::Box<u8>"), "my::Box<u8>");
+    }
+
+    #[test]
+    fn a_trait_object_is_named_by_its_debug() {
+        let name = |error: &(dyn Error + 'static)| describe(error, None, 10_000).error_type;
+        assert_eq!(name(&Layer("x", None)), "Layer");
+        assert_eq!(name(&io::Error::from(io::ErrorKind::NotFound)), "std::io::Error");
+        assert_eq!(name(anyhow::anyhow!("text only").as_ref()), "Error");
+    }
+
+    #[test]
+    fn an_error_that_is_its_own_source_ends() {
+        #[derive(Debug)]
+        struct Snake;
+        impl Display for Snake {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("snake")
+            }
+        }
+        impl Error for Snake {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                Some(self)
+            }
+        }
+        assert_eq!(crate::failure::user_error::find_user_error_in_chain(&Snake), None);
+        let causes = describe(&Snake, None, 100_000).traceback.to_string();
+        assert_eq!(causes.matches("Caused by").count(), MAX_DEPTH);
+    }
+}

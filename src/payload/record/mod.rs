@@ -1,0 +1,263 @@
+//! An event as the caller's thread leaves it: everything known, nothing formatted. It becomes JSON on the worker.
+
+use std::backtrace::Backtrace;
+use std::fmt;
+use std::str::from_utf8;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use crate::model::event::Severity;
+use crate::model::stats::RefusalReason;
+use crate::payload::buffer::Buffer;
+use crate::payload::data;
+
+/// What is known of every event when it is offered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    /// How many events had been refused: their numbers lie before its own, which the worker gives it.
+    pub(crate) refused: u64,
+    pub(crate) time: SystemTime,
+    pub(crate) severity: Severity,
+}
+
+/// An event on its way into the queue.
+#[derive(Debug)]
+pub(crate) enum Record {
+    /// In one piece of memory, its thread's: see [`unpack`].
+    Generic(Box<Buffer>),
+    Apart(Apart),
+}
+
+/// An event that has memory of its own, in the queue too.
+#[derive(Debug)]
+pub(crate) enum Apart {
+    /// Like any other, but too large to be moved about with them.
+    Generic(Box<[u8]>),
+    Other(Box<(Head, Body)>),
+}
+
+/// An event as it comes out of the queue.
+#[derive(Debug)]
+pub(crate) enum Queued<'a> {
+    Generic(&'a [u8]),
+    Apart(Apart),
+}
+
+/// What the queue has of each event besides: a ticket and a length.
+pub(crate) const TAG: usize = 2 * size_of::<u64>();
+
+/// Up to this length generic events are queued one behind the other.
+pub(crate) const LONGEST_INLINE: usize = 1024;
+
+#[derive(Debug)]
+pub(crate) enum Body {
+    SessionStart,
+    SessionEnd(Duration),
+    Exception(Exception),
+}
+
+/// The text of an error or a panic.
+#[derive(Debug)]
+pub(crate) struct Exception {
+    pub(crate) error_type: String,
+    pub(crate) message: String,
+    pub(crate) traceback: Traceback,
+}
+
+/// The causes of an error and, where one was captured, the stack.
+#[derive(Debug)]
+pub(crate) struct Traceback {
+    pub(crate) causes: String,
+    /// Addresses only until it is shown: looking up their names takes a tenth of a second the first time, and a
+    /// program that waits for its end must not wait for that. Shared: a panic may be told to several reporters.
+    pub(crate) stack: Option<Arc<Backtrace>>,
+    /// How many bytes of JSON its text may be.
+    pub(crate) max: usize,
+}
+
+/// What the addresses of a stack hold in memory, roughly.
+const STACK_WEIGHT: usize = 4 * 1024;
+
+impl Traceback {
+    fn weight(&self) -> usize {
+        self.causes.len() + if self.stack.is_some() { STACK_WEIGHT } else { 0 }
+    }
+}
+
+impl fmt::Display for Traceback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.causes)?;
+        match &self.stack {
+            Some(stack) => write!(f, "\n\nStack backtrace:\n{stack}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Head {
+    /// The head of an event that happens now.
+    #[inline]
+    pub(crate) fn now(refused: u64, severity: Severity) -> Self {
+        Self { refused, time: SystemTime::now(), severity }
+    }
+}
+
+impl Record {
+    /// Encodes an event of at most `limit` bytes, its name and its data.
+    pub(crate) fn generic(
+        head: Head,
+        name: &str,
+        data: &impl Serialize,
+        limit: usize,
+    ) -> Result<Self, RefusalReason> {
+        let room = limit.checked_sub(name.len()).ok_or(RefusalReason::TooLarge)?;
+        let packed = data::encode(|out| pack(head, name, out), data, room)?;
+        Ok(if packed.len() <= LONGEST_INLINE { Self::Generic(packed) } else { Self::large(packed) })
+    }
+
+    #[cold]
+    fn large(packed: Box<Buffer>) -> Self {
+        let large = Apart::Generic(packed.bytes().into());
+        packed.give_back();
+        Self::Apart(large)
+    }
+
+    pub(crate) fn other(head: Head, body: Body) -> Self {
+        Self::Apart(Apart::Other(Box::new((head, body))))
+    }
+
+    /// The bytes that it keeps in memory, for the queue's budget.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Generic(packed) => TAG + packed.len(),
+            Self::Apart(apart) => apart.weight(),
+        }
+    }
+
+    /// Leaves its memory to its thread: it was turned away.
+    pub(crate) fn discard(self) {
+        if let Self::Generic(packed) = self {
+            packed.give_back();
+        }
+    }
+}
+
+impl Apart {
+    fn weight(&self) -> usize {
+        let rest = match self {
+            Self::Generic(packed) => packed.len(),
+            Self::Other(other) => size_of::<(Head, Body)>() + other.1.text(),
+        };
+        TAG + rest
+    }
+}
+
+impl Queued<'_> {
+    /// What it weighed when it was let in.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Generic(packed) => TAG + packed.len(),
+            Self::Apart(apart) => apart.weight(),
+        }
+    }
+}
+
+impl Body {
+    fn text(&self) -> usize {
+        match self {
+            Self::SessionStart | Self::SessionEnd(_) => 0,
+            Self::Exception(exception) => {
+                exception.error_type.len() + exception.message.len() + exception.traceback.weight()
+            }
+        }
+    }
+}
+
+/// Writes what comes before the data of a generic event: severity, refused, time, length of the name, name.
+#[inline]
+fn pack(head: Head, name: &str, out: &mut Buffer) {
+    let since_1970 = head.time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut fixed = [head.severity as u8; 1 + 8 + 8 + 4 + 8];
+    fixed[1..9].copy_from_slice(&head.refused.to_le_bytes());
+    fixed[9..17].copy_from_slice(&since_1970.as_secs().to_le_bytes());
+    fixed[17..21].copy_from_slice(&since_1970.subsec_nanos().to_le_bytes());
+    fixed[21..].copy_from_slice(&(name.len() as u64).to_le_bytes());
+    out.put(&fixed);
+    out.put(name.as_bytes());
+}
+
+/// The parts of a generic event again: head, name, and data as [`data::encode`] made them. There always are some. A
+/// time before 1970 is 1970.
+pub(crate) fn unpack(packed: &[u8]) -> Option<(Head, &str, &[u8])> {
+    let (severity, rest) = packed.split_first()?;
+    let (refused, rest) = rest.split_first_chunk()?;
+    let (seconds, rest) = rest.split_first_chunk()?;
+    let (nanos, rest) = rest.split_first_chunk()?;
+    let (name, rest) = rest.split_first_chunk()?;
+    let (name, data) = rest.split_at_checked(u64::from_le_bytes(*name).try_into().ok()?)?;
+    let since_1970 = Duration::new(u64::from_le_bytes(*seconds), u32::from_le_bytes(*nanos));
+    let head = Head {
+        refused: u64::from_le_bytes(*refused),
+        time: UNIX_EPOCH.checked_add(since_1970)?,
+        severity: *Severity::ALL.get(usize::from(*severity))?,
+    };
+    Some((head, from_utf8(name).ok()?, data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_packed_comes_out() {
+        for (severity, name) in Severity::ALL.into_iter().zip(["checkpoint.saved", "größe", "", "a\"b", "x"])
+        {
+            let head = Head::now(u64::MAX, severity);
+            let record = Record::generic(head, name, &[1, 2], 100).unwrap();
+            assert_eq!(record.weight(), TAG + 29 + name.len() + r#"{"value":[1,2]}"#.len());
+            let Record::Generic(packed) = record else { panic!("a generic event") };
+            let (unpacked, same_name, data) = unpack(packed.bytes()).unwrap();
+            assert_eq!(
+                (unpacked.refused, unpacked.time, unpacked.severity),
+                (head.refused, head.time, severity)
+            );
+            assert_eq!((same_name, data), (name, &br#"{"value":[1,2]}"#[..]));
+        }
+    }
+
+    #[test]
+    fn what_is_turned_away_leaves_its_memory_to_its_thread() {
+        let record = Record::generic(Head::now(0, Severity::Info), "step", &(), 100).unwrap();
+        assert_eq!(Buffer::take().size(), 0, "it is in the record");
+        record.discard();
+        assert!(Buffer::take().size() > 0);
+    }
+
+    #[test]
+    fn the_texts_of_an_exception_and_its_stack_are_in_its_weight() {
+        let weight = |body| Record::other(Head::now(0, Severity::Error), body).weight();
+        let exception = |error_type: &str, message: &str, causes: &str, stack| {
+            let traceback = Traceback { causes: causes.to_owned(), stack, max: 100 };
+            let (error_type, message) = (error_type.to_owned(), message.to_owned());
+            weight(Body::Exception(Exception { error_type, message, traceback }))
+        };
+        let empty = weight(Body::SessionStart);
+        assert_eq!(empty, weight(Body::SessionEnd(Duration::MAX)));
+        assert!(empty >= TAG + size_of::<Body>());
+        assert_eq!(exception("", "", "", None), empty);
+        assert_eq!(exception("Error", "of some kind", "Error: of some kind", None), empty + 5 + 12 + 19);
+        let stack = Some(Arc::new(Backtrace::disabled()));
+        assert_eq!(exception("", "", "x", stack), empty + 1 + 4_096);
+    }
+
+    #[test]
+    fn name_and_data_together_are_held_to_the_limit() {
+        let empty = serde_json::Map::new();
+        let sized = |limit| Record::generic(Head::now(0, Severity::Info), "name", &empty, limit).map(drop);
+        assert_eq!(sized("name{}".len()), Ok(()));
+        assert_eq!(sized("name".len()), Err(RefusalReason::TooLarge));
+        assert_eq!(sized("nam".len()), Err(RefusalReason::TooLarge));
+    }
+}

@@ -1,0 +1,305 @@
+//! The door: one atomic word that says whether the reporter is open and how much is pending.
+//!
+//! A caller takes room for an event with one compare-and-swap and no lock; the room is given back when the
+//! event has its fate, so what the word holds *is* what is pending. Closing sets a bit in the same word: an
+//! event is either admitted before the close, and counted, or refused by it. There is no third way.
+//!
+//! Whoever is let in draws a ticket: the order of events, whichever thread they are of.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::model::stats::RefusalReason;
+
+// The word, from the top: 1 bit closed, 23 bits events, 40 bits bytes.
+const BYTES_BITS: u32 = 40;
+const BYTES: u64 = (1 << BYTES_BITS) - 1;
+const ONE_EVENT: u64 = 1 << BYTES_BITS;
+const CLOSED: u64 = 1 << 63;
+
+/// The most events that limits may name: half of what the word can count, far from its overflow.
+pub(crate) const MOST_EVENTS: usize = 1 << 22;
+/// The most bytes that limits may name, likewise.
+pub(crate) const MOST_BYTES: u64 = 1 << 39;
+
+/// Room that ordinary events cannot take: a fatal exception is what nobody wants to lose to a full queue. A thread that
+/// reports one waits for it, so this many threads would have to be dying at once.
+pub(crate) const RESERVED_EVENTS: usize = 512;
+/// The same in bytes: some fifty exceptions as large as they may be, all of those 512 if they are of the usual size.
+const RESERVED_BYTES: u64 = 4 * 1024 * 1024;
+/// Session start and session end: one each, on top of all others.
+pub(crate) const SESSION_EVENTS: usize = 2;
+
+/// How far into the queue an event may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Up to the limits.
+    Ordinary,
+    /// Into the reserved room as well.
+    Fatal,
+    /// Past the reserved room.
+    Session,
+}
+
+/// A number of events and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Load {
+    fn from_word(word: u64) -> Self {
+        Self { events: (word & !CLOSED) >> BYTES_BITS, bytes: word & BYTES }
+    }
+
+    fn as_word(self) -> u64 {
+        self.events * ONE_EVENT + self.bytes
+    }
+
+    /// Whether this is enough to be worth a request.
+    fn reaches(self, threshold: Load) -> bool {
+        self.events >= threshold.events || self.bytes >= threshold.bytes
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Door {
+    counts: Counts,
+    /// Whether there may be no room, and the word is worth a look.
+    may_be_shut: AtomicBool,
+    limits: Load,
+    threshold: Load,
+}
+
+/// What every caller writes, in a cache line of its own: what they only read stays with each of them.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Counts {
+    word: AtomicU64,
+    tickets: AtomicU64,
+}
+
+/// What a caller who is let in is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Admitted {
+    /// From 0, one more for each event.
+    pub(crate) ticket: u64,
+    /// With this event the pending ones reach the threshold, so the caller is the one to wake the worker.
+    pub(crate) is_due: bool,
+}
+
+impl Door {
+    pub(crate) fn new(limits: Load, threshold: Load) -> Self {
+        Self { counts: Counts::default(), may_be_shut: AtomicBool::new(false), limits, threshold }
+    }
+
+    /// Takes room for one event.
+    pub(crate) fn admit(&self, bytes: u64, lane: Lane) -> Result<Admitted, RefusalReason> {
+        let limits = self.limits_of(lane);
+        let Counts { word: shared, tickets } = &self.counts;
+        let mut word = shared.load(Ordering::Relaxed);
+        loop {
+            let held = has_room(word, limits, bytes).inspect_err(|_| self.suspect())?;
+            let next = word + ONE_EVENT + bytes;
+            match shared.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => {
+                    if has_room(next, self.limits, 0).is_err() {
+                        self.suspect();
+                    }
+                    let reached = Load::from_word(next).reaches(self.threshold);
+                    return Ok(Admitted {
+                        ticket: tickets.fetch_add(1, Ordering::Relaxed),
+                        is_due: reached && !held.reaches(self.threshold),
+                    });
+                }
+                Err(changed) => word = changed,
+            }
+        }
+    }
+
+    /// How many tickets were drawn.
+    pub(crate) fn tickets(&self) -> u64 {
+        self.counts.tickets.load(Ordering::Relaxed)
+    }
+
+    /// Whether an event of the smallest size would be let in now: what would not need not be encoded first. It may be
+    /// wrong; [`admit`](Self::admit) decides. It reads the word only where there may be no room: reading pulls the
+    /// cache line from the threads that write it, and four threads that read it before they wrote took twice as long.
+    #[inline]
+    pub(crate) fn is_open(&self, lane: Lane) -> Result<(), RefusalReason> {
+        if !self.may_be_shut.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        has_room(self.counts.word.load(Ordering::Relaxed), self.limits_of(lane), 0).map(|_| ())
+    }
+
+    fn limits_of(&self, lane: Lane) -> Load {
+        let (events, bytes) = match lane {
+            Lane::Ordinary => (0, 0),
+            Lane::Fatal => (RESERVED_EVENTS, RESERVED_BYTES),
+            Lane::Session => (RESERVED_EVENTS + SESSION_EVENTS, 2 * RESERVED_BYTES),
+        };
+        Load { events: self.limits.events + events as u64, bytes: self.limits.bytes + bytes }
+    }
+
+    /// Gives room back: these events have their fate.
+    pub(crate) fn release(&self, load: Load) {
+        let word = self.counts.word.fetch_sub(load.as_word(), Ordering::AcqRel);
+        if word & CLOSED == 0 && self.may_be_shut.load(Ordering::Relaxed) {
+            self.may_be_shut.store(false, Ordering::Relaxed);
+        }
+    }
+
+    #[cold]
+    fn suspect(&self) {
+        if !self.may_be_shut.load(Ordering::Relaxed) {
+            self.may_be_shut.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// From now on every event is refused as `stopped`.
+    pub(crate) fn close(&self) {
+        self.counts.word.fetch_or(CLOSED, Ordering::AcqRel);
+        self.suspect();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.counts.word.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    /// What is admitted and without a fate.
+    pub(crate) fn pending(&self) -> Load {
+        Load::from_word(self.counts.word.load(Ordering::Acquire))
+    }
+
+    /// Whether enough is pending to be worth a request: as much as was set, or so much that an event found no room.
+    pub(crate) fn is_due(&self) -> bool {
+        let pending = self.pending();
+        pending.reaches(self.threshold) || (pending.events > 0 && self.may_be_shut.load(Ordering::Relaxed))
+    }
+}
+
+/// What the word holds, where one event more of this size is within the limits.
+fn has_room(word: u64, limits: Load, bytes: u64) -> Result<Load, RefusalReason> {
+    let held = Load::from_word(word);
+    if word & CLOSED != 0 {
+        return Err(RefusalReason::Stopped);
+    }
+    if held.events >= limits.events {
+        return Err(RefusalReason::QueueFull);
+    }
+    if held.bytes + bytes > limits.bytes {
+        return Err(RefusalReason::QueueBytes);
+    }
+    Ok(held)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn door(events: u64, bytes: u64) -> Door {
+        let threshold = Load { events: 3, bytes: 1_000 };
+        Door::new(Load { events, bytes }, threshold)
+    }
+
+    #[test]
+    fn room_is_exact_and_comes_back() {
+        let door = door(2, 100);
+        let ticket = |bytes| door.admit(bytes, Lane::Ordinary).map(|admitted| admitted.ticket);
+        assert_eq!(ticket(40), Ok(0));
+        assert_eq!(ticket(61), Err(RefusalReason::QueueBytes));
+        assert_eq!(ticket(60), Ok(1));
+        assert_eq!(ticket(0), Err(RefusalReason::QueueFull));
+        assert_eq!(door.pending(), Load { events: 2, bytes: 100 });
+        door.release(Load { events: 1, bytes: 60 });
+        assert_eq!((ticket(60), door.tickets()), (Ok(2), 3), "who is turned away draws no ticket");
+    }
+
+    #[test]
+    fn the_event_that_reaches_the_threshold_is_told_so_once() {
+        let told = |door: &Door, bytes| door.admit(bytes, Lane::Ordinary).unwrap().is_due;
+        let by_count = door(10, 10_000);
+        let all = [(); 5].map(|()| (told(&by_count, 1), by_count.is_due()));
+        let [before, reached, after] = [(false, false), (true, true), (false, true)];
+        assert_eq!(all, [before, before, reached, after, after]);
+
+        let by_bytes = door(10, 10_000);
+        assert_eq!([600; 3].map(|bytes| told(&by_bytes, bytes)), [false, true, false]);
+    }
+
+    #[test]
+    fn what_leaves_no_room_for_an_event_is_worth_a_request_below_the_threshold_too() {
+        let door = door(10, 500);
+        assert!(door.admit(300, Lane::Ordinary).is_ok() && !door.is_due());
+        assert_eq!(door.admit(300, Lane::Ordinary), Err(RefusalReason::QueueBytes));
+        assert!(door.is_due());
+        door.release(Load { events: 1, bytes: 300 });
+        assert!(!door.is_due(), "nothing is pending");
+        assert!(door.admit(300, Lane::Ordinary).is_ok() && !door.is_due(), "nobody was refused since");
+    }
+
+    #[test]
+    fn reserved_room_is_there_when_the_queue_is_full() {
+        let door = door(1, 10);
+        assert!(door.admit(10, Lane::Ordinary).is_ok());
+        for _ in 0..RESERVED_EVENTS {
+            assert!(door.admit(100, Lane::Fatal).is_ok());
+        }
+        assert_eq!(door.admit(0, Lane::Fatal), Err(RefusalReason::QueueFull));
+        for _ in 0..SESSION_EVENTS {
+            assert!(door.admit(100, Lane::Session).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_closed_door_refuses_every_lane_and_keeps_its_count() {
+        let door = door(10, 100);
+        assert!(door.admit(7, Lane::Ordinary).is_ok());
+        door.close();
+        for lane in [Lane::Ordinary, Lane::Fatal, Lane::Session] {
+            assert_eq!(door.admit(1, lane), Err(RefusalReason::Stopped));
+        }
+        assert!(door.is_closed());
+        assert_eq!(door.pending(), Load { events: 1, bytes: 7 });
+    }
+
+    #[test]
+    fn fatal_events_have_four_mebibytes_of_their_own_and_session_events_as_many_past_them() {
+        const MIB: u64 = 1024 * 1024;
+        let door = door(10, 10);
+        assert!(door.admit(10, Lane::Ordinary).is_ok());
+        for lane in [Lane::Fatal, Lane::Session] {
+            assert!(door.admit(4 * MIB, lane).is_ok());
+            assert_eq!(door.admit(1, lane), Err(RefusalReason::QueueBytes));
+        }
+        assert_eq!(door.pending(), Load { events: 3, bytes: 10 + 8 * MIB });
+    }
+
+    #[test]
+    fn whether_the_door_is_open_can_be_asked_without_passing_it() {
+        let door = door(1, 10);
+        assert_eq!(door.is_open(Lane::Ordinary), Ok(()));
+        assert!(door.admit(10, Lane::Ordinary).is_ok());
+        assert_eq!(door.is_open(Lane::Ordinary), Err(RefusalReason::QueueFull));
+        assert_eq!(door.is_open(Lane::Fatal), Ok(()));
+        door.close();
+        assert_eq!(door.is_open(Lane::Fatal), Err(RefusalReason::Stopped));
+        assert_eq!(door.pending(), Load { events: 1, bytes: 10 });
+    }
+
+    #[test]
+    fn room_that_was_given_back_is_there_for_whoever_asks_unless_the_door_was_closed() {
+        let door = door(1, 10);
+        for _ in 0..3 {
+            assert_eq!(door.is_open(Lane::Ordinary), Ok(()));
+            assert!(door.admit(10, Lane::Ordinary).is_ok());
+            assert_eq!(door.is_open(Lane::Ordinary), Err(RefusalReason::QueueFull));
+            door.release(Load { events: 1, bytes: 10 });
+        }
+        assert!(door.admit(10, Lane::Ordinary).is_ok());
+        door.close();
+        door.release(Load { events: 1, bytes: 10 });
+        assert_eq!(door.is_open(Lane::Ordinary), Err(RefusalReason::Stopped));
+    }
+}

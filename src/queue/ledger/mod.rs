@@ -1,0 +1,368 @@
+//! The one mutex and condvar: fates are settled here, and everybody who waits waits here.
+//!
+//! Nothing slow happens under the lock. What is pending is not stored: it is what the [`Door`] holds, and a
+//! settled event leaves the door under this lock, so a snapshot taken under it always adds up.
+//!
+//! Both are the standard library's, because a forked child waits here too: these keep their waiters in themselves.
+//! `parking_lot` keeps all waiters of a process in one table, where a child finds its parent's, whose stacks are
+//! gone; it dies of that (`tests/process_fork.rs` has seen it) or waits for a bucket's lock for ever.
+
+use std::mem::{self, ManuallyDrop};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::model::stats::{DropReason, Dropped, RefusalReason, Refused, Stats};
+use crate::queue::admission::{Admitted, Door, Lane, Load};
+
+/// What became of accepted events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Delivered,
+    Dropped(DropReason),
+}
+
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    door: Door,
+    /// One count for each of [`RefusalReason::ALL`], in that order: a refusal does not take the lock.
+    refused: [AtomicU64; RefusalReason::ALL.len()],
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    delivered: u64,
+    dropped: Dropped,
+    /// Flushes are numbered from 1: how many were asked for, and up to which all is settled.
+    flushes_asked: u64,
+    flushes_done: u64,
+    /// Set by the first close; a later close may only bring it forward.
+    deadline: Option<Instant>,
+    /// The worker is gone, or given up: what was pending has its fate, nothing changes any more.
+    finished: bool,
+}
+
+impl Ledger {
+    pub(crate) fn new(door: Door) -> Self {
+        Self { door, refused: Default::default(), state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Takes room for one event, or counts the refusal. See [`Door::admit`].
+    pub(crate) fn admit(&self, bytes: u64, lane: Lane) -> Result<Admitted, RefusalReason> {
+        self.door.admit(bytes, lane).inspect_err(|reason| self.refuse(*reason))
+    }
+
+    /// How many events were let in so far, which is the ticket of the next.
+    pub(crate) fn tickets(&self) -> u64 {
+        self.door.tickets()
+    }
+
+    /// Whether it is worth making an event at all. See [`Door::is_open`].
+    #[inline]
+    pub(crate) fn is_open(&self, lane: Lane) -> Result<(), RefusalReason> {
+        self.door.is_open(lane)
+    }
+
+    pub(crate) fn refuse(&self, reason: RefusalReason) {
+        self.refused[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many events were refused so far.
+    #[inline]
+    pub(crate) fn refusals(&self) -> u64 {
+        self.refused.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    pub(crate) fn refused(&self) -> Refused {
+        let count = |reason: RefusalReason| self.refused[reason as usize].load(Ordering::Relaxed);
+        Refused {
+            queue_full: count(RefusalReason::QueueFull),
+            queue_bytes: count(RefusalReason::QueueBytes),
+            too_large: count(RefusalReason::TooLarge),
+            invalid_data: count(RefusalReason::InvalidData),
+            stopped: count(RefusalReason::Stopped),
+            reentrant: count(RefusalReason::Reentrant),
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.door.is_closed()
+    }
+
+    pub(crate) fn is_due(&self) -> bool {
+        self.door.is_due()
+    }
+
+    pub(crate) fn has_pending(&self) -> bool {
+        self.door.pending().events > 0
+    }
+
+    /// Takes responsibility for events that are about to be sent.
+    pub(crate) fn claim(&self, load: Load) -> Claim<'_> {
+        Claim { ledger: self, load }
+    }
+
+    fn settle(&self, load: Load, fate: Fate) {
+        let mut state = self.state();
+        if state.finished {
+            return; // they were settled with all the rest
+        }
+        self.door.release(load);
+        match fate {
+            Fate::Delivered => state.delivered += load.events,
+            Fate::Dropped(reason) => state.dropped.add(reason, load.events),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let state = self.state();
+        let pending = self.door.pending().events;
+        let accepted = state.delivered + state.dropped.total() + pending;
+        let refused = self.refused();
+        Stats {
+            offered: accepted + refused.total(),
+            refused,
+            accepted,
+            delivered: state.delivered,
+            dropped: state.dropped,
+            pending,
+        }
+    }
+
+    /// Takes the number of a new flush. The worker looks for it when the bell rings.
+    pub(crate) fn ask_flush(&self) -> u64 {
+        let mut state = self.state();
+        state.flushes_asked += 1;
+        self.changed.notify_all();
+        state.flushes_asked
+    }
+
+    pub(crate) fn flushes_asked(&self) -> u64 {
+        self.state().flushes_asked
+    }
+
+    /// All that was accepted before these flushes were asked for has its fate.
+    pub(crate) fn flushes_done(&self, up_to: u64) {
+        self.state().flushes_done = up_to;
+        self.changed.notify_all();
+    }
+
+    /// Waits for a flush, until the deadline at most. `true`: it is done.
+    pub(crate) fn wait_flushed(&self, flush: u64, deadline: Instant) -> bool {
+        self.wait(deadline, |state| state.finished || state.flushes_done >= flush)
+    }
+
+    /// Closes the door and gives the worker until `deadline` for what it has; an earlier deadline stands.
+    pub(crate) fn close(&self, deadline: Instant) {
+        let mut state = self.state();
+        self.door.close();
+        state.deadline = Some(state.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+        self.changed.notify_all();
+    }
+
+    /// When the worker must be done; `None` while the reporter is open.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.state().deadline
+    }
+
+    /// Waits until `until`, or until the deadline is no longer the one that the caller has `seen`.
+    pub(crate) fn pause(&self, until: Instant, seen: Option<Instant>) {
+        self.wait(until, |state| state.finished || state.deadline != seen);
+    }
+
+    /// Waits until `until`, or until a flush is asked for or the reporter closes.
+    pub(crate) fn linger(&self, until: Instant) {
+        let is_wanted = |state: &State| state.flushes_asked > state.flushes_done || state.deadline.is_some();
+        self.wait(until, |state| state.finished || is_wanted(state));
+    }
+
+    pub(crate) fn wait_finished(&self, deadline: Instant) -> bool {
+        self.wait(deadline, |state| state.finished)
+    }
+
+    /// Drops whatever is pending, for this reason, and frees everybody who waits. Nothing changes after it: a
+    /// worker that was given up may still learn of an answer, but its events have been counted.
+    pub(crate) fn finish(&self, reason: DropReason) {
+        let mut state = self.state();
+        if state.finished {
+            return;
+        }
+        state.finished = true;
+        self.door.close(); // before the count: whoever comes later is refused
+        let rest = self.door.pending();
+        self.door.release(rest);
+        state.dropped.add(reason, rest.events);
+        self.changed.notify_all();
+    }
+
+    fn wait(&self, deadline: Instant, until: impl Fn(&State) -> bool) -> bool {
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        let waited = self.changed.wait_timeout_while(self.state(), timeout, |state| !until(state));
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        until(&state)
+    }
+
+    /// Each change is whole before anything under the lock can panic.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Events on their way out. Each gets its fate here exactly once: those whose claim is lost, by a panic say,
+/// are dropped as `internal`.
+#[must_use = "a claim that is dropped counts its events as lost"]
+pub(crate) struct Claim<'a> {
+    ledger: &'a Ledger,
+    load: Load,
+}
+
+impl Claim<'_> {
+    pub(crate) fn settle(self, fate: Fate) {
+        let settled = ManuallyDrop::new(self);
+        settled.ledger.settle(settled.load, fate);
+    }
+
+    /// Somebody else answers for the events now.
+    pub(crate) fn hand_over(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.ledger.settle(self.load, Fate::Dropped(DropReason::Internal));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    const FAR: Duration = Duration::from_secs(60);
+
+    fn ledger_with(events: u64) -> Ledger {
+        let limits = Load { events: 1_000, bytes: 1_000_000 };
+        let ledger = Ledger::new(Door::new(limits, limits));
+        for _ in 0..events {
+            ledger.admit(10, Lane::Ordinary).unwrap();
+        }
+        ledger
+    }
+
+    fn load(events: u64) -> Load {
+        Load { events, bytes: events * 10 }
+    }
+
+    #[test]
+    fn every_fate_is_counted_once_and_the_equations_hold() {
+        let ledger = ledger_with(9);
+        ledger.refuse(RefusalReason::InvalidData);
+        ledger.claim(load(3)).settle(Fate::Delivered);
+        ledger.claim(load(2)).settle(Fate::Dropped(DropReason::Rejected));
+        let stats = ledger.stats();
+        assert_eq!((stats.offered, stats.accepted, stats.pending), (10, 9, 4));
+        assert_eq!((stats.delivered, stats.dropped.rejected, stats.refused.invalid_data), (3, 2, 1));
+    }
+
+    #[test]
+    fn a_lost_claim_is_internal() {
+        let ledger = ledger_with(2);
+        drop(ledger.claim(load(2)));
+        let stats = ledger.stats();
+        assert_eq!((stats.dropped.internal, stats.pending), (2, 0));
+    }
+
+    #[test]
+    fn finish_settles_the_rest_once_and_for_all() {
+        let ledger = ledger_with(5);
+        let on_the_wire = ledger.claim(load(2));
+        ledger.finish(DropReason::Deadline);
+        on_the_wire.settle(Fate::Delivered);
+        ledger.finish(DropReason::Internal);
+        assert_eq!(ledger.admit(1, Lane::Session), Err(RefusalReason::Stopped));
+        let stats = ledger.stats();
+        assert_eq!((stats.delivered, stats.dropped.deadline, stats.dropped.internal), (0, 5, 0));
+        assert_eq!((stats.pending, stats.refused.stopped), (0, 1));
+    }
+
+    #[test]
+    fn a_waiter_is_freed_by_its_flush_and_by_the_end_but_by_no_earlier_flush() {
+        let ledger = ledger_with(1);
+        let (first, second) = (ledger.ask_flush(), ledger.ask_flush());
+        let now = Instant::now();
+        assert!(!ledger.wait_flushed(first, now));
+        ledger.flushes_done(first);
+        assert!(ledger.wait_flushed(first, now));
+        assert!(!ledger.wait_flushed(second, now));
+        ledger.finish(DropReason::Deadline);
+        assert!(ledger.wait_flushed(second, now));
+    }
+
+    #[test]
+    fn nobody_who_flushes_or_closes_is_kept_waiting_by_who_lingers() {
+        let ledger = ledger_with(1);
+        let lingers_until = |act: &dyn Fn()| {
+            let (lingering, over) = mpsc::channel();
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    ledger.linger(Instant::now() + FAR);
+                    lingering.send(()).unwrap();
+                });
+                act();
+                over.recv_timeout(FAR / 2).expect("the wait was cut short");
+            });
+        };
+        lingers_until(&|| assert_eq!(ledger.ask_flush(), 1));
+        lingers_until(&|| ());
+        ledger.flushes_done(1);
+        let until = Instant::now() + Duration::from_millis(20);
+        ledger.linger(until);
+        assert!(Instant::now() >= until, "with nobody waiting it takes its time");
+        lingers_until(&|| ledger.close(Instant::now() + FAR));
+    }
+
+    #[test]
+    fn a_pause_takes_its_time_unless_there_is_a_deadline_that_was_not_seen() {
+        let ledger = ledger_with(1);
+        let takes_its_time = |seen| {
+            let until = Instant::now() + Duration::from_millis(20);
+            ledger.pause(until, seen);
+            Instant::now() >= until
+        };
+        assert_eq!(ledger.ask_flush(), 1);
+        assert!(takes_its_time(None), "a flush is no reason to hurry a server");
+        let deadline = Instant::now() + FAR;
+        ledger.close(deadline);
+        assert!(takes_its_time(Some(deadline)), "that much was known");
+        let started = Instant::now();
+        ledger.pause(started + FAR, None);
+        ledger.finish(DropReason::Deadline);
+        ledger.pause(started + FAR, Some(deadline));
+        assert!(started.elapsed() < FAR / 2);
+    }
+
+    #[test]
+    fn a_close_cuts_a_pause_short_and_may_only_bring_the_deadline_forward() {
+        let ledger = ledger_with(0);
+        let started = Instant::now();
+        let (paused, over) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                ledger.pause(started + FAR, None);
+                paused.send(()).unwrap();
+            });
+            ledger.close(started + FAR);
+            over.recv_timeout(FAR / 2).expect("the pause was cut short");
+        });
+        ledger.close(started + 2 * FAR);
+        assert_eq!(ledger.deadline(), Some(started + FAR));
+        ledger.close(started);
+        assert_eq!(ledger.deadline(), Some(started));
+    }
+}

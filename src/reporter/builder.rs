@@ -1,0 +1,405 @@
+//! Makes every part, starts the worker, hands out the reporter. The defaults are here, each with its reason.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Once};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::tick;
+use uuid::Uuid;
+
+use crate::failure::user_error::{Teach, UserError};
+use crate::model::config::{self, Config};
+use crate::model::error::StartError;
+use crate::model::stats::DropReason;
+use crate::process::fork::{self, PerProcess, Process};
+use crate::queue::admission::{Door, Load, MOST_BYTES, MOST_EVENTS};
+use crate::queue::ledger::Ledger;
+use crate::queue::queue;
+use crate::reporter::Reporter;
+use crate::session::Session;
+use crate::session::pipeline::Link;
+use crate::transport::retry::{LONGEST_WAIT, RetryPolicy};
+use crate::transport::{Http, Route};
+use crate::wire::batch::Batcher;
+use crate::wire::encode::{Encoder, Envelope, Ids};
+use crate::wire::process_uuid;
+use crate::wire::session_index::Numbers;
+use crate::worker::Worker;
+use crate::worker::delivery::Delivery;
+use crate::worker::outage_log::Episode;
+
+/// Long enough that a quiet program makes few requests, short enough that somebody who watches sees it live.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(10);
+/// A full batch: sooner would make more requests, later would not make fewer.
+const FLUSH_THRESHOLD: usize = 100;
+/// A dying program has nothing better to do than to say why, but must still die.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
+/// What the official SDK allows one attempt.
+const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
+/// With the delays below this outlasts a restart of the backend's front, and no more.
+const MAX_RETRIES: u32 = 3;
+const RETRY_BASE_DELAY: Duration = Duration::from_secs(1);
+/// A hundred full batches: what the backend takes in some seconds after an outage.
+const MAX_QUEUE_SIZE: usize = 10_000;
+/// What the backend accepts in one request.
+const MAX_BATCH_SIZE: usize = 100;
+/// A hundred times that, which is nobody's wish: a batch notes each event's end, beside the budget in bytes.
+const MOST_BATCH_SIZE: usize = 10_000;
+/// Memory that nobody misses beside a training run; large events reach it before the queue's count is reached.
+const MAX_QUEUE_BYTES: usize = 16 * 1024 * 1024;
+/// Below the 1 MB and more that proxies usually take.
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
+/// Four to a batch; what is larger is a file, not an event.
+const MAX_EVENT_BYTES: usize = 256 * 1024;
+/// What somebody who has typed the last command waits for without wondering.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Settings of a reporter, and its start.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use tinker_telemetry::{Config, Reporter};
+///
+/// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
+/// let reporter = Reporter::builder(config, "session-0001")
+///     .flush_interval(Duration::from_secs(2))
+///     .shutdown_timeout(Duration::from_secs(1))
+///     .start()?;
+/// # Ok::<(), tinker_telemetry::StartError>(())
+/// ```
+#[must_use = "nothing is reported until `start` is called"]
+pub struct Builder {
+    config: Config,
+    /// `None`: work without a session.
+    session_id: Option<String>,
+    enabled: Option<bool>,
+    teach: Option<Arc<Teach>>,
+    flush_interval: Duration,
+    flush_threshold: usize,
+    flush_timeout: Duration,
+    http_timeout: Duration,
+    max_retries: u32,
+    retry_base_delay: Duration,
+    max_queue_size: usize,
+    max_batch_size: usize,
+    max_queue_bytes: usize,
+    max_batch_bytes: usize,
+    max_event_bytes: usize,
+    shutdown_timeout: Duration,
+}
+
+impl Reporter {
+    /// Starts a reporter with what the environment says: `TINKER_TELEMETRY` and `DO_NOT_TRACK` whether to report at
+    /// all (switched off it needs no key), then as [`Config::from_env`]. All settings are the defaults.
+    pub fn from_env(session_id: impl Into<String>) -> Result<Self, StartError> {
+        Self::builder(Config::from_env(), session_id).start()
+    }
+
+    /// Settings for a reporter of the session with this id.
+    pub fn builder(config: Config, session_id: impl Into<String>) -> Builder {
+        Builder::new(config, Some(session_id.into()))
+    }
+
+    /// Settings for a reporter of work that has no session: the id is `sessionless-` and a UUID, and neither a
+    /// session start nor a session end is reported.
+    pub fn sessionless(config: Config) -> Builder {
+        Builder::new(config, None)
+    }
+}
+
+impl Builder {
+    fn new(config: Config, session_id: Option<String>) -> Self {
+        Self {
+            config,
+            session_id,
+            enabled: None,
+            teach: None,
+            flush_interval: FLUSH_INTERVAL,
+            flush_threshold: FLUSH_THRESHOLD,
+            flush_timeout: FLUSH_TIMEOUT,
+            http_timeout: HTTP_TIMEOUT,
+            max_retries: MAX_RETRIES,
+            retry_base_delay: RETRY_BASE_DELAY,
+            max_queue_size: MAX_QUEUE_SIZE,
+            max_batch_size: MAX_BATCH_SIZE,
+            max_queue_bytes: MAX_QUEUE_BYTES,
+            max_batch_bytes: MAX_BATCH_BYTES,
+            max_event_bytes: MAX_EVENT_BYTES,
+            shutdown_timeout: SHUTDOWN_TIMEOUT,
+        }
+    }
+
+    /// Whether to report at all. Overrides the environment. Defaults to what `TINKER_TELEMETRY` and `DO_NOT_TRACK` say.
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.enabled = Some(enabled);
+        self
+    }
+
+    /// Teaches the reporter which errors of other crates are the user's doing. Called for each error of a chain that
+    /// the crate does not recognise itself, as it does an [`ApiError`](crate::ApiError) and a
+    /// `ureq::Error::StatusCode`; must not block. A later call replaces an earlier one. Defaults to none.
+    ///
+    /// An error that carries a status, of the `http` crate for example:
+    ///
+    /// ```
+    /// use tinker_telemetry::{Config, Reporter, UserError};
+    ///
+    /// #[derive(Debug, thiserror::Error)]
+    /// #[error("answered with {0}")]
+    /// struct Answered(http::StatusCode);
+    ///
+    /// let builder = Reporter::builder(Config::new("tml-example"), "session-0001").user_errors(|error| {
+    ///     let error = error.downcast_ref::<Answered>()?;
+    ///     UserError::from_status("Answered", error.to_string(), error.0.as_u16())
+    /// });
+    /// ```
+    ///
+    /// For reqwest 0.13, whose own message has the whole URL in it, and for tonic 0.14 (not compiled with these
+    /// documents):
+    ///
+    /// ```text
+    /// .user_errors(|error| {
+    ///     let status = error.downcast_ref::<reqwest::Error>()?.status()?;
+    ///     UserError::from_status("reqwest::Error", status.to_string(), status.as_u16())
+    /// })
+    ///
+    /// .user_errors(|error| {
+    ///     use tonic::Code::{AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, OutOfRange};
+    ///     let status = error.downcast_ref::<tonic::Status>()?;
+    ///     let theirs = [AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, OutOfRange];
+    ///     theirs.contains(&status.code()).then(|| UserError::new("tonic::Status", status.message()))
+    /// })
+    /// ```
+    pub fn user_errors(
+        mut self,
+        find: impl Fn(&(dyn Error + 'static)) -> Option<UserError> + Send + Sync + 'static,
+    ) -> Self {
+        self.teach = Some(Arc::new(find));
+        self
+    }
+
+    /// How often what is queued is sent. An event waits at most this long for its first attempt, unless earlier
+    /// batches are still being sent. Must be greater than zero. Defaults to 10 s.
+    pub fn flush_interval(mut self, interval: Duration) -> Self {
+        self.flush_interval = interval;
+        self
+    }
+
+    /// As soon as this many events are pending they are sent, without waiting for the interval; so are events that
+    /// add up to [`max_batch_bytes`](Self::max_batch_bytes). At least 1; more than
+    /// [`max_queue_size`](Self::max_queue_size) means as many as that. Defaults to 100.
+    pub fn flush_threshold(mut self, events: usize) -> Self {
+        self.flush_threshold = events;
+        self
+    }
+
+    /// How long [`log_fatal_exception`](Reporter::log_fatal_exception), [`capture_fatal`](Reporter::capture_fatal)
+    /// and the panic hook wait at the most. Zero: they do not wait. Defaults to 30 s.
+    pub fn flush_timeout(mut self, timeout: Duration) -> Self {
+        self.flush_timeout = timeout;
+        self
+    }
+
+    /// How long one attempt may take in all, from the name lookup to the end of the answer. Must be greater
+    /// than zero; more than 24 h counts as 24 h. Defaults to 5 s.
+    pub fn http_timeout(mut self, timeout: Duration) -> Self {
+        self.http_timeout = timeout;
+        self
+    }
+
+    /// How many times a batch is sent again after a failure that may pass. Zero: it has one attempt. Defaults to 3.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = retries;
+        self
+    }
+
+    /// The wait before the first retry; it doubles with each, up to 60 s, which is also the most that may be set
+    /// here. Up to a tenth of it is added at random. After an outage the next batch waits for a random part of this
+    /// delay, so that programs which lost a server together do not return to it together; not while a flush or a stop
+    /// waits for it. Defaults to 1 s.
+    pub fn retry_base_delay(mut self, delay: Duration) -> Self {
+        self.retry_base_delay = delay;
+        self
+    }
+
+    /// How many events may be pending; more are refused as `queue_full`. 1 to 4 194 304. Defaults to
+    /// 10 000.
+    pub fn max_queue_size(mut self, events: usize) -> Self {
+        self.max_queue_size = events;
+        self
+    }
+
+    /// How many events one request carries at the most. 1 to 10 000. Defaults to 100.
+    pub fn max_batch_size(mut self, events: usize) -> Self {
+        self.max_batch_size = events;
+        self
+    }
+
+    /// How many bytes of memory pending events may hold; more are refused as `queue_bytes`. 1 to 512 GiB. Defaults to
+    /// 16 MiB. Fatal exceptions may hold 4 MiB more. With `RUST_BACKTRACE` set, the stack of an exception counts as 4
+    /// KiB however deep it is.
+    ///
+    /// This bounds what is queued, not all that a reporter holds. Beside it there are:
+    ///
+    /// - the open batch and the body of a request, each up to [`max_batch_bytes`](Self::max_batch_bytes) or one event, the
+    ///   two halves of a batch while it is split, and the JSON of the largest event so far;
+    /// - the connection's buffers, 64 KiB, with TLS 128 KiB;
+    /// - up to 16 KiB for each thread that logs, in which it encodes;
+    /// - unused room in the buffers of some 16 KiB that the queue is made of: at most as much again as the events in them,
+    ///   plus up to 36 KiB in each of 16 that are being filled and 16 that are being emptied.
+    pub fn max_queue_bytes(mut self, bytes: usize) -> Self {
+        self.max_queue_bytes = bytes;
+        self
+    }
+
+    /// How large a request's body may be, unless a single event is larger. At least 1. Defaults to 1 MiB.
+    pub fn max_batch_bytes(mut self, bytes: usize) -> Self {
+        self.max_batch_bytes = bytes;
+        self
+    }
+
+    /// How large one event may be: its name as it is, and its data as JSON. Larger ones are refused as `too_large`,
+    /// and the texts of an exception are cut to fit. What every event has besides (its id, its time, …) comes on top,
+    /// 256 bytes at the most, and so do the escapes of a name that needs some as JSON. At least 1. Defaults to 256
+    /// KiB.
+    pub fn max_event_bytes(mut self, bytes: usize) -> Self {
+        self.max_event_bytes = bytes;
+        self
+    }
+
+    /// How long the drop of the last clone may take; what is pending then is dropped as `deadline`. Zero drops at once
+    /// what was not sent yet. Defaults to 5 s.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = timeout;
+        self
+    }
+
+    /// Checks everything, starts the worker and reports the session's start. Takes a fraction of a millisecond and
+    /// touches no network.
+    ///
+    /// Where telemetry is switched off this checks nothing and gives [`Reporter::disabled`].
+    pub fn start(self) -> Result<Reporter, StartError> {
+        if !self.enabled.unwrap_or_else(config::is_wanted) {
+            return Ok(Reporter::disabled());
+        }
+        let endpoint = self.config.validate()?;
+        self.validate()?;
+        let session_id = match &self.session_id {
+            Some(id) if id.trim().is_empty() => return Err(StartError::EmptySessionId),
+            Some(id) => id.clone(),
+            None => format!("sessionless-{}", Ids::new().next().map_err(StartError::NoRandomness)?),
+        };
+        fork::watch();
+        let route = Arc::new(Route::new(endpoint, self.http_timeout)?);
+        let process = process_uuid::uuid().map_err(StartError::NoRandomness)?;
+        let (mut link, worker) = self.link(0, &route, Envelope::new(&session_id, process));
+        start_worker(worker).map_err(StartError::Thread)?;
+        link.session_end = self.session_id.is_some().then(Once::new);
+        Ok(Reporter::new(Session {
+            id: session_id.clone(),
+            started: Instant::now(),
+            link: PerProcess::new(link),
+            teach: self.teach.clone(),
+            max_event_bytes: self.max_event_bytes,
+            flush_timeout: self.flush_timeout,
+            shutdown_timeout: self.shutdown_timeout,
+            renew: Box::new(move |parent| self.link_of_child(parent, &session_id, &route)),
+        }))
+    }
+
+    /// A link whose events are numbered from here, and the worker at its other end, which is yet to be started.
+    fn link(&self, first_number: u64, route: &Arc<Route>, envelope: Envelope) -> (Link, Worker<Http>) {
+        let ledger = Arc::new(Ledger::new(self.door()));
+        let (intake, outlet) = queue(Arc::clone(&ledger), self.max_queue_size);
+        let transport = Http::along(Arc::clone(route));
+        let link = Link {
+            ledger: Arc::clone(&ledger),
+            first_number,
+            intake,
+            hangup: transport.hangup(),
+            session_end: None,
+        };
+        let worker = Worker {
+            ledger: Arc::clone(&ledger),
+            outlet,
+            ticker: tick(self.flush_interval),
+            batcher: Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len())),
+            delivery: Delivery {
+                ledger,
+                episode: Episode::new(route.destination()),
+                transport,
+                envelope,
+                policy: RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay },
+                http_timeout: self.http_timeout,
+                keys: Ids::new(),
+                home: Process::current(),
+                is_outage: false,
+            },
+            encoder: Encoder::new(Numbers::from(first_number)),
+            flushed: 0,
+            json: Vec::new(),
+        };
+        (link, worker)
+    }
+
+    /// A link for a forked child. Nobody can be told that it is not to be had: then it is one that is closed, and
+    /// refuses what it is offered as `stopped`.
+    fn link_of_child(&self, parent: &Link, session_id: &str, route: &Arc<Route>) -> Link {
+        let process = process_uuid::uuid();
+        let envelope = Envelope::new(session_id, *process.as_ref().unwrap_or(&Uuid::nil()));
+        let (link, worker) = self.link(parent.next_number(), route, envelope);
+        if process.and_then(|_| start_worker(worker)).is_err() {
+            link.ledger.finish(DropReason::Internal);
+        }
+        link
+    }
+
+    fn door(&self) -> Door {
+        let limits = Load { events: self.max_queue_size as u64, bytes: self.max_queue_bytes as u64 };
+        let threshold = Load {
+            events: self.flush_threshold.min(self.max_queue_size) as u64,
+            bytes: self.max_batch_bytes.min(self.max_queue_bytes) as u64,
+        };
+        Door::new(limits, threshold)
+    }
+
+    fn validate(&self) -> Result<(), StartError> {
+        let at_least_one = "must be at least 1";
+        let greater_than_zero = "must be greater than zero";
+        let rules = [
+            ("flush_interval", !self.flush_interval.is_zero(), greater_than_zero),
+            ("flush_threshold", self.flush_threshold >= 1, at_least_one),
+            ("http_timeout", !self.http_timeout.is_zero(), greater_than_zero),
+            ("retry_base_delay", self.retry_base_delay <= LONGEST_WAIT, "must be at most 60 s"),
+            ("max_queue_size", (1..=MOST_EVENTS).contains(&self.max_queue_size), "must be 1 to 4 194 304"),
+            ("max_batch_size", (1..=MOST_BATCH_SIZE).contains(&self.max_batch_size), "must be 1 to 10 000"),
+            (
+                "max_queue_bytes",
+                (1..=MOST_BYTES).contains(&(self.max_queue_bytes as u64)),
+                "must be 1 to 512 GiB",
+            ),
+            ("max_batch_bytes", self.max_batch_bytes >= 1, at_least_one),
+            ("max_event_bytes", self.max_event_bytes >= 1, at_least_one),
+        ];
+        match rules.into_iter().find(|(_, holds, _)| !holds) {
+            Some((setting, _, reason)) => Err(StartError::InvalidSetting { setting, reason }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("config", &self.config)
+            .field("session_id", &self.session_id)
+            .field("enabled", &self.enabled)
+            .finish_non_exhaustive()
+    }
+}
+
+fn start_worker(worker: Worker<Http>) -> io::Result<()> {
+    fork::start_thread("tinker-reporter", || worker.live())
+}

@@ -1,0 +1,79 @@
+//! What leads from callers to a process's worker: the queue's intake, the ledger, and how to break the attempt on the
+//! wire. Reporter and worker never meet: between them is this.
+
+use std::sync::{Arc, Once};
+use std::time::{Duration, Instant};
+
+use crate::model::event::Severity;
+use crate::model::stats::{DropReason, RefusalReason};
+use crate::payload::record::{Head, Record};
+use crate::process::reentrancy;
+use crate::queue::Intake;
+use crate::queue::admission::Lane;
+use crate::queue::ledger::Ledger;
+use crate::transport::Hangup;
+
+/// One for each process: a forked child has its own.
+pub(crate) struct Link {
+    pub(crate) ledger: Arc<Ledger>,
+    /// Past 0 in a forked child.
+    pub(crate) first_number: u64,
+    pub(crate) intake: Intake,
+    pub(crate) hangup: Hangup,
+    /// The session's end, which is told once; `None` where the session's start and end are not this link's to tell.
+    pub(crate) session_end: Option<Once>,
+}
+
+impl Link {
+    /// The head of an event: it is of the time of the call, so it comes before anything that takes time.
+    #[inline]
+    pub(crate) fn head(&self, severity: Severity) -> Head {
+        Head::now(self.ledger.refusals(), severity)
+    }
+
+    /// The number that an event would bear if it were offered now. Takes no lock.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.first_number + self.ledger.tickets() + self.ledger.refusals()
+    }
+
+    pub(crate) fn offer(&self, record: Record, lane: Lane) -> bool {
+        self.intake.offer(record, lane).is_ok()
+    }
+
+    pub(crate) fn refuse(&self, reason: RefusalReason) -> bool {
+        self.ledger.refuse(reason);
+        false
+    }
+
+    pub(crate) fn flush(&self) -> u64 {
+        let flush = self.ledger.ask_flush();
+        self.intake.ring();
+        flush
+    }
+
+    pub(crate) fn wait_until_drained(&self, timeout: Duration) -> bool {
+        // Inside the quiet scope this may be the worker itself, which cannot wait for itself.
+        if !self.ledger.has_pending() || reentrancy::is_quiet() {
+            return !self.ledger.has_pending();
+        }
+        self.ledger.wait_flushed(self.flush(), after(timeout))
+    }
+
+    pub(crate) fn stop(&self, deadline: Instant) -> bool {
+        self.ledger.close(deadline);
+        self.intake.ring();
+        if !reentrancy::is_quiet() && !self.ledger.wait_finished(deadline) {
+            self.ledger.finish(DropReason::Deadline);
+            self.hangup.hang_up();
+        }
+        let stats = self.ledger.stats();
+        stats.pending == 0 && stats.dropped.deadline == 0
+    }
+}
+
+/// The moment a wait ends. A timeout that no clock can hold is a wait of years.
+pub(crate) fn after(timeout: Duration) -> Instant {
+    const YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(timeout.min(YEARS)).unwrap_or(now)
+}

@@ -1,0 +1,265 @@
+//! Records to bytes: an event's JSON, and the request body around a batch of them.
+//!
+//! Written out rather than derived, because the caller's data is JSON already: it is spliced in, not parsed
+//! again. `tests/wire.rs` holds what comes out to the types of [`crate::model::event`] and to the official schema.
+
+use std::io::{self, Write};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use uuid::Uuid;
+
+use crate::failure::text::cut;
+use crate::model::event::{DurationText, Timestamp};
+use crate::payload::json;
+use crate::payload::record::{Apart, Body, Head, Queued, unpack};
+use crate::wire::batch::Batch;
+use crate::wire::session_index::Numbers;
+
+/// Turns events into JSON. Numbers, ids and times are most of an event and are written without `fmt`, which takes
+/// three times as long.
+pub(crate) struct Encoder {
+    ids: Ids,
+    clock: Clock,
+    numbers: Numbers,
+}
+
+impl Encoder {
+    pub(crate) fn new(numbers: Numbers) -> Self {
+        Self { ids: Ids::new(), clock: Clock::default(), numbers }
+    }
+
+    /// Appends the event, with an id and a number of its own.
+    pub(crate) fn write(&mut self, event: &Queued<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+        match event {
+            Queued::Generic(packed) => self.write_generic(packed, out)?,
+            Queued::Apart(Apart::Generic(packed)) => self.write_generic(packed, out)?,
+            Queued::Apart(Apart::Other(other)) => self.write_other(other.0, &other.1, out)?,
+        }
+        out.push(b'}');
+        Ok(())
+    }
+
+    fn write_generic(&mut self, packed: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        let (head, name, data) = unpack(packed).ok_or(io::ErrorKind::InvalidData)?;
+        self.write_head("GENERIC_EVENT", head, out)?;
+        write_text("event_name", name, out)?;
+        put(out, &[r#","event_data":"#]);
+        json::expand(data, out)
+    }
+
+    fn write_other(&mut self, head: Head, body: &Body, out: &mut Vec<u8>) -> io::Result<()> {
+        match body {
+            Body::SessionStart => self.write_head("SESSION_START", head, out)?,
+            Body::SessionEnd(duration) => {
+                self.write_head("SESSION_END", head, out)?;
+                write!(out, r#","duration":"{}""#, DurationText(*duration))?;
+            }
+            Body::Exception(exception) => {
+                self.write_head("UNHANDLED_EXCEPTION", head, out)?;
+                write_text("error_type", &exception.error_type, out)?;
+                write_text("error_message", &exception.message, out)?;
+                let traceback = &exception.traceback;
+                write_text("traceback", &cut(traceback, traceback.max), out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What every event begins with. None of it needs escaping.
+    fn write_head(&mut self, kind: &str, head: Head, out: &mut Vec<u8>) -> io::Result<()> {
+        let index = self.numbers.next(head.refused);
+        let mut buffer = Uuid::encode_buffer();
+        let id = self.ids.next()?.hyphenated().encode_lower(&mut buffer);
+        put(out, &[r#"{"event":""#, kind, r#"","event_id":""#, id, r#"","event_session_index":"#]);
+        serde_json::to_writer(&mut *out, &index)?;
+        put(out, &[r#","severity":""#, head.severity.as_str(), r#"","timestamp":""#]);
+        self.clock.write(head.time, out)?;
+        out.push(b'"');
+        Ok(())
+    }
+}
+
+/// Writes times. Most are of the same second as the one before, whose text is kept.
+#[derive(Default)]
+struct Clock {
+    second: Duration,
+    /// `2026-11-23T16:17:23`
+    text: String,
+}
+
+impl Clock {
+    fn write(&mut self, time: SystemTime, out: &mut Vec<u8>) -> io::Result<()> {
+        let time = SystemTime::from(Timestamp::from(time)); // one that has a name
+        let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let second = Duration::from_secs(since_1970.as_secs());
+        if self.text.is_empty() || self.second != second {
+            self.second = second;
+            self.text = Timestamp::from(UNIX_EPOCH + second).to_string();
+            self.text.truncate(self.text.len() - ".000000Z".len());
+        }
+        put(out, &[&self.text]);
+        // Seven digits, of which the first makes room for the point.
+        let point = out.len();
+        serde_json::to_writer(&mut *out, &(1_000_000 + since_1970.subsec_micros()))?;
+        out[point] = b'.';
+        out.push(b'Z');
+        Ok(())
+    }
+}
+
+fn put(out: &mut Vec<u8>, parts: &[&str]) {
+    for part in parts {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+fn write_text(field: &str, text: &str, out: &mut Vec<u8>) -> io::Result<()> {
+    put(out, &[",\"", field, "\":"]);
+    serde_json::to_writer(out, text).map_err(io::Error::from)
+}
+
+/// What stands around the events of every request of a reporter.
+#[derive(Debug)]
+pub(crate) struct Envelope {
+    tail: Vec<u8>,
+}
+
+/// One batch as it goes on the wire: the same bytes and the same key on every attempt.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) body: Vec<u8>,
+    pub(crate) idempotency_key: String,
+}
+
+const OPENING: &[u8] = br#"{"events":["#;
+
+impl Envelope {
+    pub(crate) fn new(session_id: &str, process: Uuid) -> Self {
+        let (platform, version) = (platform(), env!("CARGO_PKG_VERSION"));
+        let mut tail = format!(r#"],"platform":"{platform}","sdk_version":"{version}""#).into_bytes();
+        let _ = write_text("session_id", session_id, &mut tail); // memory takes any text
+        put(&mut tail, &[r#","process_uuid":""#, &process.to_string(), r#""}"#]);
+        Self { tail }
+    }
+
+    /// The bytes that it adds to the events.
+    pub(crate) fn len(&self) -> usize {
+        OPENING.len() + self.tail.len()
+    }
+
+    pub(crate) fn seal(&self, batch: &Batch, key: Uuid) -> Request {
+        Request {
+            body: [OPENING, batch.json(), &self.tail].concat(),
+            idempotency_key: format!("tinker-telemetry-retry-{key}"),
+        }
+    }
+}
+
+/// The operating system as the backend spells it.
+fn platform() -> &'static str {
+    match std::env::consts::OS {
+        "linux" => "Linux",
+        "macos" => "Darwin",
+        "windows" => "Windows",
+        other => other,
+    }
+}
+
+/// Random ids, taken from the operating system by the batch: a system call each would be most of an event's cost.
+pub(crate) struct Ids {
+    pool: [u8; Self::POOL],
+    used: usize,
+}
+
+impl Ids {
+    const ID: usize = size_of::<uuid::Bytes>();
+    /// One batch of events and its key.
+    const POOL: usize = 101 * Self::ID;
+
+    pub(crate) fn new() -> Self {
+        Self { pool: [0; Self::POOL], used: Self::POOL }
+    }
+
+    pub(crate) fn next(&mut self) -> io::Result<Uuid> {
+        if self.used == Self::POOL {
+            getrandom::fill(&mut self.pool).map_err(io::Error::from)?;
+            self.used = 0;
+        }
+        let mut bytes = uuid::Bytes::default();
+        bytes.copy_from_slice(&self.pool[self.used..self.used + Self::ID]);
+        self.used += Self::ID;
+        Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::io::Error;
+
+    use super::*;
+    use crate::failure::exception::{describe, describe_panic};
+    use crate::model::event::Severity;
+    use crate::payload::record::{Exception, Record};
+
+    /// What an exception's event may have besides its texts, by the word of `max_event_bytes`.
+    const FIXED: usize = 256;
+
+    fn size(exception: Exception) -> usize {
+        let head = Head { refused: u64::MAX, time: SystemTime::now(), severity: Severity::Critical };
+        let mut json = Vec::new();
+        let Record::Apart(event) = Record::other(head, Body::Exception(exception)) else { panic!("apart") };
+        Encoder::new(Numbers::default()).write(&Queued::Apart(event), &mut json).unwrap();
+        serde_json::from_slice::<crate::model::event::Event>(&json).unwrap();
+        json.len()
+    }
+
+    #[test]
+    fn an_exception_is_within_the_limit_as_json_whatever_its_texts_are() {
+        let texts = ["\0", "\u{1f}", "\"", "\\", "\n", "é", "𝄞", "\0é\"𝄞\n\\x", "\u{7f}", ""];
+        for text in texts {
+            let long = text.repeat(70_000);
+            let source = || Error::other(long.clone());
+            let error = anyhow::Error::new(source()).context(long.clone());
+            for limit in [1, 9, 80, 1_000, 262_144] {
+                let exceptions = [
+                    describe(error.as_ref(), Some(&long), limit),
+                    describe(&source(), None, limit),
+                    describe_panic(&long, &long, None, limit),
+                ];
+                for size in exceptions.map(size) {
+                    assert!(size <= limit + FIXED, "{size} of {limit} for {text:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ids_are_random_version_4_and_never_the_same() {
+        let mut ids = Ids::new();
+        let made: HashSet<Uuid> = (0..1_000).map(|_| ids.next().unwrap()).collect();
+        assert_eq!(made.len(), 1_000);
+        assert!(made.iter().all(|id| id.get_version_num() == 4));
+    }
+
+    #[test]
+    fn times_are_written_as_the_typed_events_have_them() {
+        let mut clock = Clock::default();
+        for micros in [
+            0,
+            1,
+            u64::MAX / 50,
+            999_999,
+            1_000_000,
+            1_000_001,
+            1_795_450_643_000_012,
+            1_795_450_644_120_000,
+            5,
+        ] {
+            let time = UNIX_EPOCH + Duration::from_micros(micros) + Duration::from_nanos(999);
+            let mut text = Vec::new();
+            clock.write(time, &mut text).unwrap();
+            assert_eq!(String::from_utf8(text).unwrap(), Timestamp::from(time).to_string());
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! One batch until its fate: attempts, waits, halves.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::model::stats::DropReason;
+use crate::process::fork::Process;
+use crate::queue::ledger::{Claim, Fate, Ledger};
+use crate::transport::Transport;
+use crate::transport::retry::{RetryPolicy, Step, Verdict};
+use crate::wire::batch::Batch;
+use crate::wire::encode::{Envelope, Ids};
+use crate::worker::outage_log::Episode;
+
+pub(crate) struct Delivery<T> {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) transport: T,
+    pub(crate) envelope: Envelope,
+    pub(crate) policy: RetryPolicy,
+    pub(crate) http_timeout: Duration,
+    pub(crate) episode: Episode,
+    pub(crate) keys: Ids,
+    pub(crate) home: Process,
+    /// Whether an attempt of the last batch failed in a way that may pass.
+    pub(crate) is_outage: bool,
+}
+
+/// What a batch came to, before its claim is settled.
+enum Outcome {
+    Fate(Fate),
+    Halves([Batch; 2]),
+}
+
+impl<T: Transport> Delivery<T> {
+    /// Sends a batch, and returns when every event of it has its fate. Gives the smallest size that the server found
+    /// too large for several events together, if there was one.
+    pub(crate) fn deliver(&mut self, batch: &Batch) -> Option<usize> {
+        let ledger = Arc::clone(&self.ledger);
+        self.deliver_claimed(batch, ledger.claim(batch.load()))
+    }
+
+    fn deliver_claimed(&mut self, batch: &Batch, claim: Claim<'_>) -> Option<usize> {
+        let [first, second] = match self.attempt_until_decided(batch) {
+            Outcome::Halves(halves) => halves,
+            Outcome::Fate(fate) => {
+                self.note(fate, batch.len() as u64);
+                claim.settle(fate);
+                return None;
+            }
+        };
+        // Both halves are claimed before either is sent: what strikes one leaves no event unaccounted.
+        let ledger = Arc::clone(&self.ledger);
+        let claims = [ledger.claim(first.load()), ledger.claim(second.load())];
+        claim.hand_over();
+        let [first_claim, second_claim] = claims;
+        let of_halves =
+            [self.deliver_claimed(&first, first_claim), self.deliver_claimed(&second, second_claim)];
+        Some(of_halves.into_iter().flatten().min().unwrap_or(batch.json().len()))
+    }
+
+    fn attempt_until_decided(&mut self, batch: &Batch) -> Outcome {
+        let Ok(key) = self.keys.next() else {
+            return Outcome::Fate(Fate::Dropped(DropReason::Internal));
+        };
+        let request = self.envelope.seal(batch, key);
+        if std::mem::take(&mut self.is_outage) {
+            self.ledger.linger(Instant::now() + self.policy.spread(chance()));
+        }
+        self.episode.begins(&self.ledger.refused());
+        let mut attempt = 0;
+        loop {
+            let deadline = self.ledger.deadline();
+            let Some(limit) = self.time_for_attempt(deadline) else {
+                return Outcome::Fate(Fate::Dropped(DropReason::Deadline));
+            };
+            let verdict = self.transport.post(&request, attempt, limit);
+            self.home.exit_if_forked(); // ureq logs too
+            let step = self.policy.next(attempt, &verdict, chance());
+            self.is_outage |= step.is_outage();
+            match step {
+                Step::Delivered => return Outcome::Fate(Fate::Delivered),
+                Step::Split => {
+                    let halves = batch.split().map(Outcome::Halves);
+                    return halves.unwrap_or(Outcome::Fate(self.give_up(DropReason::TooLarge, &verdict)));
+                }
+                Step::GiveUp(reason) => return Outcome::Fate(self.give_up(reason, &verdict)),
+                Step::Retry(wait) => {
+                    self.episode.failed(&verdict);
+                    if !self.wait(wait, &verdict, deadline) {
+                        return Outcome::Fate(Fate::Dropped(DropReason::Deadline));
+                    }
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    fn give_up(&mut self, reason: DropReason, verdict: &Verdict) -> Fate {
+        self.episode.failed(verdict);
+        Fate::Dropped(reason)
+    }
+
+    fn note(&mut self, fate: Fate, events: u64) {
+        match fate {
+            Fate::Delivered => self.episode.delivered(&self.ledger.refused()),
+            Fate::Dropped(_) => self.episode.dropped(events),
+        }
+    }
+
+    /// What an attempt may take; `None` once the deadline has passed.
+    fn time_for_attempt(&self, deadline: Option<Instant>) -> Option<Duration> {
+        let Some(deadline) = deadline else { return Some(self.http_timeout) };
+        let left = deadline.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then(|| left.min(self.http_timeout))
+    }
+
+    /// Waits before a retry; a close since the caller saw `deadline` cuts it short, to a last attempt. `false`: there
+    /// is no use in waiting, because the deadline comes first, or because a program waits to end and nobody is there:
+    /// a machine that is offline must not cost it seconds.
+    fn wait(&self, wait: Duration, verdict: &Verdict, deadline: Option<Instant>) -> bool {
+        let until = Instant::now() + wait;
+        let is_somebody_there = !matches!(verdict, Verdict::Silence(_));
+        let worth_it = deadline.is_none_or(|deadline| is_somebody_there && until < deadline);
+        if worth_it {
+            self.ledger.pause(until, deadline);
+        }
+        worth_it
+    }
+}
+
+/// A number in 0..1 for the jitter; 0 where the system has none to give.
+fn chance() -> f64 {
+    f64::from(getrandom::u32().unwrap_or_default()) / 2_f64.powi(32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chance_is_anywhere_from_0_to_1() {
+        let chances: Vec<_> = std::iter::repeat_with(chance).take(1_000).collect();
+        assert!(chances.iter().all(|chance| (0.0..1.0).contains(chance)));
+        // One in 10^45 runs has none in a tenth.
+        assert!(chances.iter().any(|chance| *chance < 0.1) && chances.iter().any(|chance| *chance > 0.9));
+    }
+}

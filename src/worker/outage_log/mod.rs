@@ -1,0 +1,136 @@
+//! What the worker says in the program's log: one warning when trouble begins, one line when it ends, however many
+//! events it costs in between.
+
+use crate::model::stats::{Refused, Stats};
+use crate::process::catch_panic::contain;
+use crate::process::fork::Process;
+use crate::transport::retry::{Answer, Verdict};
+
+#[derive(Debug)]
+pub(crate) struct Episode {
+    host: String,
+    home: Process,
+    /// Whether requests are failing; then refusals of a full queue are part of the same trouble.
+    failing: bool,
+    /// Whether the key is refused: a trouble of its own, since it does not pass unless somebody hears of it.
+    unauthorized: bool,
+    /// Whether events are being refused.
+    refusing: bool,
+    /// How many refusals the log has mentioned.
+    told: u64,
+    /// How many there were before the trouble, which are no cost of it.
+    refused_before: u64,
+    dropped: u64,
+}
+
+impl Episode {
+    pub(crate) fn new(host: String) -> Self {
+        let home = Process::current();
+        let (failing, unauthorized, refusing) = (false, false, false);
+        Self { host, home, failing, unauthorized, refusing, told: 0, refused_before: 0, dropped: 0 }
+    }
+
+    /// A batch is about to be sent: if it fails, that costs what is refused from now on.
+    pub(crate) fn begins(&mut self, refused: &Refused) {
+        if !self.failing {
+            self.refused_before = refused.total();
+        }
+    }
+
+    /// An attempt did not deliver.
+    pub(crate) fn failed(&mut self, verdict: &Verdict) {
+        let was_failing = std::mem::replace(&mut self.failing, true);
+        let is_known = match verdict {
+            Verdict::Answer(Answer { status: 401 | 403, .. }) => {
+                std::mem::replace(&mut self.unauthorized, true)
+            }
+            _ => was_failing,
+        };
+        if is_known {
+            return;
+        }
+        let host = &self.host;
+        self.say(|| match verdict {
+            Verdict::Silence(cause) | Verdict::HungUp(cause) => {
+                log::warn!("telemetry does not reach {host}: {cause}");
+            }
+            Verdict::Answer(answer) => {
+                log::warn!("telemetry to {host} got status {}", answer.status);
+            }
+        });
+    }
+
+    /// Events were given up: a cost of the trouble, if there is any.
+    pub(crate) fn dropped(&mut self, events: u64) {
+        if self.failing {
+            self.dropped += events;
+        }
+    }
+
+    /// A batch was delivered.
+    pub(crate) fn delivered(&mut self, refused: &Refused) {
+        if !std::mem::replace(&mut self.failing, false) {
+            return;
+        }
+        self.unauthorized = false;
+        let missed = refused.total() - self.refused_before;
+        self.told += missed;
+        let dropped = std::mem::take(&mut self.dropped);
+        let host = &self.host;
+        self.say(|| {
+            log::info!("telemetry reaches {host} again; lost meanwhile: {dropped} dropped, {missed} refused");
+        });
+    }
+
+    /// Looks at the refusals; once every flush interval.
+    pub(crate) fn refusals(&mut self, refused: &Refused) {
+        if self.failing {
+            return; // the line that ends the trouble tells them
+        }
+        let fresh = refused.total() - std::mem::replace(&mut self.told, refused.total());
+        let was_refusing = std::mem::replace(&mut self.refusing, fresh > 0);
+        if fresh > 0 && !was_refusing {
+            let reasons = refused.reasons();
+            self.say(|| log::warn!("telemetry refused events: {fresh} new ({reasons} since the start)"));
+        }
+    }
+
+    /// The worker ends. A short program hears only now of what it lost.
+    pub(crate) fn ends(&mut self, stats: &Stats) {
+        self.refusals(&stats.refused);
+        if stats.delivered < stats.offered {
+            self.say(|| log::info!("{stats}"));
+        }
+    }
+
+    /// Writes to the program's log. Its logger may do anything, panic or fork too, which is no fate of an event.
+    fn say(&self, line: impl FnOnce()) {
+        let _ = contain(line);
+        self.home.exit_if_forked();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(too_large: u64) -> Refused {
+        Refused { too_large, ..Refused::default() }
+    }
+
+    #[test]
+    fn trouble_costs_what_is_lost_while_it_lasts() {
+        let mut episode = Episode::new("host".to_owned());
+        episode.dropped(7);
+        episode.begins(&refused(3));
+        episode.failed(&Verdict::Silence("timed out".to_owned()));
+        episode.dropped(2);
+        episode.begins(&refused(4));
+        assert_eq!((episode.dropped, episode.refused_before), (2, 3));
+        episode.delivered(&refused(5));
+        assert_eq!((episode.dropped, episode.told), (0, 2), "the next look tells of the 3");
+    }
+}
+
+#[cfg(test)]
+mod lines;
