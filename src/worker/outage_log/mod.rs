@@ -111,26 +111,4 @@ impl Episode {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(too_large: u64) -> Refused {
-        Refused { too_large, ..Refused::default() }
-    }
-
-    #[test]
-    fn trouble_costs_what_is_lost_while_it_lasts() {
-        let mut episode = Episode::new("host".to_owned());
-        episode.dropped(7);
-        episode.begins(&refused(3));
-        episode.failed(&Verdict::Silence("timed out".to_owned()));
-        episode.dropped(2);
-        episode.begins(&refused(4));
-        assert_eq!((episode.dropped, episode.refused_before), (2, 3));
-        episode.delivered(&refused(5));
-        assert_eq!((episode.dropped, episode.told), (0, 2), "the next look tells of the 3");
-    }
-}
-
-#[cfg(test)]
-mod lines;
+mod tests;

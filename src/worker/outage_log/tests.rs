@@ -92,3 +92,16 @@ fn what_is_lost_while_requests_fail_is_told_when_they_do_not() {
     episode.refusals(&refused(4));
     assert!(told().is_empty(), "all of it was told");
 }
+
+#[test]
+fn trouble_costs_what_is_lost_while_it_lasts() {
+    let mut episode = Episode::new("host".to_owned());
+    episode.dropped(7);
+    episode.begins(&refused(3));
+    episode.failed(&Verdict::Silence("timed out".to_owned()));
+    episode.dropped(2);
+    episode.begins(&refused(4));
+    assert_eq!((episode.dropped, episode.refused_before), (2, 3));
+    episode.delivered(&refused(5));
+    assert_eq!((episode.dropped, episode.told), (0, 2), "the next look tells of the 3");
+}

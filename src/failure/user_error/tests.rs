@@ -1,0 +1,48 @@
+use std::fmt;
+
+use super::*;
+
+fn layers(inner: impl Error + Send + Sync + 'static) -> anyhow::Error {
+    anyhow::Error::new(inner).context("middle failed").context("outer failed")
+}
+
+#[test]
+fn user_statuses_are_4xx_that_no_retry_mends() {
+    let user: Vec<u16> = (100..600).filter(|status| is_user_status(*status)).collect();
+    assert_eq!(user.len(), 98);
+    assert!(user.contains(&400) && user.contains(&499));
+    assert!(!user.contains(&408) && !user.contains(&429));
+}
+
+#[test]
+fn the_first_user_error_of_the_chain_wins() {
+    let server = ApiError::new("down").status(503);
+    assert_eq!(find_user_error_in_chain(&layers(server)), None);
+    let by_category = ApiError::new("yours").category(ErrorCategory::User).status(500);
+    assert_eq!(find_user_error_in_chain(&layers(by_category)).unwrap().message, "yours");
+    let wrapped = layers(io::Error::other(ApiError::new("in io").status(404)));
+    assert_eq!(find_user_error_in_chain(&wrapped).unwrap().message, "in io");
+}
+
+#[test]
+fn a_user_error_in_a_box_or_an_arc_is_found() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("while sampling")]
+    struct Sampling(#[source] Box<ApiError>);
+
+    let error = || ApiError::new("yours").status(404);
+    assert!(find_user_error_in_chain(&Box::new(error())).is_some());
+    assert!(find_user_error_in_chain(&Arc::new(error())).is_some());
+    assert!(find_user_error_in_chain(&Sampling(Box::new(error()))).is_some());
+    assert!(find_user_error_in_chain(&Box::new(ureq::Error::StatusCode(404))).is_some());
+    assert!(find_user_error_in_chain(&Box::new(ApiError::new("theirs").status(503))).is_none());
+}
+
+#[test]
+fn foreign_errors_are_user_errors_once_taught() {
+    let error = layers(fmt::Error);
+    let teach =
+        |error: &(dyn Error + 'static)| error.is::<fmt::Error>().then(|| UserError::new("fmt", "as taught"));
+    assert_eq!(find_user_error(error.as_ref(), None), None);
+    assert_eq!(find_user_error(error.as_ref(), Some(&teach)).unwrap().message, "as taught");
+}

@@ -1,0 +1,158 @@
+use std::time::UNIX_EPOCH;
+
+use super::*;
+
+const POLICY: RetryPolicy = RetryPolicy { max_retries: 3, base_delay: Duration::from_secs(1) };
+
+fn answered(status: u16, should_retry: Option<bool>) -> Step {
+    let answer = Answer { status, should_retry, retry_after: None };
+    POLICY.next(0, &Verdict::Answer(answer), 0.0)
+}
+
+const RETRY: Step = Step::Retry(Duration::from_secs(1));
+const REJECTED: Step = Step::GiveUp(DropReason::Rejected);
+const UNAUTHORIZED: Step = Step::GiveUp(DropReason::Unauthorized);
+
+#[test]
+fn each_status_has_its_step() {
+    for status in 100..=599 {
+        let expected = match status {
+            200..=299 => Step::Delivered,
+            408 | 409 | 429 | 500..=599 => RETRY,
+            413 => Step::Split,
+            401 | 403 => UNAUTHORIZED,
+            _ => REJECTED,
+        };
+        assert_eq!(answered(status, None), expected, "{status}");
+    }
+}
+
+#[test]
+fn the_servers_wish_wins_over_the_status_but_not_over_success() {
+    for status in [302, 400, 401, 403, 404, 408, 413, 429, 500, 503] {
+        assert_eq!(answered(status, Some(true)), RETRY, "{status}");
+    }
+    for status in [302, 400, 408, 409, 429, 500, 503] {
+        assert_eq!(answered(status, Some(false)), REJECTED, "{status}");
+    }
+    assert_eq!(answered(403, Some(false)), UNAUTHORIZED);
+    assert_eq!(answered(413, Some(false)), Step::Split, "a split is not a retry");
+    assert_eq!(answered(200, Some(true)), Step::Delivered);
+}
+
+#[test]
+fn waits_double_with_a_tenth_of_jitter_until_the_retries_are_used_up() {
+    let silence = Verdict::Silence("refused".to_owned());
+    let waits = |chance| [0, 1, 2, 3].map(|attempt| POLICY.next(attempt, &silence, chance));
+    let exhausted = Step::GiveUp(DropReason::RetriesExhausted);
+    let seconds = |seconds| Step::Retry(Duration::from_secs_f64(seconds));
+    assert_eq!(waits(0.0), [seconds(1.0), seconds(2.0), seconds(4.0), exhausted]);
+    assert_eq!(waits(1.0), [seconds(1.1), seconds(2.2), seconds(4.4), exhausted]);
+}
+
+#[test]
+fn waits_never_pass_the_longest() {
+    let policy = RetryPolicy { max_retries: u32::MAX, ..POLICY };
+    let silence = Verdict::Silence(String::new());
+    for attempt in [6, 31, 32, 33, 1_000] {
+        assert_eq!(policy.next(attempt, &silence, 0.0), Step::Retry(LONGEST_WAIT), "{attempt}");
+    }
+}
+
+#[test]
+fn an_asked_wait_replaces_the_backoff_without_jitter() {
+    let wait = Duration::from_millis(1_500);
+    let answer = Answer { status: 503, should_retry: None, retry_after: Some(wait) };
+    assert_eq!(POLICY.next(2, &Verdict::Answer(answer), 1.0), Step::Retry(wait));
+}
+
+#[test]
+fn retry_after_reads_milliseconds_seconds_and_dates() {
+    let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let read = |ms, after| retry_after(ms, after, now);
+    let wait = |seconds| Some(Duration::from_secs_f64(seconds));
+    assert_eq!(read(Some("1500"), Some("30")), wait(1.5), "milliseconds first");
+    assert_eq!(read(None, Some("30")), wait(30.0));
+    assert_eq!(read(None, Some(" 0.5 ")), wait(0.5));
+    assert_eq!(read(Some("soon"), Some("2")), wait(2.0), "unreadable falls through");
+    assert_eq!(read(None, Some("60")), wait(60.0));
+    assert_eq!(read(None, Some("Tue, 14 Nov 2023 22:13:50 GMT")), wait(30.0));
+}
+
+#[test]
+fn hostile_waits_are_not_there() {
+    let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let dates =
+        ["Tue, 14 Nov 2023 22:13:20 GMT", "Tue, 14 Nov 2023 23:13:20 GMT", "Mon, 01 Jan 1900 00:00:00 GMT"];
+    let numbers =
+        ["", "0", "-1", "60.001", "1e300", "-1e300", "NaN", "inf", "-inf", "1e-300", "0x10", "९", "1;2"];
+    for text in dates.into_iter().chain(numbers) {
+        assert_eq!(retry_after(None, Some(text), now), None, "{text:?}");
+    }
+    assert_eq!(retry_after(Some("60001"), None, now), None);
+}
+
+/// Many, so that what is seen is the policy and not the luck of one draw.
+const CLIENTS: u16 = 2_000;
+const WINDOW: f64 = 0.1;
+
+/// Seconds from the first flush that fails to when each client's first attempt gets through, if the server is back
+/// after `outage`. They all flush at the same moments, `interval` apart.
+fn arrivals(outage: f64, interval: f64, chance: &mut impl FnMut() -> f64) -> Vec<f64> {
+    let silence = Verdict::Silence(String::new());
+    let arrival = |chance: &mut dyn FnMut() -> f64| {
+        let (mut now, mut is_outage) = (0.0, false);
+        loop {
+            // The next tick; the ticks that a client was too busy for are one.
+            let flush = (now / interval).ceil() * interval;
+            now = flush + if is_outage { POLICY.spread(chance()).as_secs_f64() } else { 0.0 };
+            for attempt in 0.. {
+                if now >= outage {
+                    return now;
+                }
+                let step = POLICY.next(attempt, &silence, chance());
+                is_outage = step.is_outage();
+                let Step::Retry(wait) = step else { break };
+                now += wait.as_secs_f64();
+            }
+        }
+    };
+    (0..CLIENTS).map(|_| arrival(chance)).collect()
+}
+
+/// The most arrivals that any stretch of a tenth of a second has.
+fn peak(mut arrivals: Vec<f64>) -> f64 {
+    arrivals.sort_by(f64::total_cmp);
+    let end = |first: &f64| arrivals.partition_point(|at| *at < first + WINDOW);
+    let peak = arrivals.iter().enumerate().map(|(place, first)| end(first) - place).max();
+    f64::from(u16::try_from(peak.unwrap_or_default()).unwrap())
+}
+
+#[test]
+fn clients_that_recover_at_once_do_not_arrive_together() {
+    // A generator that is the same in every run.
+    let mut state = 0x5eed_u64;
+    let mut chance = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        f64::from(u32::try_from(state >> 32).unwrap()) / (f64::from(u32::MAX) + 1.0)
+    };
+    // Spread evenly over the base delay, so many come in a window.
+    let mean = f64::from(CLIENTS) * WINDOW / POLICY.base_delay.as_secs_f64();
+    // From the first batch that was given up on, by all of them, to long after.
+    for tenths in (80..600).step_by(3) {
+        let outage = f64::from(tenths) / 10.0;
+        let peak = peak(arrivals(outage, 10.0, &mut chance));
+        assert!(peak <= 2.0 * mean, "{peak} at once, {mean} in the mean, after {outage} s");
+    }
+}
+
+#[test]
+fn an_outage_is_what_a_retry_may_mend() {
+    for status in [408, 429, 500, 503] {
+        assert!(answered(status, None).is_outage(), "{status}");
+    }
+    for status in [200, 400, 401, 413] {
+        assert!(!answered(status, None).is_outage(), "{status}");
+    }
+    assert!(POLICY.next(3, &Verdict::Silence(String::new()), 0.0).is_outage(), "the last attempt too");
+}

@@ -1,0 +1,60 @@
+use std::collections::HashSet;
+use std::io::Error;
+
+use super::*;
+use crate::failure::exception::{describe, describe_panic};
+use crate::model::event::Severity;
+use crate::payload::record::{Exception, Record};
+
+/// What an exception's event may have besides its texts, by the word of `max_event_bytes`.
+const FIXED: usize = 256;
+
+fn size(exception: Exception) -> usize {
+    let head = Head { refused: u64::MAX, time: SystemTime::now(), severity: Severity::Critical };
+    let mut json = Vec::new();
+    let Record::Apart(event) = Record::other(head, Body::Exception(exception)) else { panic!("apart") };
+    Encoder::new(Numbers::default()).write(&Queued::Apart(event), &mut json).unwrap();
+    serde_json::from_slice::<crate::model::event::Event>(&json).unwrap();
+    json.len()
+}
+
+#[test]
+fn an_exception_is_within_the_limit_as_json_whatever_its_texts_are() {
+    let texts = ["\0", "\u{1f}", "\"", "\\", "\n", "é", "𝄞", "\0é\"𝄞\n\\x", "\u{7f}", ""];
+    for text in texts {
+        let long = text.repeat(70_000);
+        let source = || Error::other(long.clone());
+        let error = anyhow::Error::new(source()).context(long.clone());
+        for limit in [1, 9, 80, 1_000, 262_144] {
+            let exceptions = [
+                describe(error.as_ref(), Some(&long), limit),
+                describe(&source(), None, limit),
+                describe_panic(&long, &long, None, limit),
+            ];
+            for size in exceptions.map(size) {
+                assert!(size <= limit + FIXED, "{size} of {limit} for {text:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ids_are_random_version_4_and_never_the_same() {
+    let mut ids = Ids::new();
+    let made: HashSet<Uuid> = (0..1_000).map(|_| ids.next().unwrap()).collect();
+    assert_eq!(made.len(), 1_000);
+    assert!(made.iter().all(|id| id.get_version_num() == 4));
+}
+
+#[test]
+fn times_are_written_as_the_typed_events_have_them() {
+    let mut clock = Clock::default();
+    for micros in
+        [0, 1, u64::MAX / 50, 999_999, 1_000_000, 1_000_001, 1_795_450_643_000_012, 1_795_450_644_120_000, 5]
+    {
+        let time = UNIX_EPOCH + Duration::from_micros(micros) + Duration::from_nanos(999);
+        let mut text = Vec::new();
+        clock.write(time, &mut text).unwrap();
+        assert_eq!(String::from_utf8(text).unwrap(), Timestamp::from(time).to_string());
+    }
+}
