@@ -13,12 +13,12 @@ use crate::model::config::Config;
 use crate::model::error::StartError;
 use crate::model::event::Severity;
 use crate::model::stats::RefusalReason;
-use crate::payload::record::{self, Body, Record};
-use crate::queue::chunk::Run;
+use crate::payload::record::{self, EventBody, Record};
+use crate::queue::chunk::Chunk;
 use crate::transport::retry;
 use crate::wire::batch::Batcher;
 use crate::wire::encode::{Encoder, Envelope};
-use crate::wire::session_index::Numbers;
+use crate::wire::session_index::SessionIndex;
 
 /// See `retry::retry_after`.
 pub fn retry_after(ms: Option<&str>, after: Option<&str>, now: SystemTime) -> Option<Duration> {
@@ -32,14 +32,14 @@ pub fn endpoint(config: &Config) -> Result<String, StartError> {
 
 /// What is known of every event when it is offered.
 #[derive(Clone, Copy, Debug)]
-pub struct Head {
+pub struct EventHeader {
     pub refused: u64,
     pub severity: Severity,
     pub time: SystemTime,
 }
 
-impl From<Head> for record::Head {
-    fn from(Head { refused, severity, time }: Head) -> Self {
+impl From<EventHeader> for record::EventHeader {
+    fn from(EventHeader { refused, severity, time }: EventHeader) -> Self {
         Self { refused, time, severity }
     }
 }
@@ -51,44 +51,44 @@ pub struct Payload(Record);
 impl Payload {
     /// Data past `limit` bytes are refused.
     pub fn generic(
-        head: Head,
+        header: EventHeader,
         name: &str,
         data: &impl Serialize,
         limit: usize,
     ) -> Result<Self, RefusalReason> {
-        Record::generic(head.into(), name, data, limit.saturating_add(name.len())).map(Self)
+        Record::generic(header.into(), name, data, limit.saturating_add(name.len())).map(Self)
     }
 
     /// Texts are cut to `limit` bytes together.
     pub fn exception(
-        head: Head,
+        header: EventHeader,
         error: &(dyn Error + 'static),
         type_name: Option<&str>,
         limit: usize,
     ) -> Self {
         let exception = exception::describe(error, type_name, limit);
-        Self(Record::other(head.into(), Body::Exception(exception)))
+        Self(Record::other(header.into(), EventBody::Exception(exception)))
     }
 
-    pub fn session_start(head: Head) -> Self {
-        Self(Record::other(head.into(), Body::SessionStart))
+    pub fn session_start(header: EventHeader) -> Self {
+        Self(Record::other(header.into(), EventBody::SessionStart))
     }
 
-    pub fn session_end(head: Head, duration: Duration) -> Self {
-        Self(Record::other(head.into(), Body::SessionEnd(duration)))
+    pub fn session_end(header: EventHeader, duration: Duration) -> Self {
+        Self(Record::other(header.into(), EventBody::SessionEnd(duration)))
     }
 }
 
 /// The body of a request with these events, as the worker makes it.
 pub fn request(session_id: &str, events: Vec<Payload>, process: Uuid) -> io::Result<Vec<u8>> {
     let mut batcher = Batcher::new(usize::MAX, usize::MAX);
-    let mut encoder = Encoder::new(Numbers::default());
-    let mut run = Run::default();
+    let mut encoder = Encoder::new(SessionIndex::default());
+    let mut chunk = Chunk::default();
     for (ticket, Payload(record)) in (0..).zip(events) {
-        run.put(ticket, record);
+        chunk.put(ticket, record);
     }
     let mut json = Vec::new();
-    while let Some(event) = run.take() {
+    while let Some(event) = chunk.take() {
         json.clear();
         encoder.write(&event, &mut json)?;
         batcher.push(&json, 0);

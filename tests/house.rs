@@ -25,7 +25,7 @@ const FLOORS: &[&str] = &[
 /// Each of these is named in these places only. ureq's requests are made in `transport`, one of its errors is known to
 /// `user_error`, and a bridge is its middleware.
 const NAMED_IN: &[(&str, &[&str])] = &[
-    ("ureq::", &["transport/", "failure/user_error/", "bridge/"]),
+    ("ureq::", &["transport/", "failure/user_error/", "failure/http_error.rs", "bridge/"]),
     ("ureq::Agent", &["transport/"]),
     ("parking_lot", &["collector/"]),
     ("std::env::var", &["model/config/"]),

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use serde_json::json;
 use tinker_telemetry::collector::Collector;
-use tinker_telemetry::internals::{Head, Payload};
+use tinker_telemetry::internals::{EventHeader, Payload};
 use tinker_telemetry::{Builder, Config, Reporter, Severity};
 
 /// Longer than anything here takes: a hang ends the run instead of lasting.
@@ -66,7 +66,7 @@ pub fn saved(step: u64) -> Saved<'static> {
 
 /// The same as its caller leaves it in the queue.
 pub fn offered(step: u64) -> Payload {
-    let head = Head { refused: 0, severity: Severity::Info, time: SystemTime::now() };
+    let head = EventHeader { refused: 0, severity: Severity::Info, time: SystemTime::now() };
     Payload::generic(head, "checkpoint.saved", &saved(step), 1_000).expect("small data are taken")
 }
 

@@ -10,7 +10,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use tinker_telemetry::RefusalReason;
 use tinker_telemetry::event::{Event, Severity, TelemetrySendRequest, Timestamp};
-use tinker_telemetry::internals::{Head, Payload, request};
+use tinker_telemetry::internals::{EventHeader, Payload, request};
 use tinker_telemetry_fuzz::calendar::Moment;
 use tinker_telemetry_fuzz::document::{Token, assert_reads, depth};
 use tinker_telemetry_fuzz::value::Value;
@@ -138,14 +138,14 @@ fn exception_texts(error: &Layer, type_name: Option<&str>, limit: usize) -> [Str
 const DEEPEST_CHAIN: usize = 64;
 
 impl Offered {
-    fn head(&self) -> Head {
+    fn head(&self) -> EventHeader {
         use Severity::{Critical, Debug, Error, Info, Warning};
         let severity = [Debug, Info, Warning, Error, Critical][usize::from(self.severity) % 5];
-        Head { refused: self.refused, severity, time: self.time.system() }
+        EventHeader { refused: self.refused, severity, time: self.time.system() }
     }
 
     /// What is sent, unless it is refused, and the tokens behind its head.
-    fn payload(&self, head: Head) -> Option<(Payload, &'static str, Vec<Token>)> {
+    fn payload(&self, head: EventHeader) -> Option<(Payload, &'static str, Vec<Token>)> {
         let text = |name: &str, text: &str| [Token::key(name), Token::text(text)];
         Some(match &self.kind {
             Kind::Generic { name, data, limit } => {
@@ -179,7 +179,7 @@ impl Offered {
 const DEEPEST_DATA: usize = 100;
 
 /// The payload of a generic event; `None` where the data are rightly refused.
-fn accepted(head: Head, name: &str, data: &Value, limit: usize) -> Option<Payload> {
+fn accepted(head: EventHeader, name: &str, data: &Value, limit: usize) -> Option<Payload> {
     let mut tokens = Vec::new();
     data.tokens(&mut tokens);
     let is_too_deep = depth(&tokens) > DEEPEST_DATA;
@@ -217,7 +217,7 @@ fn object(data: &Value) -> Vec<Token> {
     }
 }
 
-fn assert_is_typed(event: &Event, index: u64, head: &Head, kind: &Kind) {
+fn assert_is_typed(event: &Event, index: u64, head: &EventHeader, kind: &Kind) {
     assert_eq!((event.session_index(), event.severity()), (index, head.severity));
     assert_eq!(event.id().get_version_num(), 4);
     let timestamp = match (event, kind) {

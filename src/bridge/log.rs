@@ -6,8 +6,8 @@ use std::fmt;
 use ::log::kv::{self, Key, VisitSource, VisitValue};
 use ::log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
 
-use super::attachments::{Attachments, is_never_forwarded, listening, severity, shielded};
-use super::fields::{Fields, Number, SESSION_ID, Shaped, Value};
+use super::attachments::{Attachments, is_never_forwarded, listeners_of, run_guarded, severity};
+use super::fields::{EventData, Fields, Number, SESSION_ID, Value};
 use crate::model::event::Severity;
 use crate::process::reentrancy;
 
@@ -72,21 +72,25 @@ impl<L: Log> LogBridge<L> {
 
     fn forward(&self, record: &Record<'_>) {
         let target = record.target();
-        if reentrancy::is_quiet() || is_never_forwarded(target) {
+        if reentrancy::is_inside() || is_never_forwarded(target) {
             return;
         }
-        let Some(attachments) = self.attachments.asking_for(target, &[""]) else { return };
+        let Some(attachments) = self.attachments.interested_in(target, &[""]) else { return };
         // Other crates may make the source, so asking it for the id is running foreign code.
-        let listening = shielded(|| {
+        let listening = run_guarded(|| {
             let mut found = Vec::new();
             if let Some(id) = record.key_values().get(Key::from_str(SESSION_ID)) {
-                visit(&id, &mut |id| found = listening(&attachments, target, "", &id));
+                visit(&id, &mut |id| found = listeners_of(&attachments, target, "", &id));
             }
             found
         });
         for attachment in listening.into_iter().flatten() {
             let name = Cow::Owned(target.to_owned());
-            attachment.report(name, Shaped(&Said(record)), severity(target, level(record.level())));
+            attachment.report(
+                name,
+                EventData(&RecordFields(record)),
+                severity(target, level(record.level())),
+            );
         }
     }
 }
@@ -96,7 +100,7 @@ impl<L: Log> Log for LogBridge<L> {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let target = metadata.target();
         self.logger.enabled(metadata)
-            || !is_never_forwarded(target) && self.attachments.asking_for(target, &[""]).is_some()
+            || !is_never_forwarded(target) && self.attachments.interested_in(target, &[""]).is_some()
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -126,9 +130,9 @@ fn level(level: Level) -> Severity {
 }
 
 /// The record's text, unless there is none, and its key-values.
-struct Said<'r>(&'r Record<'r>);
+struct RecordFields<'r>(&'r Record<'r>);
 
-impl Fields for Said<'_> {
+impl Fields for RecordFields<'_> {
     fn each<'a>(&'a self, take: &mut dyn FnMut(&'a str, Value<'_>)) {
         struct Each<'t, 'a>(&'t mut dyn FnMut(&'a str, Value<'_>));
 

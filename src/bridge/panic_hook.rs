@@ -15,14 +15,14 @@ use crate::session::Session;
 
 /// How long the hook that was there before waits for ours: long enough for a report to get through where the network
 /// is well, since that hook may exit the program; short enough that nobody wonders where the panic's message is.
-const BEFORE_THE_MESSAGE: Duration = Duration::from_secs(1);
+const WAIT_BEFORE_MESSAGE: Duration = Duration::from_secs(1);
 
 /// Whom the hook reports to. No code but ours runs under this lock, so no panicking thread holds it.
 static REPORTERS: Inherited<Vec<WeakReporter>> = Inherited::new();
 
 thread_local! {
     /// When this thread last waited in vain. Constant and without a destructor: readable until the thread's end.
-    static IN_VAIN: Cell<Option<Instant>> = const { Cell::new(None) };
+    static LAST_VAIN_WAIT: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// Reports every panic of the process to this reporter: as an exception of severity `CRITICAL` and type `panic`, with
@@ -67,24 +67,24 @@ pub fn install_panic_hook(reporter: &Reporter) {
     }
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        let told = report(info);
-        told.wait(BEFORE_THE_MESSAGE);
+        let report = report(info);
+        report.wait(WAIT_BEFORE_MESSAGE);
         previous(info);
-        told.wait(Duration::MAX);
+        report.wait(Duration::MAX);
     }));
 }
 
 /// Reports the panic. Runs nobody's code, for a panic in here would abort the program; and writes nothing to the log,
 /// for this thread may hold the logger's lock.
-fn report(info: &PanicHookInfo<'_>) -> Told {
-    if reentrancy::is_quiet() {
-        return Told::nobody();
+fn report(info: &PanicHookInfo<'_>) -> PanicReport {
+    if reentrancy::is_inside() {
+        return PanicReport::none();
     }
     let panic = Panic::seen(info.payload(), info.location().map(ToString::to_string));
     if can_be_caught(info) {
         return match panicking::leave_to_capture(panic) {
-            Ok(()) => Told::nobody(),
-            Err(panic) => Told::everybody(&panic),
+            Ok(()) => PanicReport::none(),
+            Err(panic) => PanicReport::to_all(&panic),
         };
     }
     // The program ends here. The panics that a capture waits for came first, and led here.
@@ -94,7 +94,7 @@ fn report(info: &PanicHookInfo<'_>) -> Told {
             session.report_panic(&panic);
         }
     }
-    Told::everybody(&panic)
+    PanicReport::to_all(&panic)
 }
 
 /// Whether the panic unwinds, as far as is known. Stable Rust tells of a panic that cannot, one that leaves a
@@ -108,24 +108,24 @@ fn sessions() -> Vec<Arc<Session>> {
     REPORTERS.read().iter().filter_map(WeakReporter::session).collect()
 }
 
-/// The sessions that were told of a panic, and when.
-struct Told {
+/// The sessions that were report of a panic, and when.
+struct PanicReport {
     sessions: Vec<Arc<Session>>,
     at: Instant,
 }
 
-impl Told {
-    fn nobody() -> Self {
+impl PanicReport {
+    fn none() -> Self {
         Self { sessions: Vec::new(), at: Instant::now() }
     }
 
     /// Tells everybody before anybody is waited for.
-    fn everybody(panic: &Panic) -> Self {
-        let told = Self { sessions: sessions(), at: Instant::now() };
-        for session in &told.sessions {
+    fn to_all(panic: &Panic) -> Self {
+        let report = Self { sessions: sessions(), at: Instant::now() };
+        for session in &report.sessions {
             session.report_fatal_panic(panic);
         }
-        told
+        report
     }
 
     /// Waits until the reports are through, for what is left of each `flush_timeout` and for `at_most` in all.
@@ -133,13 +133,13 @@ impl Told {
         let started = Instant::now();
         for session in &self.sessions {
             let limit = session.flush_timeout;
-            if IN_VAIN.get().is_some_and(|at| at.elapsed() < limit) {
+            if LAST_VAIN_WAIT.get().is_some_and(|at| at.elapsed() < limit) {
                 continue;
             }
             let left = limit.saturating_sub(self.at.elapsed());
             let left = left.min(at_most.saturating_sub(started.elapsed()));
             if !session.wait_until_drained(left) && self.at.elapsed() >= limit {
-                IN_VAIN.set(Some(Instant::now()));
+                LAST_VAIN_WAIT.set(Some(Instant::now()));
             }
         }
     }

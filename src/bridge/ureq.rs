@@ -1,6 +1,5 @@
 //! A ureq middleware: the HTTP requests of an agent are reported as they start and stop.
 
-use std::borrow::Cow;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -8,6 +7,7 @@ use ureq::http::{Request, Response};
 use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::{Body, Error, SendBody};
 
+use crate::failure::http_error::cause;
 use crate::model::event::Severity;
 use crate::process::reentrancy;
 use crate::reporter::{Reporter, WeakReporter};
@@ -69,7 +69,7 @@ impl Middleware for UreqBridge {
         request: Request<SendBody<'_>>,
         next: MiddlewareNext<'_>,
     ) -> Result<Response<Body>, Error> {
-        if reentrancy::is_quiet() || !self.reporter.is_alive() {
+        if reentrancy::is_inside() || !self.reporter.is_alive() {
             return next.handle(request);
         }
         let (method, uri) = (request.method().clone(), request.uri().clone());
@@ -100,24 +100,6 @@ impl Middleware for UreqBridge {
         }
         outcome
     }
-}
-
-/// Why there was no answer, in words of our own: ureq's may repeat the URL.
-fn cause(error: &Error) -> Cow<'static, str> {
-    let words = match error {
-        Error::Io(error) => return error.kind().to_string().into(),
-        Error::Timeout(_) => "timed out",
-        Error::HostNotFound => "host not found",
-        Error::Protocol(_) | Error::LargeResponseHeader(..) => "not an HTTP answer",
-        Error::TooManyRedirects | Error::RedirectFailed => "redirected to nowhere",
-        Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => "not a request to be sent",
-        Error::InvalidProxyUrl | Error::ConnectProxyFailed(_) => "proxy failed",
-        #[cfg(feature = "tls")]
-        Error::Rustls(_) => "TLS failed",
-        Error::Tls(_) | Error::TlsRequired => "TLS failed",
-        _ => "request failed",
-    };
-    words.into()
 }
 
 #[derive(Serialize)]

@@ -20,7 +20,7 @@ pub(super) fn start(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
     let _ = stream.set_nodelay(true);
     let stream = Arc::new(stream);
     let Some(number) = shared.open(&stream) else { return Ok(()) };
-    let registered = Registered { shared: Arc::clone(shared), number };
+    let registered = Registration { shared: Arc::clone(shared), number };
     thread::Builder::new().name("collector-conn".into()).spawn(move || {
         serve(&stream, &registered.shared);
         drop(stream);
@@ -30,12 +30,12 @@ pub(super) fn start(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
 }
 
 /// Takes the connection off the books when its thread ends, however it ends.
-struct Registered {
+struct Registration {
     shared: Arc<Shared>,
     number: u64,
 }
 
-impl Drop for Registered {
+impl Drop for Registration {
     fn drop(&mut self) {
         self.shared.change(|state| state.open.remove(&self.number));
     }

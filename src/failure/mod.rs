@@ -5,6 +5,7 @@
 
 pub(crate) mod as_error;
 pub(crate) mod exception;
+pub(crate) mod http_error;
 pub(crate) mod panicking;
 pub(crate) mod text;
 pub(crate) mod user_error;

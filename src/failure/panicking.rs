@@ -16,7 +16,7 @@ use crate::payload::record::Exception;
 /// Panics that are kept while a capture is around them: the one that it will catch, and those of destructors on the
 /// way to it. Code that recovers from its own panics pushes the oldest out.
 #[cfg(feature = "panic-hook")]
-const MOST_KEPT: usize = 4;
+const MAX_KEPT: usize = 4;
 
 thread_local! {
     // Constant and without a destructor: readable even while the thread's other locals are torn down.
@@ -73,16 +73,16 @@ fn text(payload: &(dyn Any + Send)) -> Option<&str> {
 
 /// A capture around the code that this thread runs while it lives.
 #[must_use = "the capture ends when this is dropped"]
-pub(crate) struct Capturing(());
+pub(crate) struct CaptureScope(());
 
-impl Capturing {
+impl CaptureScope {
     pub(crate) fn enter() -> Self {
         CAPTURES.set(CAPTURES.get() + 1);
         Self(())
     }
 }
 
-impl Drop for Capturing {
+impl Drop for CaptureScope {
     fn drop(&mut self) {
         CAPTURES.set(CAPTURES.get() - 1);
         if CAPTURES.get() == 0 {
@@ -92,7 +92,7 @@ impl Drop for Capturing {
 }
 
 /// The panic with this payload, with what the hook saw of it. It stays for a capture around this one.
-pub(crate) fn recall(_within: &Capturing, payload: &(dyn Any + Send)) -> Panic {
+pub(crate) fn recall(_within: &CaptureScope, payload: &(dyn Any + Send)) -> Panic {
     let fallback = Panic::caught(payload);
     let kept = KEPT.try_with(Cell::take).unwrap_or_default();
     // Newer ones may have come and gone in destructors.
@@ -108,7 +108,7 @@ pub(crate) fn leave_to_capture(panic: Panic) -> Result<(), Panic> {
         return Err(panic);
     }
     let Ok(mut kept) = KEPT.try_with(Cell::take) else { return Err(panic) };
-    if kept.len() >= MOST_KEPT {
+    if kept.len() >= MAX_KEPT {
         kept.remove(0);
     }
     kept.push(panic);

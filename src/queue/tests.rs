@@ -3,8 +3,8 @@ use std::thread;
 
 use super::*;
 use crate::model::event::Severity;
-use crate::payload::record::{Head, unpack};
-use crate::queue::admission::{Door, Load};
+use crate::payload::record::{EventHeader, unpack};
+use crate::queue::admission::{Admission, Load};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -14,19 +14,19 @@ fn record(nth: usize) -> Record {
 }
 
 fn record_with(nth: usize, text: &str) -> Record {
-    Record::generic(Head::now(0, Severity::Info), &nth.to_string(), &text, 2_000).unwrap()
+    Record::generic(EventHeader::now(0, Severity::Info), &nth.to_string(), &text, 2_000).unwrap()
 }
 
-fn queue_of(events: usize, threshold: u64) -> (Arc<Ledger>, Intake, Outlet) {
+fn queue_of(events: usize, threshold: u64) -> (Arc<Ledger>, Producer, Consumer) {
     let limits = Load { events: events as u64, bytes: 1_000_000_000 };
-    let ledger = Arc::new(Ledger::new(Door::new(limits, Load { events: threshold, ..limits })));
-    let (intake, outlet) = queue(Arc::clone(&ledger), events);
-    (ledger, intake, outlet)
+    let ledger = Arc::new(Ledger::new(Admission::new(limits, Load { events: threshold, ..limits })));
+    let (producer, consumer) = queue(Arc::clone(&ledger), events);
+    (ledger, producer, consumer)
 }
 
 /// Which event is next.
-fn next(outlet: &mut Outlet) -> Option<usize> {
-    let Queued::Generic(packed) = outlet.next()? else { panic!("generic events only") };
+fn next(consumer: &mut Consumer) -> Option<usize> {
+    let QueuedEvent::Generic(packed) = consumer.next()? else { panic!("generic events only") };
     let (_, name, _) = unpack(packed).unwrap();
     Some(name.parse().unwrap())
 }
@@ -43,51 +43,51 @@ fn wait_until(holds: impl Fn() -> bool) {
 fn there_is_room_for_each_event_that_is_let_in_and_no_more() {
     let longest_in_line = "x".repeat(950);
     for (max, text) in [1, 10, 1_000].into_iter().flat_map(|max| [(max, ""), (max, &longest_in_line)]) {
-        let (ledger, intake, mut outlet) = queue_of(max, 1_000);
-        let is_let_in = |nth, lane| intake.offer(record_with(nth, text), lane).is_ok();
+        let (ledger, producer, mut consumer) = queue_of(max, 1_000);
+        let is_let_in = |nth, lane| producer.offer(record_with(nth, text), lane).is_ok();
         let let_in = [Lane::Ordinary, Lane::Fatal, Lane::Session]
             .map(|lane| (0..2_000).take_while(|nth| is_let_in(*nth, lane)).count());
         assert_eq!(let_in, [max, 512, 2]);
-        assert_eq!(outlet.runs.capacity(), Some((max + 512 + 2) / 15), "and no slots for more");
+        assert_eq!(consumer.chunks.capacity(), Some((max + 512 + 2) / 15), "and no slots for more");
         assert_eq!(ledger.stats().accepted, max as u64 + 512 + 2);
         let in_a_run = if text.is_empty() { 100 } else { 17 };
-        assert_eq!(outlet.runs.len(), (max + 512 + 2) / in_a_run);
-        let out = std::iter::from_fn(|| next(&mut outlet)).count();
+        assert_eq!(consumer.chunks.len(), (max + 512 + 2) / in_a_run);
+        let out = std::iter::from_fn(|| next(&mut consumer)).count();
         assert_eq!(out, max + 512 + 2);
     }
 }
 
 #[test]
 fn no_event_is_at_hand_before_a_run_came_nor_once_all_are_taken() {
-    let (_, intake, mut outlet) = queue_of(10, 10);
-    (0..2).for_each(|nth| intake.offer(record(nth), Lane::Ordinary).unwrap());
-    assert!(outlet.is_empty());
-    assert_eq!((next(&mut outlet), outlet.is_empty()), (Some(0), false));
-    assert_eq!((next(&mut outlet), outlet.is_empty()), (Some(1), true));
+    let (_, producer, mut consumer) = queue_of(10, 10);
+    (0..2).for_each(|nth| producer.offer(record(nth), Lane::Ordinary).unwrap());
+    assert!(consumer.is_empty());
+    assert_eq!((next(&mut consumer), consumer.is_empty()), (Some(0), false));
+    assert_eq!((next(&mut consumer), consumer.is_empty()), (Some(1), true));
 }
 
 #[test]
 fn the_bell_rings_once_for_the_event_that_is_enough_and_for_whoever_rings() {
-    let (_, intake, outlet) = queue_of(10, 2);
+    let (_, producer, consumer) = queue_of(10, 2);
     let rung = [0, 1, 2].map(|nth| {
-        intake.offer(record(nth), Lane::Ordinary).unwrap();
-        outlet.bell.try_recv().is_ok()
+        producer.offer(record(nth), Lane::Ordinary).unwrap();
+        consumer.wakeup.try_recv().is_ok()
     });
     assert_eq!(rung, [false, true, false]);
-    intake.ring();
-    intake.ring();
-    assert_eq!(outlet.bell.try_iter().count(), 1, "a bell that has been rung is ringing already");
+    producer.wake();
+    producer.wake();
+    assert_eq!(consumer.wakeup.try_iter().count(), 1, "a wakeup that has been rung is ringing already");
 }
 
 #[test]
 fn events_of_threads_that_take_turns_come_out_in_their_order() {
     const EVENTS: usize = 5_000;
-    let (_, intake, mut outlet) = queue_of(10_000, 100_000);
+    let (_, producer, mut consumer) = queue_of(10_000, 100_000);
     let turn = AtomicUsize::new(0);
     let log_in_turn = |thread| {
         for nth in (thread..EVENTS).step_by(4) {
             wait_until(|| turn.load(Ordering::Acquire) == nth);
-            intake.offer(record(nth), Lane::Ordinary).unwrap();
+            producer.offer(record(nth), Lane::Ordinary).unwrap();
             turn.store(nth + 1, Ordering::Release);
         }
     };
@@ -95,34 +95,34 @@ fn events_of_threads_that_take_turns_come_out_in_their_order() {
         (0..4).for_each(|thread| _ = scope.spawn(move || log_in_turn(thread)));
         for nth in 0..EVENTS {
             wait_until(|| turn.load(Ordering::Acquire) > nth);
-            assert_eq!(next(&mut outlet), Some(nth), "its call has returned");
+            assert_eq!(next(&mut consumer), Some(nth), "its call has returned");
         }
     });
-    assert_eq!(next(&mut outlet), None);
+    assert_eq!(next(&mut consumer), None);
 }
 
 #[test]
 fn of_threads_that_log_at_once_every_event_comes_out_once_and_of_each_in_its_order() {
     const THREADS: usize = 24;
     const EVENTS: usize = 1_000;
-    let (ledger, intake, mut outlet) = queue_of(100_000, 100_000);
+    let (ledger, producer, mut consumer) = queue_of(100_000, 100_000);
     let mut next_of = [0; THREADS];
     let mut taken = 0;
     thread::scope(|scope| {
         for thread in 0..THREADS {
-            let intake = &intake;
+            let producer = &producer;
             scope.spawn(move || {
                 for nth in 0..EVENTS {
-                    intake.offer(record(thread * EVENTS + nth), Lane::Ordinary).unwrap();
+                    producer.offer(record(thread * EVENTS + nth), Lane::Ordinary).unwrap();
                 }
             });
         }
         let started = Instant::now();
         while taken < THREADS * EVENTS {
             assert!(started.elapsed() < LIMIT, "{taken} came out");
-            let let_in = ledger.tickets();
-            while outlet.next_ticket() < let_in {
-                let event = next(&mut outlet).expect("what was let in is there");
+            let let_in = ledger.admitted();
+            while consumer.next_sequence() < let_in {
+                let event = next(&mut consumer).expect("what was let in is there");
                 let (thread, nth) = (event / EVENTS, event % EVENTS);
                 assert_eq!(nth, mem::replace(&mut next_of[thread], nth + 1));
                 taken += 1;
@@ -130,5 +130,5 @@ fn of_threads_that_log_at_once_every_event_comes_out_once_and_of_each_in_its_ord
             thread::yield_now();
         }
     });
-    assert_eq!(next(&mut outlet), None);
+    assert_eq!(next(&mut consumer), None);
 }

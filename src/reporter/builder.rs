@@ -9,26 +9,26 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::tick;
 use uuid::Uuid;
 
-use crate::failure::user_error::{Teach, UserError};
+use crate::failure::user_error::{UserError, UserErrorClassifier};
 use crate::model::config::{self, Config};
 use crate::model::error::StartError;
 use crate::model::stats::DropReason;
-use crate::process::fork::{self, PerProcess, Process};
-use crate::queue::admission::{Door, Load, MOST_BYTES, MOST_EVENTS};
+use crate::process::fork::{self, ForkGeneration, ProcessOwned};
+use crate::queue::admission::{Admission, Load, MAX_BYTES, MAX_EVENTS};
 use crate::queue::ledger::Ledger;
 use crate::queue::queue;
 use crate::reporter::Reporter;
 use crate::session::Session;
-use crate::session::pipeline::Link;
-use crate::transport::retry::{LONGEST_WAIT, RetryPolicy};
-use crate::transport::{Http, Route};
+use crate::session::pipeline::Pipeline;
+use crate::transport::client::{Http, Route};
+use crate::transport::retry::{MAX_WAIT, RetryPolicy};
 use crate::wire::batch::Batcher;
 use crate::wire::encode::{Encoder, Envelope, Ids};
 use crate::wire::process_uuid;
-use crate::wire::session_index::Numbers;
+use crate::wire::session_index::SessionIndex;
 use crate::worker::Worker;
 use crate::worker::delivery::Delivery;
-use crate::worker::outage_log::Episode;
+use crate::worker::outage_log::OutageLog;
 
 /// Long enough that a quiet program makes few requests, short enough that somebody who watches sees it live.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(10);
@@ -46,7 +46,7 @@ const MAX_QUEUE_SIZE: usize = 10_000;
 /// What the backend accepts in one request.
 const MAX_BATCH_SIZE: usize = 100;
 /// A hundred times that, which is nobody's wish: a batch notes each event's end, beside the budget in bytes.
-const MOST_BATCH_SIZE: usize = 10_000;
+const MAX_BATCH_SIZE_SETTING: usize = 10_000;
 /// Memory that nobody misses beside a training run; large events reach it before the queue's count is reached.
 const MAX_QUEUE_BYTES: usize = 16 * 1024 * 1024;
 /// Below the 1 MB and more that proxies usually take.
@@ -75,7 +75,7 @@ pub struct Builder {
     /// `None`: work without a session.
     session_id: Option<String>,
     enabled: Option<bool>,
-    teach: Option<Arc<Teach>>,
+    classifier: Option<Arc<UserErrorClassifier>>,
     flush_interval: Duration,
     flush_threshold: usize,
     flush_timeout: Duration,
@@ -115,7 +115,7 @@ impl Builder {
             config,
             session_id,
             enabled: None,
-            teach: None,
+            classifier: None,
             flush_interval: FLUSH_INTERVAL,
             flush_threshold: FLUSH_THRESHOLD,
             flush_timeout: FLUSH_TIMEOUT,
@@ -176,7 +176,7 @@ impl Builder {
         mut self,
         find: impl Fn(&(dyn Error + 'static)) -> Option<UserError> + Send + Sync + 'static,
     ) -> Self {
-        self.teach = Some(Arc::new(find));
+        self.classifier = Some(Arc::new(find));
         self
     }
 
@@ -294,75 +294,80 @@ impl Builder {
         fork::watch();
         let route = Arc::new(Route::new(endpoint, self.http_timeout)?);
         let process = process_uuid::uuid().map_err(StartError::NoRandomness)?;
-        let (mut link, worker) = self.link(0, &route, Envelope::new(&session_id, process));
+        let (mut pipeline, worker) = self.pipeline(0, &route, Envelope::new(&session_id, process));
         start_worker(worker).map_err(StartError::Thread)?;
-        link.session_end = self.session_id.is_some().then(Once::new);
+        pipeline.session_end = self.session_id.is_some().then(Once::new);
         Ok(Reporter::new(Session {
             id: session_id.clone(),
             started: Instant::now(),
-            link: PerProcess::new(link),
-            teach: self.teach.clone(),
+            pipeline: ProcessOwned::new(pipeline),
+            classifier: self.classifier.clone(),
             max_event_bytes: self.max_event_bytes,
             flush_timeout: self.flush_timeout,
             shutdown_timeout: self.shutdown_timeout,
-            renew: Box::new(move |parent| self.link_of_child(parent, &session_id, &route)),
+            renew: Box::new(move |parent| self.pipeline_of_child(parent, &session_id, &route)),
         }))
     }
 
-    /// A link whose events are numbered from here, and the worker at its other end, which is yet to be started.
-    fn link(&self, first_number: u64, route: &Arc<Route>, envelope: Envelope) -> (Link, Worker<Http>) {
-        let ledger = Arc::new(Ledger::new(self.door()));
-        let (intake, outlet) = queue(Arc::clone(&ledger), self.max_queue_size);
-        let transport = Http::along(Arc::clone(route));
-        let link = Link {
+    /// A pipeline whose events are numbered from here, and the worker at its other end, which is yet to be started.
+    fn pipeline(
+        &self,
+        first_number: u64,
+        route: &Arc<Route>,
+        envelope: Envelope,
+    ) -> (Pipeline, Worker<Http>) {
+        let ledger = Arc::new(Ledger::new(self.admission()));
+        let (producer, consumer) = queue(Arc::clone(&ledger), self.max_queue_size);
+        let transport = Http::new(Arc::clone(route));
+        let pipeline = Pipeline {
             ledger: Arc::clone(&ledger),
             first_number,
-            intake,
-            hangup: transport.hangup(),
+            producer,
+            abort_handle: transport.abort_handle(),
             session_end: None,
         };
         let worker = Worker {
             ledger: Arc::clone(&ledger),
-            outlet,
+            consumer,
             ticker: tick(self.flush_interval),
             batcher: Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len())),
             delivery: Delivery {
                 ledger,
-                episode: Episode::new(route.destination()),
+                outage_log: OutageLog::new(route.destination()),
                 transport,
                 envelope,
                 policy: RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay },
                 http_timeout: self.http_timeout,
                 keys: Ids::new(),
-                home: Process::current(),
+                generation: ForkGeneration::current(),
                 is_outage: false,
             },
-            encoder: Encoder::new(Numbers::from(first_number)),
+            encoder: Encoder::new(SessionIndex::from(first_number)),
             flushed: 0,
             json: Vec::new(),
         };
-        (link, worker)
+        (pipeline, worker)
     }
 
-    /// A link for a forked child. Nobody can be told that it is not to be had: then it is one that is closed, and
+    /// A pipeline for a forked child. Nobody can be told that it is not to be had: then it is one that is closed, and
     /// refuses what it is offered as `stopped`.
-    fn link_of_child(&self, parent: &Link, session_id: &str, route: &Arc<Route>) -> Link {
+    fn pipeline_of_child(&self, parent: &Pipeline, session_id: &str, route: &Arc<Route>) -> Pipeline {
         let process = process_uuid::uuid();
         let envelope = Envelope::new(session_id, *process.as_ref().unwrap_or(&Uuid::nil()));
-        let (link, worker) = self.link(parent.next_number(), route, envelope);
+        let (pipeline, worker) = self.pipeline(parent.next_number(), route, envelope);
         if process.and_then(|_| start_worker(worker)).is_err() {
-            link.ledger.finish(DropReason::Internal);
+            pipeline.ledger.finish(DropReason::Internal);
         }
-        link
+        pipeline
     }
 
-    fn door(&self) -> Door {
+    fn admission(&self) -> Admission {
         let limits = Load { events: self.max_queue_size as u64, bytes: self.max_queue_bytes as u64 };
         let threshold = Load {
             events: self.flush_threshold.min(self.max_queue_size) as u64,
             bytes: self.max_batch_bytes.min(self.max_queue_bytes) as u64,
         };
-        Door::new(limits, threshold)
+        Admission::new(limits, threshold)
     }
 
     fn validate(&self) -> Result<(), StartError> {
@@ -372,12 +377,16 @@ impl Builder {
             ("flush_interval", !self.flush_interval.is_zero(), greater_than_zero),
             ("flush_threshold", self.flush_threshold >= 1, at_least_one),
             ("http_timeout", !self.http_timeout.is_zero(), greater_than_zero),
-            ("retry_base_delay", self.retry_base_delay <= LONGEST_WAIT, "must be at most 60 s"),
-            ("max_queue_size", (1..=MOST_EVENTS).contains(&self.max_queue_size), "must be 1 to 4 194 304"),
-            ("max_batch_size", (1..=MOST_BATCH_SIZE).contains(&self.max_batch_size), "must be 1 to 10 000"),
+            ("retry_base_delay", self.retry_base_delay <= MAX_WAIT, "must be at most 60 s"),
+            ("max_queue_size", (1..=MAX_EVENTS).contains(&self.max_queue_size), "must be 1 to 4 194 304"),
+            (
+                "max_batch_size",
+                (1..=MAX_BATCH_SIZE_SETTING).contains(&self.max_batch_size),
+                "must be 1 to 10 000",
+            ),
             (
                 "max_queue_bytes",
-                (1..=MOST_BYTES).contains(&(self.max_queue_bytes as u64)),
+                (1..=MAX_BYTES).contains(&(self.max_queue_bytes as u64)),
                 "must be 1 to 512 GiB",
             ),
             ("max_batch_bytes", self.max_batch_bytes >= 1, at_least_one),
@@ -401,5 +410,5 @@ impl fmt::Debug for Builder {
 }
 
 fn start_worker(worker: Worker<Http>) -> io::Result<()> {
-    fork::start_thread("tinker-reporter", || worker.live())
+    fork::start_thread("tinker-reporter", || worker.run_thread())
 }

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::{self, JoinHandle};
 
 use crate::failure::as_error::{AsError, kind};
-use crate::failure::panicking::{Capturing, Panic, recall};
+use crate::failure::panicking::{CaptureScope, Panic, recall};
 use crate::model::event::Severity;
 use crate::reporter::Reporter;
 use crate::session::Session;
@@ -30,7 +30,7 @@ impl Reporter {
     /// ```
     pub fn capture<R: Outcome<Kind>, Kind>(&self, work: impl FnOnce() -> R) -> R {
         match self.session() {
-            Some(session) => Captured::of(work).report(Some(session)),
+            Some(session) => CaptureResult::of(work).report(Some(session)),
             None => work(),
         }
     }
@@ -50,7 +50,7 @@ impl Reporter {
     /// ```
     pub fn capture_fatal<R: Outcome<Kind>, Kind>(&self, work: impl FnOnce() -> R) -> R {
         match self.session() {
-            Some(session) => Captured::of(work).report_fatal(session),
+            Some(session) => CaptureResult::of(work).report_fatal(session),
             None => work(),
         }
     }
@@ -82,7 +82,7 @@ impl Reporter {
         }
         let reporter = self.downgrade();
         thread.spawn(move || {
-            let captured = Captured::of(work);
+            let captured = CaptureResult::of(work);
             captured.report(reporter.session().as_deref())
         })
     }
@@ -137,14 +137,14 @@ impl AsError<kind::Captured> for CapturedError<'_> {
 }
 
 /// How work came to its end.
-enum Captured<R> {
+enum CaptureResult<R> {
     Outcome(R),
     Panic(Panic, Box<dyn Any + Send>),
 }
 
-impl<R> Captured<R> {
+impl<R> CaptureResult<R> {
     fn of(work: impl FnOnce() -> R) -> Self {
-        let capturing = Capturing::enter();
+        let capturing = CaptureScope::enter();
         // Nothing that the panic left half done is used here: it goes on as if nobody had caught it.
         match catch_unwind(AssertUnwindSafe(work)) {
             Ok(outcome) => Self::Outcome(outcome),

@@ -176,8 +176,8 @@ impl Reporter {
 
     /// What became of the events so far: one consistent snapshot.
     pub fn stats(&self) -> Stats {
-        let link = self.owner.as_ref().and_then(|owner| owner.link.get());
-        link.map(|link| link.ledger.stats()).unwrap_or_default()
+        let pipeline = self.owner.as_ref().and_then(|owner| owner.pipeline.get());
+        pipeline.map(|pipeline| pipeline.ledger.stats()).unwrap_or_default()
     }
 }
 
@@ -233,7 +233,7 @@ impl Deref for Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         // A forked child that never used the reporter has nothing to stop.
-        if self.link.get().is_some() {
+        if self.pipeline.get().is_some() {
             self.stop(self.shutdown_timeout);
         }
     }

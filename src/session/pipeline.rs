@@ -1,4 +1,4 @@
-//! What leads from callers to a process's worker: the queue's intake, the ledger, and how to break the attempt on the
+//! What leads from callers to a process's worker: the queue's producer, the ledger, and how to break the attempt on the
 //! wire. Reporter and worker never meet: between them is this.
 
 use std::sync::{Arc, Once};
@@ -6,38 +6,38 @@ use std::time::{Duration, Instant};
 
 use crate::model::event::Severity;
 use crate::model::stats::{DropReason, RefusalReason};
-use crate::payload::record::{Head, Record};
+use crate::payload::record::{EventHeader, Record};
 use crate::process::reentrancy;
-use crate::queue::Intake;
+use crate::queue::Producer;
 use crate::queue::admission::Lane;
 use crate::queue::ledger::Ledger;
-use crate::transport::Hangup;
+use crate::transport::abort::Abort;
 
 /// One for each process: a forked child has its own.
-pub(crate) struct Link {
+pub(crate) struct Pipeline {
     pub(crate) ledger: Arc<Ledger>,
     /// Past 0 in a forked child.
     pub(crate) first_number: u64,
-    pub(crate) intake: Intake,
-    pub(crate) hangup: Hangup,
-    /// The session's end, which is told once; `None` where the session's start and end are not this link's to tell.
+    pub(crate) producer: Producer,
+    pub(crate) abort_handle: Abort,
+    /// The session's end, which is told once; `None` where the session's start and end are not this pipeline's to tell.
     pub(crate) session_end: Option<Once>,
 }
 
-impl Link {
-    /// The head of an event: it is of the time of the call, so it comes before anything that takes time.
+impl Pipeline {
+    /// The header of an event: it is of the time of the call, so it comes before anything that takes time.
     #[inline]
-    pub(crate) fn head(&self, severity: Severity) -> Head {
-        Head::now(self.ledger.refusals(), severity)
+    pub(crate) fn header(&self, severity: Severity) -> EventHeader {
+        EventHeader::now(self.ledger.refusals(), severity)
     }
 
     /// The number that an event would bear if it were offered now. Takes no lock.
     pub(crate) fn next_number(&self) -> u64 {
-        self.first_number + self.ledger.tickets() + self.ledger.refusals()
+        self.first_number + self.ledger.admitted() + self.ledger.refusals()
     }
 
     pub(crate) fn offer(&self, record: Record, lane: Lane) -> bool {
-        self.intake.offer(record, lane).is_ok()
+        self.producer.offer(record, lane).is_ok()
     }
 
     pub(crate) fn refuse(&self, reason: RefusalReason) -> bool {
@@ -47,13 +47,13 @@ impl Link {
 
     pub(crate) fn flush(&self) -> u64 {
         let flush = self.ledger.ask_flush();
-        self.intake.ring();
+        self.producer.wake();
         flush
     }
 
     pub(crate) fn wait_until_drained(&self, timeout: Duration) -> bool {
         // Inside the quiet scope this may be the worker itself, which cannot wait for itself.
-        if !self.ledger.has_pending() || reentrancy::is_quiet() {
+        if !self.ledger.has_pending() || reentrancy::is_inside() {
             return !self.ledger.has_pending();
         }
         self.ledger.wait_flushed(self.flush(), after(timeout))
@@ -61,10 +61,10 @@ impl Link {
 
     pub(crate) fn stop(&self, deadline: Instant) -> bool {
         self.ledger.close(deadline);
-        self.intake.ring();
-        if !reentrancy::is_quiet() && !self.ledger.wait_finished(deadline) {
+        self.producer.wake();
+        if !reentrancy::is_inside() && !self.ledger.wait_finished(deadline) {
             self.ledger.finish(DropReason::Deadline);
-            self.hangup.hang_up();
+            self.abort_handle.abort();
         }
         let stats = self.ledger.stats();
         stats.pending == 0 && stats.dropped.deadline == 0

@@ -15,17 +15,17 @@ use ureq::config::Config;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-use crate::process::catch_panic::contain;
+use crate::process::catch_panic::catch_panic;
 use crate::process::fork;
 
 /// ureq keeps no more; a name with more has enough of them that work.
-const MOST_ADDRESSES: usize = 16;
+const MAX_ADDRESSES: usize = 16;
 
 type Found = io::Result<Vec<SocketAddr>>;
 
 /// Where a lookup leaves what it found.
 #[derive(Debug, Default)]
-struct Answer {
+struct LookupResult {
     found: Mutex<Option<Found>>,
     is_there: Condvar,
 }
@@ -33,7 +33,7 @@ struct Answer {
 #[derive(Debug, Default)]
 pub(super) struct Lookup {
     /// The last lookup, if it is still to answer. A resolver that never does holds one thread, not one an attempt.
-    unanswered: Mutex<Option<(String, Arc<Answer>)>>,
+    unanswered: Mutex<Option<(String, Arc<LookupResult>)>>,
 }
 
 impl Resolver for Lookup {
@@ -46,7 +46,7 @@ impl Resolver for Lookup {
             Err(_) => self.look_up(host, port, timeout)?,
         };
         let mut addresses = self.empty();
-        found.into_iter().take(MOST_ADDRESSES).for_each(|address| addresses.push(address));
+        found.into_iter().take(MAX_ADDRESSES).for_each(|address| addresses.push(address));
         if addresses.is_empty() { Err(Error::HostNotFound) } else { Ok(addresses) }
     }
 }
@@ -66,17 +66,17 @@ impl Lookup {
     }
 }
 
-fn ask(host: String, port: u16) -> io::Result<Arc<Answer>> {
-    let answer = Arc::<Answer>::default();
+fn ask(host: String, port: u16) -> io::Result<Arc<LookupResult>> {
+    let answer = Arc::<LookupResult>::default();
     let told = Arc::clone(&answer);
     fork::start_thread("tinker-lookup", move || {
-        let found = contain(|| (host.as_str(), port).to_socket_addrs().map(Vec::from_iter));
+        let found = catch_panic(|| (host.as_str(), port).to_socket_addrs().map(Vec::from_iter));
         told.tell(found.unwrap_or_else(|| Err(io::ErrorKind::Other.into())));
     })?;
     Ok(answer)
 }
 
-impl Answer {
+impl LookupResult {
     fn tell(&self, found: Found) {
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
         self.is_there.notify_all();

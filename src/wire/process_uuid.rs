@@ -4,12 +4,12 @@ use std::io;
 
 use uuid::Uuid;
 
-use crate::process::fork::Slot;
+use crate::process::fork::ProcessCell;
 use crate::wire::encode::Ids;
 
 /// The `process_uuid`: one per process, shared by all its reporters.
 pub(crate) fn uuid() -> io::Result<Uuid> {
-    static UUID: Slot<Uuid> = Slot::new();
+    static UUID: ProcessCell<Uuid> = ProcessCell::new();
     match UUID.get() {
         Some(uuid) => Ok(*uuid),
         None => Ok(*UUID.fill(Ids::new().next()?)),

@@ -9,10 +9,10 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, never, select};
 
 use crate::model::stats::DropReason;
-use crate::process::catch_panic::contain;
+use crate::process::catch_panic::catch_panic;
 use crate::queue::admission::Load;
 use crate::queue::ledger::Ledger;
-use crate::queue::{A_WHILE, Outlet};
+use crate::queue::{CALLER_WAIT, Consumer};
 use crate::transport::Transport;
 use crate::wire::batch::{Batch, Batcher};
 use crate::wire::encode::Encoder;
@@ -20,7 +20,7 @@ use crate::worker::delivery::Delivery;
 
 pub(crate) struct Worker<T> {
     pub(crate) ledger: Arc<Ledger>,
-    pub(crate) outlet: Outlet,
+    pub(crate) consumer: Consumer,
     pub(crate) ticker: Receiver<Instant>,
     pub(crate) batcher: Batcher,
     pub(crate) delivery: Delivery<T>,
@@ -33,38 +33,38 @@ pub(crate) struct Worker<T> {
 
 impl<T: Transport> Worker<T> {
     /// The thread's whole life. A panic costs the batch that it struck, counted as `internal`, never the program.
-    pub(crate) fn live(mut self) {
+    pub(crate) fn run_thread(mut self) {
         let _guard = FinishOnDrop(Arc::clone(&self.ledger));
-        while contain(|| self.run()).is_none() {}
+        while catch_panic(|| self.run()).is_none() {}
     }
 
     fn run(&mut self) {
         let nobody = never();
-        self.answer(); // a panic may have struck while somebody waited
+        self.flush_if_asked(); // a panic may have struck while somebody waited
         while !self.ledger.is_closed() {
-            // With events at hand nobody need wake us for one run more: the ticker or the bell will.
-            let has_none = self.batcher.is_empty() && self.outlet.is_empty();
-            let arrivals = if has_none { &self.outlet.runs } else { &nobody };
+            // With events at hand nobody need wake us for one run more: the ticker or the wakeup will.
+            let has_none = self.batcher.is_empty() && self.consumer.is_empty();
+            let arrivals = if has_none { &self.consumer.chunks } else { &nobody };
             select! {
                 recv(self.ticker) -> _ => self.tick(),
-                recv(self.outlet.bell) -> rung => match rung {
-                    Ok(()) => self.answer(),
-                    // Nobody can offer anything any more: this link was made and not taken, after a fork.
+                recv(self.consumer.wakeup) -> rung => match rung {
+                    Ok(()) => self.flush_if_asked(),
+                    // Nobody can offer anything any more: this pipeline was made and not taken, after a fork.
                     Err(_) => self.ledger.close(Instant::now()),
                 },
-                recv(arrivals) -> run => if let Ok(run) = run { self.outlet.keep(*run) },
+                recv(arrivals) -> chunk => if let Ok(chunk) = chunk { self.consumer.keep(*chunk) },
             }
             while !self.ledger.is_closed() && self.ledger.is_due() && self.send_next() {
-                self.attend();
+                self.handle_signals();
             }
         }
         self.close();
     }
 
     /// Between two batches: where events come faster than they go there is no other time for those who wait.
-    fn attend(&mut self) {
-        if self.outlet.bell.try_recv().is_ok() {
-            self.answer();
+    fn handle_signals(&mut self) {
+        if self.consumer.wakeup.try_recv().is_ok() {
+            self.flush_if_asked();
         }
         if self.ticker.try_recv().is_ok() {
             self.tick();
@@ -73,11 +73,11 @@ impl<T: Transport> Worker<T> {
 
     fn tick(&mut self) {
         self.flush();
-        self.delivery.episode.refusals(&self.ledger.refused());
+        self.delivery.outage_log.refusals(&self.ledger.refused());
     }
 
-    /// The bell: somebody asked for a flush, or there is enough for a batch, which `run` looks after.
-    fn answer(&mut self) {
+    /// The wakeup: somebody asked for a flush, or there is enough for a batch, which `run` looks after.
+    fn flush_if_asked(&mut self) {
         let asked = self.ledger.flushes_asked();
         if asked > self.flushed && self.flush() {
             self.flushed = asked;
@@ -88,33 +88,33 @@ impl<T: Transport> Worker<T> {
     /// Sends what was gathered, and all that was let in when this began. `false`: the door was closed meanwhile, and
     /// not all could be had.
     fn flush(&mut self) -> bool {
-        let end = self.ledger.tickets();
-        while self.outlet.next_ticket() < end {
+        let end = self.ledger.admitted();
+        while self.consumer.next_sequence() < end {
             match self.gather() {
-                Gathered::Event => {}
-                Gathered::Batch if !self.ledger.is_closed() => {}
-                Gathered::Batch | Gathered::Nothing => break,
+                GatherStep::Event => {}
+                GatherStep::Batch if !self.ledger.is_closed() => {}
+                GatherStep::Batch | GatherStep::Nothing => break,
             }
         }
         self.send_open();
-        self.outlet.next_ticket() >= end
+        self.consumer.next_sequence() >= end
     }
 
     /// Sends one batch, a full one if the queue has enough for it. `false`: there was nothing to send.
     fn send_next(&mut self) -> bool {
         loop {
             match self.gather() {
-                Gathered::Event => {}
-                Gathered::Batch => return true,
-                Gathered::Nothing => return self.send_open(),
+                GatherStep::Event => {}
+                GatherStep::Batch => return true,
+                GatherStep::Nothing => return self.send_open(),
             }
         }
     }
 
     /// The door is closed: sends what is left while there is time, and ends the story of all events.
     fn close(&mut self) {
-        while self.has_time() && (self.send_next() || self.outlet.skip() || self.wait_for_callers()) {}
-        self.delivery.episode.ends(&self.ledger.stats().if_ended(DropReason::Deadline));
+        while self.has_time() && (self.send_next() || self.consumer.skip() || self.wait_for_callers()) {}
+        self.delivery.outage_log.ends(&self.ledger.stats().if_ended(DropReason::Deadline));
         self.ledger.finish(DropReason::Deadline);
     }
 
@@ -127,27 +127,27 @@ impl<T: Transport> Worker<T> {
     fn wait_for_callers(&self) -> bool {
         let are_there = self.ledger.has_pending();
         if are_there {
-            self.ledger.pause(Instant::now() + A_WHILE, self.ledger.deadline());
+            self.ledger.pause(Instant::now() + CALLER_WAIT, self.ledger.deadline());
         }
         are_there
     }
 
     /// Encodes the next event into the open batch, and sends it if that fills it.
-    fn gather(&mut self) -> Gathered {
-        let Some(event) = self.outlet.next() else { return Gathered::Nothing };
+    fn gather(&mut self) -> GatherStep {
+        let Some(event) = self.consumer.next() else { return GatherStep::Nothing };
         let weight = event.weight() as u64;
         let claim = self.ledger.claim(Load { events: 1, bytes: weight });
         self.json.clear();
         if self.encoder.write(&event, &mut self.json).is_err() {
-            return Gathered::Event; // no random id to be had; the claim counts the event as lost
+            return GatherStep::Event; // no random id to be had; the claim counts the event as lost
         }
         claim.hand_over();
         match self.batcher.push(&self.json, weight) {
             Some(full) => {
                 self.send(&full);
-                Gathered::Batch
+                GatherStep::Batch
             }
-            None => Gathered::Event,
+            None => GatherStep::Event,
         }
     }
 
@@ -163,7 +163,7 @@ impl<T: Transport> Worker<T> {
 }
 
 /// What came of a look into the queue.
-enum Gathered {
+enum GatherStep {
     /// All that there was has been taken.
     Nothing,
     Event,

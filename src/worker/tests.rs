@@ -10,15 +10,15 @@ use uuid::Uuid;
 
 use super::*;
 use crate::model::event::{Severity, TelemetrySendRequest};
-use crate::payload::record::{Head, Record};
-use crate::process::fork::Process;
-use crate::queue::admission::{Door, Lane};
-use crate::queue::chunk::{self, Run};
-use crate::queue::{Intake, queue};
-use crate::transport::retry::{Answer, RetryPolicy, Verdict};
+use crate::payload::record::{EventHeader, Record};
+use crate::process::fork::ForkGeneration;
+use crate::queue::admission::{Admission, Lane};
+use crate::queue::chunk::{self, Chunk};
+use crate::queue::{Producer, queue};
+use crate::transport::retry::{Response, RetryPolicy, Verdict};
 use crate::wire::encode::{Envelope, Ids, Request};
-use crate::wire::session_index::Numbers;
-use crate::worker::outage_log::Episode;
+use crate::wire::session_index::SessionIndex;
+use crate::worker::outage_log::OutageLog;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,9 +49,9 @@ impl Transport for ByHand {
         let sent: TelemetrySendRequest = serde_json::from_slice(&request.body).unwrap();
         let names = sent.events.iter().map(|event| event.name().to_owned()).collect();
         self.attempts.send(Attempt { names, retry, limit }).unwrap();
-        let answer = Answer { status: 503, should_retry: None, retry_after: Some(2 * LIMIT) };
-        Verdict::Answer(match self.replies.recv().unwrap() {
-            Reply::Status(status) => Answer { status, retry_after: None, ..answer },
+        let answer = Response { status: 503, should_retry: None, retry_after: Some(2 * LIMIT) };
+        Verdict::Response(match self.replies.recv().unwrap() {
+            Reply::Status(status) => Response { status, retry_after: None, ..answer },
             Reply::ComeBackMuchLater => answer,
             Reply::Silence => return Verdict::Silence("timed out".to_owned()),
             Reply::Panic => panic!("in the transport, as the test wants it"),
@@ -62,11 +62,11 @@ impl Transport for ByHand {
 /// A worker with everything that a test may do to it.
 struct Bench {
     ledger: Arc<Ledger>,
-    intake: Intake,
-    /// Full runs that the worker has not taken.
-    runs: Receiver<Box<Run>>,
-    /// Whether the worker has heard the bell.
-    bell: Receiver<()>,
+    producer: Producer,
+    /// Full chunks that the worker has not taken.
+    chunks: Receiver<Box<Chunk>>,
+    /// Whether the worker has heard the wakeup.
+    wakeup: Receiver<()>,
     ticker: Sender<Instant>,
     attempts: mpsc::Receiver<Attempt>,
     replies: mpsc::Sender<Reply>,
@@ -76,7 +76,7 @@ struct Bench {
 const THRESHOLD: usize = 10;
 
 fn record(name: &str) -> Record {
-    Record::generic(Head::now(0, Severity::Info), name, &(), usize::MAX).unwrap()
+    Record::generic(EventHeader::now(0, Severity::Info), name, &(), usize::MAX).unwrap()
 }
 
 impl Bench {
@@ -87,16 +87,16 @@ impl Bench {
     fn with(threshold: usize, policy: RetryPolicy) -> Self {
         const MOST: usize = 10_000;
         let limits = Load { events: MOST as u64, bytes: 10_000_000 };
-        let door = Door::new(limits, Load { events: threshold as u64, ..limits });
-        let ledger = Arc::new(Ledger::new(door));
-        let (intake, outlet) = queue(Arc::clone(&ledger), MOST);
-        let (runs, bell) = (outlet.runs.clone(), outlet.bell.clone());
+        let admission = Admission::new(limits, Load { events: threshold as u64, ..limits });
+        let ledger = Arc::new(Ledger::new(admission));
+        let (producer, consumer) = queue(Arc::clone(&ledger), MOST);
+        let (chunks, wakeup) = (consumer.chunks.clone(), consumer.wakeup.clone());
         let (ticker, ticks) = bounded(1);
         let (attempt, attempts) = mpsc::channel();
         let (replies, reply) = mpsc::channel();
         let worker = Worker {
             ledger: Arc::clone(&ledger),
-            outlet,
+            consumer,
             ticker: ticks,
             batcher: Batcher::new(100, 1_000_000),
             delivery: Delivery {
@@ -105,41 +105,41 @@ impl Bench {
                 envelope: Envelope::new("session-0001", Uuid::nil()),
                 policy,
                 http_timeout: HTTP_TIMEOUT,
-                episode: Episode::new("host".to_owned()),
+                outage_log: OutageLog::new("host".to_owned()),
                 keys: Ids::new(),
-                home: Process::current(),
+                generation: ForkGeneration::current(),
                 is_outage: false,
             },
-            encoder: Encoder::new(Numbers::default()),
+            encoder: Encoder::new(SessionIndex::default()),
             flushed: 0,
             json: Vec::new(),
         };
-        let thread = thread::spawn(|| worker.live());
-        Self { ledger, intake, runs, bell, ticker, attempts, replies, thread }
+        let thread = thread::spawn(|| worker.run_thread());
+        Self { ledger, producer, chunks, wakeup, ticker, attempts, replies, thread }
     }
 
     fn log(&self, name: &'static str) {
-        self.intake.offer(record(name), Lane::Ordinary).unwrap();
+        self.producer.offer(record(name), Lane::Ordinary).unwrap();
     }
 
     /// The same by a caller who stops inside, until what this gives is called.
     fn stay_inside(&self, name: &'static str) -> impl FnOnce() {
-        self.intake.offer_half(record(name))
+        self.producer.offer_half(record(name))
     }
 
     fn flush(&self) -> u64 {
         let flush = self.ledger.ask_flush();
-        self.intake.ring();
+        self.producer.wake();
         flush
     }
 
     fn close(&self, timeout: Duration) {
         self.ledger.close(Instant::now() + timeout);
-        self.intake.ring();
+        self.producer.wake();
     }
 
     /// The next attempt, which is then answered so.
-    fn answer(&self, reply: Reply) -> Attempt {
+    fn answers(&self, reply: Reply) -> Attempt {
         let attempt = self.attempts.recv_timeout(LIMIT).expect("an attempt");
         self.replies.send(reply).unwrap();
         attempt
@@ -158,9 +158,9 @@ impl Bench {
 
     /// Has the worker look at what it listens for.
     fn wake(&self) {
-        self.intake.ring();
+        self.producer.wake();
         let started = Instant::now();
-        while !self.bell.is_empty() {
+        while !self.wakeup.is_empty() {
             assert!(started.elapsed() < LIMIT, "nobody hears the bell");
             thread::yield_now();
         }
@@ -168,8 +168,8 @@ impl Bench {
 
     fn wait_until_queued(&self, events: usize) {
         let started = Instant::now();
-        while self.intake.len() != events {
-            assert!(started.elapsed() < LIMIT, "{} are queued, not {events}", self.intake.len());
+        while self.producer.len() != events {
+            assert!(started.elapsed() < LIMIT, "{} are queued, not {events}", self.producer.len());
             thread::yield_now();
         }
     }
@@ -181,10 +181,10 @@ fn no_event_wakes_the_worker_until_the_threshold() {
     for queued in (1..).take(THRESHOLD - 1) {
         bench.log("waits");
         bench.wake();
-        assert_eq!(bench.intake.len(), queued);
+        assert_eq!(bench.producer.len(), queued);
     }
     bench.log("reaches the threshold");
-    let attempt = bench.answer(Reply::Status(200));
+    let attempt = bench.answers(Reply::Status(200));
     assert_eq!(attempt.names.len(), THRESHOLD);
     bench.end();
 }
@@ -199,13 +199,13 @@ fn a_full_run_wakes_the_worker_and_with_one_at_hand_no_other_does() {
     for queued in 1..9 {
         fill();
         bench.wake();
-        assert_eq!(bench.runs.len(), queued);
+        assert_eq!(bench.chunks.len(), queued);
     }
     fill();
-    assert_eq!(bench.answer(Reply::Status(200)).names.len(), 100, "the threshold is reached");
+    assert_eq!(bench.answers(Reply::Status(200)).names.len(), 100, "the threshold is reached");
     let flush = bench.flush();
     for _ in 0..9 {
-        assert_eq!(bench.answer(Reply::Status(200)).names.len(), 100);
+        assert_eq!(bench.answers(Reply::Status(200)).names.len(), 100);
     }
     bench.drained(flush);
     bench.end();
@@ -219,7 +219,7 @@ fn a_flush_waits_for_a_caller_who_is_putting_an_event_in() {
     let flush = bench.flush();
     assert!(!bench.ledger.wait_flushed(flush, Instant::now() + Duration::from_millis(50)));
     come_out();
-    assert_eq!(bench.answer(Reply::Status(200)).names, ["first", "second"]);
+    assert_eq!(bench.answers(Reply::Status(200)).names, ["first", "second"]);
     bench.drained(flush);
     bench.end();
 }
@@ -230,9 +230,9 @@ fn at_the_close_a_caller_who_stays_inside_holds_up_its_own_event_alone() {
     let come_out = bench.stay_inside("first");
     bench.log("second");
     bench.close(LIMIT);
-    assert_eq!(bench.answer(Reply::Status(200)).names, ["second"]);
+    assert_eq!(bench.answers(Reply::Status(200)).names, ["second"]);
     come_out();
-    assert_eq!(bench.answer(Reply::Status(200)).names, ["first"]);
+    assert_eq!(bench.answers(Reply::Status(200)).names, ["first"]);
     bench.thread.join().unwrap();
     assert_eq!(bench.ledger.stats().delivered, 2);
 }
@@ -244,7 +244,7 @@ fn a_caller_who_never_comes_out_is_waited_for_until_the_deadline() {
     bench.log("second");
     let flush = bench.flush();
     bench.close(LIMIT);
-    assert_eq!(bench.answer(Reply::Status(200)).names, ["second"]);
+    assert_eq!(bench.answers(Reply::Status(200)).names, ["second"]);
     assert!(!bench.ledger.wait_flushed(flush, Instant::now() + Duration::from_millis(50)));
     bench.close(Duration::ZERO);
     assert!(bench.ledger.wait_finished(Instant::now() + LIMIT));
@@ -258,7 +258,7 @@ fn the_ticker_sends_what_there_is() {
     bench.log("a");
     bench.log("b");
     bench.ticker.send(Instant::now()).unwrap();
-    assert_eq!(bench.answer(Reply::Status(200)).names, ["a", "b"]);
+    assert_eq!(bench.answers(Reply::Status(200)).names, ["a", "b"]);
     bench.end();
 }
 
@@ -275,7 +275,7 @@ fn a_flush_covers_what_was_logged_before_it() {
     bench.drained(flush);
     assert_eq!((attempt.names, attempt.retry, attempt.limit), (vec!["a".to_owned()], 0, HTTP_TIMEOUT));
     assert!(!bench.ledger.wait_flushed(later, Instant::now()), "the later one is not through");
-    bench.answer(Reply::Status(200));
+    bench.answers(Reply::Status(200));
     bench.drained(later);
     bench.end();
 }
@@ -308,11 +308,11 @@ fn a_panic_costs_the_batch_that_it_struck_and_nothing_else() {
     let bench = Bench::start();
     bench.log("struck");
     let flush = bench.flush();
-    bench.answer(Reply::Panic);
+    bench.answers(Reply::Panic);
     bench.drained(flush);
     bench.log("spared");
     let flush = bench.flush();
-    bench.answer(Reply::Status(200));
+    bench.answers(Reply::Status(200));
     bench.drained(flush);
     let stats = bench.ledger.stats();
     assert_eq!((stats.dropped.internal, stats.delivered, stats.pending), (1, 1, 0));
@@ -326,8 +326,8 @@ fn a_panic_in_one_half_leaves_no_event_of_the_other_unaccounted() {
         bench.log(name);
     }
     bench.flush();
-    assert_eq!(bench.answer(Reply::Status(413)).names.len(), 4);
-    assert_eq!(bench.answer(Reply::Panic).names, ["a", "b"]);
+    assert_eq!(bench.answers(Reply::Status(413)).names.len(), 4);
+    assert_eq!(bench.answers(Reply::Panic).names, ["a", "b"]);
     bench.close(LIMIT);
     bench.thread.join().unwrap();
     let stats = bench.ledger.stats();
@@ -343,7 +343,7 @@ fn a_panic_while_closing_costs_its_batch_and_frees_whoever_waits() {
     bench.log("spared");
     bench.close(LIMIT);
     bench.replies.send(Reply::Panic).unwrap();
-    assert_eq!(bench.answer(Reply::Status(200)).names, ["spared"]);
+    assert_eq!(bench.answers(Reply::Status(200)).names, ["spared"]);
     assert!(bench.ledger.wait_finished(Instant::now() + LIMIT));
     let stats = bench.ledger.stats();
     assert_eq!((stats.dropped.internal, stats.delivered, stats.pending), (1, 1, 0));
@@ -354,9 +354,9 @@ fn a_close_gives_the_batch_in_hand_a_last_attempt_within_the_deadline() {
     let bench = Bench::start();
     bench.log("a");
     bench.flush();
-    bench.answer(Reply::ComeBackMuchLater);
+    bench.answers(Reply::ComeBackMuchLater);
     bench.close(HTTP_TIMEOUT / 2);
-    let last = bench.answer(Reply::ComeBackMuchLater);
+    let last = bench.answers(Reply::ComeBackMuchLater);
     assert!(last.retry == 1 && last.limit <= HTTP_TIMEOUT / 2, "{last:?}");
     drop(bench.replies); // an attempt more would be a panic, not a hang
     assert!(bench.ledger.wait_finished(Instant::now() + LIMIT), "a wait past the deadline is of no use");
@@ -372,7 +372,7 @@ fn a_close_leaves_one_attempt_where_nobody_answers_however_much_time_there_is() 
     let _on_the_wire = bench.attempts.recv_timeout(LIMIT).unwrap();
     bench.close(LIMIT);
     bench.replies.send(Reply::Silence).unwrap();
-    assert_eq!(bench.answer(Reply::Silence).retry, 1);
+    assert_eq!(bench.answers(Reply::Silence).retry, 1);
     drop(bench.replies); // an attempt more would be a panic, not a hang
     bench.thread.join().unwrap();
     assert!(bench.attempts.try_recv().is_err());
@@ -393,7 +393,7 @@ fn past_the_deadline_nothing_is_attempted() {
     bench.thread.join().unwrap();
     assert!(bench.attempts.try_recv().is_err());
     assert_eq!(bench.ledger.stats().dropped.deadline, 1 + rest as u64);
-    assert_eq!(bench.intake.len(), rest, "nobody looked at them any more");
+    assert_eq!(bench.producer.len(), rest, "nobody looked at them any more");
 }
 
 #[test]
@@ -403,14 +403,14 @@ fn in_an_outage_a_batch_waits_for_a_moment_of_its_own_unless_somebody_flushes() 
     let bench = Bench::with(THRESHOLD, RetryPolicy { max_retries: 0, base_delay });
     bench.log("lost");
     let flush = bench.flush();
-    bench.answer(Reply::Status(503));
+    bench.answers(Reply::Status(503));
     bench.drained(flush);
     bench.log("kept");
     bench.ticker.send(Instant::now()).unwrap();
     bench.wait_until_queued(0);
     assert!(bench.attempts.recv_timeout(Duration::from_millis(50)).is_err(), "its moment has come");
     let flush = bench.flush();
-    assert_eq!(bench.answer(Reply::Status(200)).names, ["kept"]);
+    assert_eq!(bench.answers(Reply::Status(200)).names, ["kept"]);
     bench.drained(flush);
     bench.end();
 }
@@ -418,7 +418,7 @@ fn in_an_outage_a_batch_waits_for_a_moment_of_its_own_unless_somebody_flushes() 
 #[test]
 fn however_the_thread_ends_whoever_waits_is_freed_and_what_is_pending_is_internal() {
     let limits = Load { events: 10, bytes: 100 };
-    let ledger = Arc::new(Ledger::new(Door::new(limits, limits)));
+    let ledger = Arc::new(Ledger::new(Admission::new(limits, limits)));
     ledger.admit(1, Lane::Ordinary).unwrap();
     drop(FinishOnDrop(Arc::clone(&ledger)));
     assert!(ledger.wait_finished(Instant::now()));

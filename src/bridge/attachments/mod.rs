@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::fields::Value;
 use super::filter::EventFilter;
 use crate::model::event::Severity;
-use crate::process::catch_panic::contain;
+use crate::process::catch_panic::catch_panic;
 use crate::process::fork::Inherited;
 use crate::process::reentrancy;
 use crate::reporter::{Reporter, WeakReporter};
@@ -50,11 +50,11 @@ const HANDLER_ID: &str = "tinker-telemetry";
 /// forwarded all the same.
 #[derive(Clone, Default)]
 pub struct Attachments {
-    shared: Arc<Shared>,
+    shared: Arc<AttachmentList>,
 }
 
 /// The list is replaced, never changed: whoever forwards does so from the one that was there, without the lock.
-struct Shared {
+struct AttachmentList {
     list: Inherited<Arc<[Attachment]>>,
     /// Of the list; no two lists have the same. Changes under the list's lock.
     version: AtomicU64,
@@ -62,13 +62,13 @@ struct Shared {
 
 /// The list that a thread saw last. Most records are not for us, and threads that only find that out must not meet at a
 /// lock, nor at a count of references. Holds no session, and no more than one list.
-struct Seen {
+struct CachedList {
     version: u64,
     list: Rc<Arc<[Attachment]>>,
 }
 
 thread_local! {
-    static SEEN: Cell<Option<Seen>> = const { Cell::new(None) };
+    static CACHED: Cell<Option<CachedList>> = const { Cell::new(None) };
 }
 
 static NEXT_VERSION: AtomicU64 = AtomicU64::new(0);
@@ -77,7 +77,7 @@ fn next_version() -> u64 {
     NEXT_VERSION.fetch_add(1, Ordering::Relaxed)
 }
 
-impl Default for Shared {
+impl Default for AttachmentList {
     fn default() -> Self {
         Self { list: Inherited::new(), version: next_version().into() }
     }
@@ -151,24 +151,24 @@ impl Attachments {
     }
 
     /// The attachments, if any of them asks for an event named `stem` and one of `suffixes`.
-    pub(super) fn asking_for(&self, stem: &str, suffixes: &[&str]) -> Option<Rc<Arc<[Attachment]>>> {
-        self.with(|list| list.iter().any(|one| one.asks_for(stem, suffixes)).then(|| Rc::clone(list)))
+    pub(super) fn interested_in(&self, stem: &str, suffixes: &[&str]) -> Option<Rc<Arc<[Attachment]>>> {
+        self.with(|list| list.iter().any(|one| one.is_interested_in(stem, suffixes)).then(|| Rc::clone(list)))
     }
 
     fn with<T>(&self, look: impl FnOnce(&Rc<Arc<[Attachment]>>) -> T) -> T {
         let version = self.shared.version.load(Ordering::Acquire);
         // Where the thread's locals are torn down already, each look is a first one.
-        let seen = SEEN.try_with(Cell::take).ok().flatten().filter(|seen| seen.version == version);
-        let seen = seen.unwrap_or_else(|| self.see());
+        let seen = CACHED.try_with(Cell::take).ok().flatten().filter(|seen| seen.version == version);
+        let seen = seen.unwrap_or_else(|| self.refresh());
         let answer = look(&seen.list);
-        let _ = SEEN.try_with(|kept| kept.set(Some(seen)));
+        let _ = CACHED.try_with(|kept| kept.set(Some(seen)));
         answer
     }
 
     #[cold]
-    fn see(&self) -> Seen {
+    fn refresh(&self) -> CachedList {
         let list = self.shared.list.read();
-        Seen { version: self.shared.version.load(Ordering::Relaxed), list: Rc::new(Arc::clone(&list)) }
+        CachedList { version: self.shared.version.load(Ordering::Relaxed), list: Rc::new(Arc::clone(&list)) }
     }
 }
 
@@ -189,21 +189,21 @@ pub(super) struct Attachment {
 }
 
 /// Those that ask for the event named `stem`, followed by `suffix`, in the session of this id.
-pub(super) fn listening<'l>(
+pub(super) fn listeners_of<'l>(
     list: &'l [Attachment],
     stem: &str,
     suffix: &str,
     id: &Value<'_>,
 ) -> Vec<&'l Attachment> {
-    list.iter().filter(|attachment| attachment.listens(stem, suffix, id)).collect()
+    list.iter().filter(|attachment| attachment.listens_to(stem, suffix, id)).collect()
 }
 
 impl Attachment {
-    fn asks_for(&self, stem: &str, suffixes: &[&str]) -> bool {
+    fn is_interested_in(&self, stem: &str, suffixes: &[&str]) -> bool {
         suffixes.iter().any(|suffix| self.filter.admits(stem, suffix))
     }
 
-    fn listens(&self, stem: &str, suffix: &str, id: &Value<'_>) -> bool {
+    fn listens_to(&self, stem: &str, suffix: &str, id: &Value<'_>) -> bool {
         self.filter.admits(stem, suffix) && self.session.as_ref().is_some_and(|session| session.is(id))
     }
 
@@ -260,9 +260,9 @@ pub(super) fn severity(name: &str, otherwise: Severity) -> Severity {
 
 /// Runs code of the program's own, which may panic, or say things that are not to be forwarded in turn. `None` where
 /// it panicked, and inside the quiet scope.
-pub(super) fn shielded<T>(run: impl FnOnce() -> T) -> Option<T> {
+pub(super) fn run_guarded<T>(run: impl FnOnce() -> T) -> Option<T> {
     let _scope = reentrancy::enter()?;
-    contain(run)
+    catch_panic(run)
 }
 
 #[cfg(test)]

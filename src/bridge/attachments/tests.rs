@@ -15,7 +15,7 @@ fn our_own_targets_and_the_http_clients_are_never_forwarded() {
 #[test]
 fn a_thread_sees_every_change_of_every_list() {
     let (one, other, nobody) = (Attachments::new(), Attachments::new(), Reporter::disabled());
-    let asked = |name: &str| [&one, &other].map(|list| list.asking_for(name, &[""]).is_some());
+    let asked = |name: &str| [&one, &other].map(|list| list.interested_in(name, &[""]).is_some());
     assert_eq!(asked("a"), [false, false]);
     one.attach("first", &nobody, EventFilter::new(["a"])).unwrap();
     assert_eq!((asked("a"), asked("b")), ([true, false], [false, false]));

@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Write};
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 
 use crate::failure::text::cut;
-use crate::process::catch_panic::contain;
+use crate::process::catch_panic::catch_panic;
 
 /// The field that says which session a record belongs to. It is in the request already, so not in the data.
 pub(super) const SESSION_ID: &str = "session_id";
@@ -44,9 +44,9 @@ pub(super) trait Fields {
 }
 
 /// Fields as an event's data.
-pub(super) struct Shaped<'f, F>(pub(super) &'f F);
+pub(super) struct EventData<'f, F>(pub(super) &'f F);
 
-impl<F: Fields> Serialize for Shaped<'_, F> {
+impl<F: Fields> Serialize for EventData<'_, F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut data = serializer.serialize_struct("data", 2)?;
         data.serialize_field("measurements", &Part { fields: self.0, belongs: |value| value.is_number() })?;
@@ -132,7 +132,7 @@ impl Display for Value<'_> {
 
 /// Makes a text, within [`MAX_TEXT`], whatever the code that makes it does. Called inside the quiet scope.
 pub(super) fn text(value: &dyn Display) -> String {
-    contain(|| cut(value, MAX_TEXT)).unwrap_or_else(|| PANICKED.to_owned())
+    catch_panic(|| cut(value, MAX_TEXT)).unwrap_or_else(|| PANICKED.to_owned())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ impl Fields for Given<'_> {
 }
 
 fn shaped(fields: &[(&str, Value<'_>)]) -> String {
-    serde_json::to_string(&Shaped(&Given(fields))).unwrap()
+    serde_json::to_string(&EventData(&Given(fields))).unwrap()
 }
 
 struct Panics;

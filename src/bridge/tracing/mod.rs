@@ -13,11 +13,11 @@ use tracing_core::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::bridge::attachments::{Attachments, is_never_forwarded, listening, severity, shielded};
-use crate::bridge::fields::{Fields, Number, SESSION_ID, Shaped, Value};
+use crate::bridge::attachments::{Attachments, is_never_forwarded, listeners_of, run_guarded, severity};
+use crate::bridge::fields::{EventData, Fields, Number, SESSION_ID, Value};
 use crate::model::event::Severity;
 use crate::process::reentrancy;
-use span::{Kept, Noted, Session, Span};
+use span::{Span, SpanFields, SpanSession, SpanState};
 
 /// A layer that forwards the events and the spans of a session, and leaves every other layer as it is.
 ///
@@ -85,7 +85,7 @@ where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
 {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        if reentrancy::is_quiet() {
+        if reentrancy::is_inside() {
             return;
         }
         let origin = Origin::of(event);
@@ -93,13 +93,13 @@ where
             return;
         }
         let name = &*origin.name;
-        let Some(attachments) = self.attachments.asking_for(name, &[""]) else { return };
+        let Some(attachments) = self.attachments.interested_in(name, &[""]) else { return };
         let mut of_its_own = None;
         if event.metadata().fields().field(SESSION_ID).is_some() {
-            let looked = shielded(|| {
-                event.record(&mut Each::new(&mut |field, id| {
+            let looked = run_guarded(|| {
+                event.record(&mut FieldVisitor::new(&mut |field, id| {
                     if field == SESSION_ID && of_its_own.is_none() {
-                        of_its_own = Some(listening(&attachments, name, "", &id));
+                        of_its_own = Some(listeners_of(&attachments, name, "", &id));
                     }
                 }));
             });
@@ -110,75 +110,76 @@ where
         let listening = of_its_own.or_else(|| {
             let span = context.event_span(event)?;
             let extensions = span.extensions();
-            let id = extensions.get::<Kept>()?.session.id()?;
-            Some(listening(&attachments, name, "", &Value::Str(id)))
+            let id = extensions.get::<SpanState>()?.session.id()?;
+            Some(listeners_of(&attachments, name, "", &Value::Str(id)))
         });
         let severity = severity(name, level(*event.metadata().level()));
         for attachment in listening.into_iter().flatten() {
-            let said = Said { event, is_log_record: origin.is_log_record };
-            attachment.report(origin.name.clone(), Shaped(&said), severity);
+            let fields = EventFields { event, is_log_record: origin.is_log_record };
+            attachment.report(origin.name.clone(), EventData(&fields), severity);
         }
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        if reentrancy::is_quiet() {
+        if reentrancy::is_inside() {
             return;
         }
         let metadata = attributes.metadata();
         let Some(span) = context.span(id) else { return };
         let around = span.parent().and_then(|parent| {
             let extensions = parent.extensions();
-            Some(extensions.get::<Kept>()?.session.clone())
+            Some(extensions.get::<SpanState>()?.session.clone())
         });
         let says_session = metadata.fields().field(SESSION_ID).is_some();
         if !says_session && around.is_none() {
             return;
         }
         let asked = !is_never_forwarded(metadata.target());
-        let attachments = if asked { self.attachments.asking_for(metadata.name(), &SUFFIXES) } else { None };
+        let attachments =
+            if asked { self.attachments.interested_in(metadata.name(), &SUFFIXES) } else { None };
         let is_wanted = |field: &str| field == SESSION_ID || attachments.is_some();
         let Some(noted) = note(is_wanted, |each| attributes.record(each)) else { return };
         let session = match around {
             Some(session) if !says_session => session,
-            around => Session::new(noted.session_id.as_deref(), around),
+            around => SpanSession::new(noted.session_id.as_deref(), around),
         };
         if let (Some(attachments), Some(id)) = (&attachments, session.id()) {
-            for attachment in listening(attachments, metadata.name(), START, &Value::Str(id)) {
+            for attachment in listeners_of(attachments, metadata.name(), START, &Value::Str(id)) {
                 let name = Cow::Owned(format!("{}{START}", metadata.name()));
-                attachment.report(name, Shaped(&noted), level(*metadata.level()));
+                attachment.report(name, EventData(&noted), level(*metadata.level()));
             }
         }
         let report = attachments.map(|_| Span::new(noted));
-        Kept::keep(&mut span.extensions_mut(), session, report);
+        SpanState::keep(&mut span.extensions_mut(), session, report);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        if reentrancy::is_quiet() || span.extensions().get::<Kept>().is_none() {
+        if reentrancy::is_inside() || span.extensions().get::<SpanState>().is_none() {
             return;
         }
         // Before the lock on what is kept: forming a value may make an event, for which others want that lock.
         let Some(noted) = note(|_| true, |each| values.record(each)) else { return };
-        if let Some(kept) = span.extensions_mut().get_mut::<Kept>() {
+        if let Some(kept) = span.extensions_mut().get_mut::<SpanState>() {
             kept.add(noted);
         }
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
-        if reentrancy::is_quiet() {
+        if reentrancy::is_inside() {
             return;
         }
         let Some(span) = context.span(&id) else { return };
         let extensions = span.extensions();
-        let Some(Kept { session, report: Some(report) }) = extensions.get::<Kept>() else { return };
+        let Some(SpanState { session, report: Some(report) }) = extensions.get::<SpanState>() else { return };
         let metadata = span.metadata();
         let suffix = if report.has_error() || thread::panicking() { EXCEPTION } else { STOP };
         let Some(id) = session.id() else { return };
-        let Some(attachments) = self.attachments.asking_for(metadata.name(), &[suffix]) else { return };
+        let Some(attachments) = self.attachments.interested_in(metadata.name(), &[suffix]) else { return };
         let severity = severity(suffix, level(*metadata.level()));
-        for attachment in listening(&attachments, metadata.name(), suffix, &Value::Str(id)) {
+        for attachment in listeners_of(&attachments, metadata.name(), suffix, &Value::Str(id)) {
             let name = Cow::Owned(format!("{}{suffix}", metadata.name()));
-            attachment.report(name, Shaped(&report.closed()), severity);
+            attachment.report(name, EventData(&report.closed()), severity);
         }
     }
 }
@@ -223,7 +224,7 @@ fn log_target(event: &Event<'_>) -> Option<Cow<'static, str>> {
         return None;
     }
     let mut target = None;
-    event.record(&mut Each::new(&mut |field, value| {
+    event.record(&mut FieldVisitor::new(&mut |field, value| {
         if let ("log.target", Value::Str(value)) = (field, value) {
             target = Some(value.to_owned().into());
         }
@@ -240,14 +241,14 @@ fn has_default_name(metadata: &Metadata<'_>) -> bool {
 }
 
 /// An event's fields.
-struct Said<'e> {
+struct EventFields<'e> {
     event: &'e Event<'e>,
     is_log_record: bool,
 }
 
-impl Fields for Said<'_> {
+impl Fields for EventFields<'_> {
     fn each<'a>(&'a self, take: &mut dyn FnMut(&'a str, Value<'_>)) {
-        self.event.record(&mut Each::new(&mut |field, value| {
+        self.event.record(&mut FieldVisitor::new(&mut |field, value| {
             // Where the record was made is no part of what it says.
             if !(self.is_log_record && field.starts_with("log.")) {
                 take(field, value);
@@ -257,15 +258,15 @@ impl Fields for Said<'_> {
 }
 
 /// Notes the fields that are wanted of those that `record` hands over. `None` where that cannot be.
-fn note(is_wanted: impl Fn(&str) -> bool, record: impl FnOnce(&mut Each<'_>)) -> Option<Noted> {
-    shielded(|| {
-        let mut noted = Noted::default();
+fn note(is_wanted: impl Fn(&str) -> bool, record: impl FnOnce(&mut FieldVisitor<'_>)) -> Option<SpanFields> {
+    run_guarded(|| {
+        let mut noted = SpanFields::default();
         let mut take = |field, value: Value<'_>| {
             if is_wanted(field) {
                 noted.note(field, &value);
             }
         };
-        let mut each = Each::new(&mut take);
+        let mut each = FieldVisitor::new(&mut take);
         record(&mut each);
         noted.has_error |= each.saw_error;
         noted
@@ -273,18 +274,18 @@ fn note(is_wanted: impl Fn(&str) -> bool, record: impl FnOnce(&mut Each<'_>)) ->
 }
 
 /// Hands over values in our words.
-struct Each<'t> {
+struct FieldVisitor<'t> {
     take: &'t mut dyn FnMut(&'static str, Value<'_>),
     saw_error: bool,
 }
 
-impl<'t> Each<'t> {
+impl<'t> FieldVisitor<'t> {
     fn new(take: &'t mut dyn FnMut(&'static str, Value<'_>)) -> Self {
         Self { take, saw_error: false }
     }
 }
 
-impl Visit for Each<'_> {
+impl Visit for FieldVisitor<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         (self.take)(field.name(), Value::Number(Number::F64(value)));
     }

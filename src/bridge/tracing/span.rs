@@ -12,38 +12,38 @@ const ERROR: &str = "error";
 
 /// Kept in a span's extensions. Two bridges in one subscriber share it, so it holds nothing of a bridge's own, and
 /// keeping twice is keeping once.
-pub(super) struct Kept {
-    pub(super) session: Arc<Session>,
+pub(super) struct SpanState {
+    pub(super) session: Arc<SpanSession>,
     /// Where somebody asked for one when the span was made.
     pub(super) report: Option<Span>,
 }
 
 /// Which session a span is in: what its own field says, or else the span around it. Inherited when a span is made, so
 /// that an event need not climb.
-pub(super) struct Session {
+pub(super) struct SpanSession {
     /// Empty while the field is declared and not recorded.
     own: OnceLock<Box<str>>,
     /// Only where the own id may be missing, so spans within spans make no chain.
-    around: Option<Arc<Session>>,
+    around: Option<Arc<SpanSession>>,
 }
 
 /// A span that is to be reported.
 pub(super) struct Span {
     made: Instant,
-    noted: Noted,
+    noted: SpanFields,
 }
 
 /// A span's fields as they are known so far, in the order in which they became so.
 #[derive(Default)]
-pub(super) struct Noted {
-    fields: Vec<(&'static str, Fixed)>,
+pub(super) struct SpanFields {
+    fields: Vec<(&'static str, OwnedValue)>,
     /// Not among the fields: it is in none of the data.
     pub(super) session_id: Option<Box<str>>,
     pub(super) has_error: bool,
 }
 
 /// A [`Value`] that lasts.
-enum Fixed {
+enum OwnedValue {
     Null,
     Bool(bool),
     Number(Number),
@@ -51,20 +51,20 @@ enum Fixed {
 }
 
 /// A span's fields at its close, and how long it lasted.
-pub(super) struct Closed<'s> {
+pub(super) struct ClosedSpan<'s> {
     span: &'s Span,
     nanoseconds: u64,
 }
 
-impl Kept {
-    pub(super) fn keep(extensions: &mut ExtensionsMut<'_>, session: Arc<Session>, report: Option<Span>) {
+impl SpanState {
+    pub(super) fn keep(extensions: &mut ExtensionsMut<'_>, session: Arc<SpanSession>, report: Option<Span>) {
         match extensions.get_mut::<Self>() {
             Some(kept) => kept.report = kept.report.take().or(report),
             None => extensions.insert(Self { session, report }),
         }
     }
 
-    pub(super) fn add(&mut self, noted: Noted) {
+    pub(super) fn add(&mut self, noted: SpanFields) {
         if let Some(id) = &noted.session_id {
             let _ = self.session.own.set(id.clone());
         }
@@ -74,7 +74,7 @@ impl Kept {
     }
 }
 
-impl Session {
+impl SpanSession {
     pub(super) fn new(own: Option<&str>, around: Option<Arc<Self>>) -> Arc<Self> {
         Arc::new(match own {
             Some(id) => Self { own: OnceLock::from(Box::from(id)), around: None },
@@ -95,7 +95,7 @@ impl Session {
 }
 
 impl Span {
-    pub(super) fn new(noted: Noted) -> Self {
+    pub(super) fn new(noted: SpanFields) -> Self {
         Self { made: Instant::now(), noted }
     }
 
@@ -103,13 +103,13 @@ impl Span {
         self.noted.has_error
     }
 
-    pub(super) fn closed(&self) -> Closed<'_> {
+    pub(super) fn closed(&self) -> ClosedSpan<'_> {
         let nanoseconds = u64::try_from(self.made.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        Closed { span: self, nanoseconds }
+        ClosedSpan { span: self, nanoseconds }
     }
 }
 
-impl Noted {
+impl SpanFields {
     /// Called inside the quiet scope: making a text runs the program's own code.
     pub(super) fn note(&mut self, name: &'static str, value: &Value<'_>) {
         if name == SESSION_ID {
@@ -117,7 +117,7 @@ impl Noted {
             return;
         }
         self.has_error |= name == ERROR && !matches!(value, Value::Null | Value::Bool(false));
-        self.fields.push((name, Fixed::from(value)));
+        self.fields.push((name, OwnedValue::from(value)));
     }
 
     /// Takes over what was recorded later, which counts where both have a field.
@@ -132,7 +132,7 @@ impl Noted {
     }
 }
 
-impl From<&Value<'_>> for Fixed {
+impl From<&Value<'_>> for OwnedValue {
     fn from(value: &Value<'_>) -> Self {
         match *value {
             Value::Null => Self::Null,
@@ -144,21 +144,21 @@ impl From<&Value<'_>> for Fixed {
     }
 }
 
-impl Fields for Noted {
+impl Fields for SpanFields {
     fn each<'a>(&'a self, take: &mut dyn FnMut(&'a str, Value<'_>)) {
         for (name, value) in &self.fields {
             let value = match value {
-                Fixed::Null => Value::Null,
-                Fixed::Bool(value) => Value::Bool(*value),
-                Fixed::Number(value) => Value::Number(*value),
-                Fixed::Text(text) => Value::Str(text),
+                OwnedValue::Null => Value::Null,
+                OwnedValue::Bool(value) => Value::Bool(*value),
+                OwnedValue::Number(value) => Value::Number(*value),
+                OwnedValue::Text(text) => Value::Str(text),
             };
             take(name, value);
         }
     }
 }
 
-impl Fields for Closed<'_> {
+impl Fields for ClosedSpan<'_> {
     fn each<'a>(&'a self, take: &mut dyn FnMut(&'a str, Value<'_>)) {
         take("duration", Value::Number(Number::U64(self.nanoseconds)));
         self.span.noted.each(take);

@@ -37,7 +37,7 @@ const BODY_TOO_LARGE: Fault = Fault::Refused(StatusCode::PAYLOAD_TOO_LARGE);
 
 /// Everything of a request but its body.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(super) struct RequestHead {
     pub(super) method: Method,
     pub(super) path: String,
     pub(super) headers: HeaderMap,
@@ -68,7 +68,7 @@ impl<R: Read> Requests<R> {
     }
 
     /// The head of the next request; `None` when the client closed the connection instead.
-    pub(super) fn head(&mut self) -> Result<Option<Head>, Fault> {
+    pub(super) fn head(&mut self) -> Result<Option<RequestHead>, Fault> {
         loop {
             if let Some((used, head)) = parse_head(&self.buffer)? {
                 self.buffer.drain(..used);
@@ -172,7 +172,7 @@ impl<R: Read> Requests<R> {
 }
 
 /// The head at the start of `bytes` and its length; `None` while it is incomplete.
-fn parse_head(bytes: &[u8]) -> Result<Option<(usize, Head)>, Fault> {
+fn parse_head(bytes: &[u8]) -> Result<Option<(usize, RequestHead)>, Fault> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let used = match request.parse(bytes) {
@@ -186,7 +186,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(usize, Head)>, Fault> {
     if is_1_1 && !headers.contains_key(HOST) {
         return Err(BAD_REQUEST);
     }
-    let head = Head {
+    let head = RequestHead {
         method: request.method.unwrap_or_default().parse().map_err(|_| BAD_REQUEST)?,
         path: request.path.unwrap_or_default().to_owned(),
         framing: framing(&headers)?,

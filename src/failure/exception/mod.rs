@@ -89,16 +89,16 @@ fn unboxed(name: &str) -> &str {
 
 /// The name that a trait object's `Debug` begins with: `ParseError` of `ParseError { line: 3 }`.
 fn debug_name(error: &(dyn Error + 'static)) -> String {
-    let mut name = Leading::default();
+    let mut name = LeadingIdentifier::default();
     let _ = write!(name, "{error:?}");
     if name.0.is_empty() { "Error".to_owned() } else { name.0 }
 }
 
 /// Keeps a leading identifier and refuses the rest, so that a large `Debug` is not written out for its name.
 #[derive(Default)]
-struct Leading(String);
+struct LeadingIdentifier(String);
 
-impl Write for Leading {
+impl Write for LeadingIdentifier {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for letter in text.chars() {
             let fits = letter == '_' || letter.is_alphabetic() || (letter.is_numeric() && !self.0.is_empty());

@@ -9,7 +9,7 @@ const CUT: &str = "… (cut)";
 /// The text of a value in at most `max` bytes of JSON between its quotes, marked where it was cut unless the mark alone
 /// is longer.
 pub(crate) fn cut(value: impl Display, max: usize) -> String {
-    let mut text = Cut { text: String::new(), room: Some(max) };
+    let mut text = BoundedText { text: String::new(), room: Some(max) };
     let _ = write!(text, "{value}");
     if let (None, Some(room)) = (text.room, max.checked_sub(CUT.len())) {
         text.text.truncate(fitting(&text.text, room).len());
@@ -18,13 +18,13 @@ pub(crate) fn cut(value: impl Display, max: usize) -> String {
     text.text
 }
 
-struct Cut {
+struct BoundedText {
     text: String,
     /// `None`: it was cut. A value may go on writing.
     room: Option<usize>,
 }
 
-impl Write for Cut {
+impl Write for BoundedText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let room = self.room.ok_or(fmt::Error)?;
         self.room = room.checked_sub(width(text));

@@ -133,7 +133,7 @@ impl From<&ApiError> for UserError {
 }
 
 /// Tells the user errors among foreign errors; see [`Builder::user_errors`](crate::Builder::user_errors).
-pub(crate) type Teach = dyn Fn(&(dyn Error + 'static)) -> Option<UserError> + Send + Sync;
+pub(crate) type UserErrorClassifier = dyn Fn(&(dyn Error + 'static)) -> Option<UserError> + Send + Sync;
 
 /// The first user error in a chain of sources, from the error itself down; `None` where there is none.
 ///
@@ -143,8 +143,11 @@ pub fn find_user_error_in_chain<E: AsError<Kind> + ?Sized, Kind>(error: &E) -> O
     find_user_error(error.as_error(), None)
 }
 
-pub(crate) fn find_user_error(error: &(dyn Error + 'static), teach: Option<&Teach>) -> Option<UserError> {
-    chain(error).find_map(|link| of_api(link).or_else(|| of_ureq(link)).or_else(|| teach?(link)))
+pub(crate) fn find_user_error(
+    error: &(dyn Error + 'static),
+    classifier: Option<&UserErrorClassifier>,
+) -> Option<UserError> {
+    chain(error).find_map(|link| of_api(link).or_else(|| of_ureq(link)).or_else(|| classifier?(link)))
 }
 
 fn of_api(link: &(dyn Error + 'static)) -> Option<UserError> {
@@ -169,7 +172,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 }
 
 /// What ureq makes of an answer with an error status, unless it was told not to. This crate is built on ureq, so nobody
-/// need teach that.
+/// need classifier that.
 fn of_ureq(link: &(dyn Error + 'static)) -> Option<UserError> {
     match *bare_or_shared(link)? {
         ureq::Error::StatusCode(status) => UserError::from_status("ureq::Error", link.to_string(), status),

@@ -41,8 +41,8 @@ fn a_user_error_in_a_box_or_an_arc_is_found() {
 #[test]
 fn foreign_errors_are_user_errors_once_taught() {
     let error = layers(fmt::Error);
-    let teach =
+    let classifier =
         |error: &(dyn Error + 'static)| error.is::<fmt::Error>().then(|| UserError::new("fmt", "as taught"));
     assert_eq!(find_user_error(error.as_ref(), None), None);
-    assert_eq!(find_user_error(error.as_ref(), Some(&teach)).unwrap().message, "as taught");
+    assert_eq!(find_user_error(error.as_ref(), Some(&classifier)).unwrap().message, "as taught");
 }

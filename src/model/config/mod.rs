@@ -16,7 +16,7 @@ const TELEMETRY_PATH: &str = "/api/v1/telemetry";
 
 /// What all added headers may be together: more than any server takes, and it fits the buffer that a request's head is
 /// written in.
-const MOST_HEADER_BYTES: usize = 16 * 1024;
+const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// Headers that are the reporter's own to set, or that frame the request: one given by the user would contradict it.
 const RESERVED_HEADERS: [&str; 12] = [
@@ -180,7 +180,7 @@ impl Config {
         for (place, (name, value)) in (1..).zip(&self.headers) {
             let invalid = |reason| StartError::InvalidHeader { place, reason };
             size += name.len() + value.len();
-            if size > MOST_HEADER_BYTES {
+            if size > MAX_HEADER_BYTES {
                 return Err(invalid("makes them more than 16 KiB together"));
             }
             let (name, value) = valid_header(name, value).map_err(invalid)?;
@@ -296,9 +296,9 @@ fn valid_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), &'
         return Err("is one that the reporter sets itself");
     }
     // A header that somebody adds is likely to be a credential.
-    let unfit =
+    let error =
         "has a value that is empty, or has a space at its end, or a character that cannot stand in a header";
-    let value = secret_header(value).ok_or(unfit)?;
+    let value = secret_header(value).ok_or(error)?;
     Ok((name, value))
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// Why an event was turned away at the door. Its number in the session is used up all the same, so a gap in
+/// Why an event was turned away at the admission. Its number in the session is used up all the same, so a gap in
 /// `event_session_index` shows the loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -209,7 +209,7 @@ impl Dropped {
 pub struct Stats {
     /// Events given to the reporter, those it made itself (session start and end) among them.
     pub offered: u64,
-    /// Events turned away at the door.
+    /// Events turned away at the admission.
     pub refused: Refused,
     /// Events taken. From then on each has exactly one fate.
     pub accepted: u64,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::model::stats::RefusalReason;
 use crate::payload::buffer::Buffer;
 use crate::payload::json::Json;
-use crate::process::catch_panic::contain;
+use crate::process::catch_panic::catch_panic;
 use crate::process::reentrancy;
 
 /// Encodes `data` to a JSON object of at most `limit` bytes: an object goes as it is, nothing becomes `{}`, any
@@ -21,7 +21,7 @@ pub(crate) fn encode(
     let mut buffer = Buffer::take();
     before(&mut buffer);
     let mut json = Json::after(buffer, limit);
-    let written = contain(|| json.write_object(data)).unwrap_or(Err(RefusalReason::InvalidData));
+    let written = catch_panic(|| json.write_object(data)).unwrap_or(Err(RefusalReason::InvalidData));
     let buffer = json.into_buffer();
     match written.and_then(|()| scope.end()) {
         Ok(()) => Ok(buffer),

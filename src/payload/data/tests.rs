@@ -5,7 +5,7 @@ use serde::ser::Error;
 use serde_json::json;
 
 use super::*;
-use crate::payload::json::DEEPEST;
+use crate::payload::json::MAX_DEPTH;
 
 const LIMIT: usize = 64;
 
@@ -78,9 +78,9 @@ fn data_nested_too_deep_are_invalid_however_deep_and_siblings_do_not_add_up() {
         encode(|_| (), &data(), 10_000).map(|json| json.bytes().to_vec())
     };
     let nested = |depth| (1..depth).fold(json!([]), |inner, _| json!([inner]));
-    let deepest = encode(&|| nested(DEEPEST)).unwrap();
+    let deepest = encode(&|| nested(MAX_DEPTH)).unwrap();
     serde_json::from_slice::<serde_json::Value>(&deepest).unwrap();
-    assert_eq!(encode(&|| nested(DEEPEST + 1)), Err(RefusalReason::InvalidData));
+    assert_eq!(encode(&|| nested(MAX_DEPTH + 1)), Err(RefusalReason::InvalidData));
     let bottomless = super::encode(|_| (), &Bottomless, usize::MAX);
     assert_eq!(bottomless.map(drop), Err(RefusalReason::InvalidData));
     assert!(encode(&|| json!(vec![json!({}); 1_000])).is_ok());

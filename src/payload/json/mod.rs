@@ -18,16 +18,16 @@ use crate::payload::buffer::Buffer;
 /// Data nested deeper are refused: parsers have a limit (that of `serde_json` is 128, and a request adds 4), and the
 /// one that meets it rejects the batch, with everybody's events. It also bounds the stack that encoding takes of the
 /// caller.
-pub(crate) const DEEPEST: usize = 100;
+pub(crate) const MAX_DEPTH: usize = 100;
 
 /// Stands before the eight bytes of a float. No JSON has this byte: inside strings it is escaped, and outside of them
 /// it is not allowed.
 const FLOAT: u8 = 1;
 const FLOAT_LEN: usize = 1 + size_of::<f64>();
 /// As text: `-2.2250738585072014e-308`.
-const LONGEST_FLOAT: usize = 24;
+const MAX_FLOAT_LEN: usize = 24;
 /// As text: `0.5`.
-const SHORTEST_FLOAT: usize = 3;
+const MIN_FLOAT_LEN: usize = 3;
 
 /// A value in the making.
 pub(crate) struct Json {
@@ -41,27 +41,27 @@ pub(crate) struct Json {
     /// Off while a text is written that is JSON already.
     escapes: bool,
     /// Why there will be no value. Kept, since the caller's code may go on as if nothing had happened.
-    unfit: Option<Unfit>,
+    error: Option<EncodeError>,
 }
 
 /// Why a value cannot be written.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Unfit(RefusalReason);
+pub(crate) struct EncodeError(RefusalReason);
 
-const INVALID: Unfit = Unfit(RefusalReason::InvalidData);
+const INVALID: EncodeError = EncodeError(RefusalReason::InvalidData);
 
 impl Json {
     /// A value of at most `limit` bytes, to be written after what is in the buffer.
     #[inline]
     pub(crate) fn after(out: Box<Buffer>, limit: usize) -> Self {
-        Self { start: out.len(), out, limit, floats: 0, levels_left: DEEPEST, escapes: true, unfit: None }
+        Self { start: out.len(), out, limit, floats: 0, levels_left: MAX_DEPTH, escapes: true, error: None }
     }
 
     /// Writes the one value, as an object: nothing becomes `{}`, and what is neither becomes `{"value": …}`.
     #[inline]
     pub(crate) fn write_object(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), RefusalReason> {
         let _ = self.value(value); // kept
-        if let Some(Unfit(reason)) = self.unfit {
+        if let Some(EncodeError(reason)) = self.error {
             return Err(reason);
         }
         match self.out.bytes().get(self.start) {
@@ -77,7 +77,7 @@ impl Json {
             }
             None => return Err(RefusalReason::InvalidData),
         }
-        if self.levels_left < DEEPEST {
+        if self.levels_left < MAX_DEPTH {
             return Err(RefusalReason::InvalidData); // something was begun and not ended
         }
         if self.fits() { Ok(()) } else { Err(RefusalReason::TooLarge) }
@@ -86,7 +86,7 @@ impl Json {
     #[inline]
     fn fits(&self) -> bool {
         let json = &self.out.bytes()[self.start..];
-        let longest = json.len() + self.floats * (LONGEST_FLOAT - FLOAT_LEN);
+        let longest = json.len() + self.floats * (MAX_FLOAT_LEN - FLOAT_LEN);
         longest <= self.limit || (self.floats > 0 && self.fits_as_text(json))
     }
 
@@ -103,17 +103,17 @@ impl Json {
     }
 
     #[inline]
-    fn value(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), Unfit> {
-        value.serialize(&mut *self).map_err(|unfit| self.fail(unfit))
+    fn value(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), EncodeError> {
+        value.serialize(&mut *self).map_err(|error| self.fail(error))
     }
 
     #[cold]
-    fn fail(&mut self, unfit: Unfit) -> Unfit {
-        *self.unfit.get_or_insert(unfit)
+    fn fail(&mut self, error: EncodeError) -> EncodeError {
+        *self.error.get_or_insert(error)
     }
 
     #[inline]
-    fn put(&mut self, part: &[u8]) -> Result<(), Unfit> {
+    fn put(&mut self, part: &[u8]) -> Result<(), EncodeError> {
         let Some(room) = self.out.next(part.len()) else {
             self.grow(part.len())?;
             return self.put(part);
@@ -125,17 +125,17 @@ impl Json {
     /// The limit is checked only here, since most parts are a few bytes that fit the buffer; [`fits`](Self::fits)
     /// checks the whole at the end. Short floats are shorter as text than as nine bytes.
     #[cold]
-    fn grow(&mut self, by: usize) -> Result<(), Unfit> {
-        let most = self.limit.saturating_add(self.floats * (FLOAT_LEN - SHORTEST_FLOAT));
+    fn grow(&mut self, by: usize) -> Result<(), EncodeError> {
+        let most = self.limit.saturating_add(self.floats * (FLOAT_LEN - MIN_FLOAT_LEN));
         if by > most.saturating_sub(self.out.len() - self.start) {
-            return Err(self.fail(Unfit(RefusalReason::TooLarge)));
+            return Err(self.fail(EncodeError(RefusalReason::TooLarge)));
         }
         self.out.grow(by);
         Ok(())
     }
 
     #[inline]
-    fn number(&mut self, number: impl Serialize) -> Result<(), Unfit> {
+    fn number(&mut self, number: impl Serialize) -> Result<(), EncodeError> {
         let mut rest = self.out.room();
         let room = rest.len();
         if serde_json::to_writer(&mut rest, &number).is_err() {
@@ -148,12 +148,12 @@ impl Json {
     }
 
     #[inline]
-    fn float(&mut self, float: f64) -> Result<(), Unfit> {
+    fn float(&mut self, float: f64) -> Result<(), EncodeError> {
         if !float.is_finite() {
             return self.put(b"null");
         }
         let Some([mark, bits @ ..]) = self.out.next(FLOAT_LEN) else {
-            self.grow(SHORTEST_FLOAT)?; // by more than it takes
+            self.grow(MIN_FLOAT_LEN)?; // by more than it takes
             return self.float(float);
         };
         *mark = FLOAT;
@@ -163,7 +163,7 @@ impl Json {
     }
 
     #[inline]
-    fn text(&mut self, text: &str) -> Result<(), Unfit> {
+    fn text(&mut self, text: &str) -> Result<(), EncodeError> {
         let text = text.as_bytes();
         let Some([open, inside @ .., close]) = self.room_for_plain(text, 2) else {
             return self.rare_text(text);
@@ -177,7 +177,7 @@ impl Json {
     /// becomes a few stores of constants.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "it is worth it only where the name is a constant")]
-    fn name(&mut self, before: u8, name: &str) -> Result<(), Unfit> {
+    fn name(&mut self, before: u8, name: &str) -> Result<(), EncodeError> {
         let Some([first, open, inside @ .., close, colon]) = self.room_for_plain(name.as_bytes(), 4) else {
             return self.rare_name(before, name.as_bytes());
         };
@@ -194,14 +194,14 @@ impl Json {
     }
 
     #[cold]
-    fn rare_name(&mut self, before: u8, name: &[u8]) -> Result<(), Unfit> {
+    fn rare_name(&mut self, before: u8, name: &[u8]) -> Result<(), EncodeError> {
         self.put(&[before])?;
         self.rare_text(name)?;
         self.put(b":")
     }
 
     #[cold]
-    fn rare_text(&mut self, text: &[u8]) -> Result<(), Unfit> {
+    fn rare_text(&mut self, text: &[u8]) -> Result<(), EncodeError> {
         if text.len() + 2 > self.out.room().len() {
             self.grow(text.len() + 2)?;
         }
@@ -210,7 +210,7 @@ impl Json {
         self.put(b"\"")
     }
 
-    fn escape(&mut self, text: &[u8]) -> Result<(), Unfit> {
+    fn escape(&mut self, text: &[u8]) -> Result<(), EncodeError> {
         if !self.escapes {
             return self.put(text);
         }

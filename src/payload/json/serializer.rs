@@ -8,7 +8,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use super::{FLOAT, INVALID, Json, Unfit, expand};
+use super::{EncodeError, FLOAT, INVALID, Json, expand};
 
 /// What stands between two brackets.
 pub(crate) struct Members<'a> {
@@ -22,7 +22,7 @@ pub(crate) struct Members<'a> {
 
 impl Json {
     #[inline]
-    fn open(&mut self, bracket: u8, close: &'static str) -> Result<Members<'_>, Unfit> {
+    fn open(&mut self, bracket: u8, close: &'static str) -> Result<Members<'_>, EncodeError> {
         let Some(levels_left) = self.levels_left.checked_sub(close.len()) else {
             return Err(self.fail(INVALID));
         };
@@ -37,7 +37,7 @@ impl Json {
         variant: &str,
         bracket: u8,
         close: &'static str,
-    ) -> Result<Members<'_>, Unfit> {
+    ) -> Result<Members<'_>, EncodeError> {
         self.name(b'{', variant)?;
         self.open(bracket, close)
     }
@@ -45,18 +45,18 @@ impl Json {
 
 impl Members<'_> {
     #[inline]
-    fn separate(&mut self) -> Result<(), Unfit> {
+    fn separate(&mut self) -> Result<(), EncodeError> {
         self.json.put(&[mem::replace(&mut self.before, b',')])
     }
 
     #[inline]
-    fn element(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), Unfit> {
+    fn element(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), EncodeError> {
         self.separate()?;
         self.json.value(value)
     }
 
     #[inline]
-    fn member(&mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Result<(), Unfit> {
+    fn member(&mut self, name: &str, value: &(impl Serialize + ?Sized)) -> Result<(), EncodeError> {
         if self.close.is_empty() {
             return self.raw(value);
         }
@@ -66,7 +66,7 @@ impl Members<'_> {
 
     /// A value that is JSON as text.
     #[cold]
-    fn raw(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), Unfit> {
+    fn raw(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), EncodeError> {
         let at = self.json.out.len();
         let limit = self.json.limit;
         self.json.limit = limit.saturating_add(2); // the quotes go again
@@ -87,7 +87,7 @@ impl Members<'_> {
     }
 
     #[cold]
-    fn float_key(&mut self, at: usize) -> Result<(), Unfit> {
+    fn float_key(&mut self, at: usize) -> Result<(), EncodeError> {
         let mut text = Vec::new();
         if expand(&self.json.out.bytes()[at..], &mut text).is_err() {
             return Err(self.json.fail(INVALID));
@@ -98,7 +98,7 @@ impl Members<'_> {
     }
 
     #[inline]
-    fn close(self) -> Result<(), Unfit> {
+    fn close(self) -> Result<(), EncodeError> {
         if self.before != b',' {
             self.json.put(&[self.before])?;
         }
@@ -137,7 +137,7 @@ fn depth(json: &[u8]) -> usize {
 macro_rules! numbers {
     ($($method:ident: $number:ty),*) => {$(
         #[inline]
-        fn $method(self, number: $number) -> Result<(), Unfit> {
+        fn $method(self, number: $number) -> Result<(), EncodeError> {
             self.number(number)
         }
     )*};
@@ -145,7 +145,7 @@ macro_rules! numbers {
 
 impl<'a> Serializer for &'a mut Json {
     type Ok = ();
-    type Error = Unfit;
+    type Error = EncodeError;
     type SerializeSeq = Members<'a>;
     type SerializeTuple = Members<'a>;
     type SerializeTupleStruct = Members<'a>;
@@ -159,49 +159,54 @@ impl<'a> Serializer for &'a mut Json {
     numbers! { serialize_f32: f32 }
 
     #[inline]
-    fn serialize_f64(self, value: f64) -> Result<(), Unfit> {
+    fn serialize_f64(self, value: f64) -> Result<(), EncodeError> {
         self.float(value)
     }
 
     #[inline]
-    fn serialize_bool(self, value: bool) -> Result<(), Unfit> {
+    fn serialize_bool(self, value: bool) -> Result<(), EncodeError> {
         self.put(if value { b"true" } else { b"false" })
     }
 
-    fn serialize_char(self, value: char) -> Result<(), Unfit> {
+    fn serialize_char(self, value: char) -> Result<(), EncodeError> {
         self.text(value.encode_utf8(&mut [0; 4]))
     }
 
     #[inline]
-    fn serialize_str(self, value: &str) -> Result<(), Unfit> {
+    fn serialize_str(self, value: &str) -> Result<(), EncodeError> {
         self.text(value)
     }
 
-    fn serialize_bytes(self, value: &[u8]) -> Result<(), Unfit> {
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), EncodeError> {
         self.collect_seq(value)
     }
 
     #[inline]
-    fn serialize_none(self) -> Result<(), Unfit> {
+    fn serialize_none(self) -> Result<(), EncodeError> {
         self.put(b"null")
     }
 
     #[inline]
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Unfit> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), EncodeError> {
         self.value(value)
     }
 
     #[inline]
-    fn serialize_unit(self) -> Result<(), Unfit> {
+    fn serialize_unit(self) -> Result<(), EncodeError> {
         self.put(b"null")
     }
 
-    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Unfit> {
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), EncodeError> {
         self.put(b"null")
     }
 
     #[inline]
-    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Unfit> {
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<(), EncodeError> {
         self.text(variant)
     }
 
@@ -210,7 +215,7 @@ impl<'a> Serializer for &'a mut Json {
         self,
         _: &'static str,
         value: &T,
-    ) -> Result<(), Unfit> {
+    ) -> Result<(), EncodeError> {
         self.value(value)
     }
 
@@ -220,22 +225,22 @@ impl<'a> Serializer for &'a mut Json {
         _: u32,
         variant: &'static str,
         value: &T,
-    ) -> Result<(), Unfit> {
+    ) -> Result<(), EncodeError> {
         let mut object = self.open(b'{', "}")?;
         object.member(variant, value)?;
         object.close()
     }
 
     #[inline]
-    fn serialize_seq(self, _: Option<usize>) -> Result<Members<'a>, Unfit> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<Members<'a>, EncodeError> {
         self.open(b'[', "]")
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Members<'a>, Unfit> {
+    fn serialize_tuple(self, _: usize) -> Result<Members<'a>, EncodeError> {
         self.open(b'[', "]")
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Members<'a>, Unfit> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Members<'a>, EncodeError> {
         self.open(b'[', "]")
     }
 
@@ -245,17 +250,17 @@ impl<'a> Serializer for &'a mut Json {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Members<'a>, Unfit> {
+    ) -> Result<Members<'a>, EncodeError> {
         self.open_variant(variant, b'[', "]}")
     }
 
     #[inline]
-    fn serialize_map(self, _: Option<usize>) -> Result<Members<'a>, Unfit> {
+    fn serialize_map(self, _: Option<usize>) -> Result<Members<'a>, EncodeError> {
         self.open(b'{', "}")
     }
 
     #[inline]
-    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Members<'a>, Unfit> {
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Members<'a>, EncodeError> {
         let is_raw = name.starts_with("$serde_json::private::");
         if is_raw { self.open(b',', "") } else { self.open(b'{', "}") }
     }
@@ -266,11 +271,11 @@ impl<'a> Serializer for &'a mut Json {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Members<'a>, Unfit> {
+    ) -> Result<Members<'a>, EncodeError> {
         self.open_variant(variant, b'{', "}}")
     }
 
-    fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<(), Unfit> {
+    fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<(), EncodeError> {
         struct Escaped<'a>(&'a mut Json);
         impl fmt::Write for Escaped<'_> {
             fn write_str(&mut self, part: &str) -> fmt::Result {
@@ -287,11 +292,11 @@ impl<'a> Serializer for &'a mut Json {
 
 impl SerializeMap for Members<'_> {
     type Ok = ();
-    type Error = Unfit;
+    type Error = EncodeError;
 
     /// A key is written as any value, and becomes a string if it is a number or a truth value.
     #[inline]
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unfit> {
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), EncodeError> {
         self.separate()?;
         let at = self.json.out.len();
         self.json.value(key)?;
@@ -307,13 +312,13 @@ impl SerializeMap for Members<'_> {
     }
 
     #[inline]
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unfit> {
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
         self.json.put(b":")?;
         self.json.value(value)
     }
 
     #[inline]
-    fn end(self) -> Result<(), Unfit> {
+    fn end(self) -> Result<(), EncodeError> {
         self.close()
     }
 }
@@ -322,15 +327,15 @@ macro_rules! lists {
     ($($list:ident: $method:ident),*) => {$(
         impl $list for Members<'_> {
             type Ok = ();
-            type Error = Unfit;
+            type Error = EncodeError;
 
             #[inline]
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unfit> {
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
                 self.element(value)
             }
 
             #[inline]
-            fn end(self) -> Result<(), Unfit> {
+            fn end(self) -> Result<(), EncodeError> {
                 self.close()
             }
         }
@@ -344,15 +349,15 @@ macro_rules! structs {
     ($($object:ident),*) => {$(
         impl $object for Members<'_> {
             type Ok = ();
-            type Error = Unfit;
+            type Error = EncodeError;
 
             #[inline]
-            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Unfit> {
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), EncodeError> {
                 self.member(name, value)
             }
 
             #[inline]
-            fn end(self) -> Result<(), Unfit> {
+            fn end(self) -> Result<(), EncodeError> {
                 self.close()
             }
         }
@@ -361,17 +366,17 @@ macro_rules! structs {
 
 structs! { SerializeStruct, SerializeStructVariant }
 
-impl Error for Unfit {
+impl Error for EncodeError {
     /// What the caller's code has to say of it stays there: it is counted, and no more.
     fn custom<T: Display>(_: T) -> Self {
         INVALID
     }
 }
 
-impl Display for Unfit {
+impl Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl std::error::Error for Unfit {}
+impl std::error::Error for EncodeError {}

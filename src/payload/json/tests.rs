@@ -271,10 +271,10 @@ fn raw_json_is_held_to_the_depth_of_all_other_data() {
         let data = RawValue::from_string(nested(depth)).unwrap();
         (written(&[&data], usize::MAX), written(&data, usize::MAX).map(drop))
     };
-    let (as_an_element, alone) = written(DEEPEST - 2);
+    let (as_an_element, alone) = written(MAX_DEPTH - 2);
     serde_json::from_str::<Value>(&as_an_element.unwrap()).unwrap();
     assert_eq!(alone, Ok(()));
-    assert_eq!(written(DEEPEST - 1), (Err(RefusalReason::InvalidData), Ok(())));
+    assert_eq!(written(MAX_DEPTH - 1), (Err(RefusalReason::InvalidData), Ok(())));
     assert_eq!(written(100_000).1, Err(RefusalReason::InvalidData));
 }
 

@@ -15,7 +15,7 @@ use crate::payload::data;
 
 /// What is known of every event when it is offered.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Head {
+pub(crate) struct EventHeader {
     /// How many events had been refused: their numbers lie before its own, which the worker gives it.
     pub(crate) refused: u64,
     pub(crate) time: SystemTime,
@@ -27,32 +27,32 @@ pub(crate) struct Head {
 pub(crate) enum Record {
     /// In one piece of memory, its thread's: see [`unpack`].
     Generic(Box<Buffer>),
-    Apart(Apart),
+    OutOfLine(OutOfLine),
 }
 
 /// An event that has memory of its own, in the queue too.
 #[derive(Debug)]
-pub(crate) enum Apart {
+pub(crate) enum OutOfLine {
     /// Like any other, but too large to be moved about with them.
     Generic(Box<[u8]>),
-    Other(Box<(Head, Body)>),
+    Other(Box<(EventHeader, EventBody)>),
 }
 
 /// An event as it comes out of the queue.
 #[derive(Debug)]
-pub(crate) enum Queued<'a> {
+pub(crate) enum QueuedEvent<'a> {
     Generic(&'a [u8]),
-    Apart(Apart),
+    OutOfLine(OutOfLine),
 }
 
 /// What the queue has of each event besides: a ticket and a length.
 pub(crate) const TAG: usize = 2 * size_of::<u64>();
 
 /// Up to this length generic events are queued one behind the other.
-pub(crate) const LONGEST_INLINE: usize = 1024;
+pub(crate) const MAX_INLINE: usize = 1024;
 
 #[derive(Debug)]
-pub(crate) enum Body {
+pub(crate) enum EventBody {
     SessionStart,
     SessionEnd(Duration),
     Exception(Exception),
@@ -96,8 +96,8 @@ impl fmt::Display for Traceback {
     }
 }
 
-impl Head {
-    /// The head of an event that happens now.
+impl EventHeader {
+    /// The header of an event that happens now.
     #[inline]
     pub(crate) fn now(refused: u64, severity: Severity) -> Self {
         Self { refused, time: SystemTime::now(), severity }
@@ -107,32 +107,32 @@ impl Head {
 impl Record {
     /// Encodes an event of at most `limit` bytes, its name and its data.
     pub(crate) fn generic(
-        head: Head,
+        header: EventHeader,
         name: &str,
         data: &impl Serialize,
         limit: usize,
     ) -> Result<Self, RefusalReason> {
         let room = limit.checked_sub(name.len()).ok_or(RefusalReason::TooLarge)?;
-        let packed = data::encode(|out| pack(head, name, out), data, room)?;
-        Ok(if packed.len() <= LONGEST_INLINE { Self::Generic(packed) } else { Self::large(packed) })
+        let packed = data::encode(|out| pack(header, name, out), data, room)?;
+        Ok(if packed.len() <= MAX_INLINE { Self::Generic(packed) } else { Self::large(packed) })
     }
 
     #[cold]
     fn large(packed: Box<Buffer>) -> Self {
-        let large = Apart::Generic(packed.bytes().into());
+        let large = OutOfLine::Generic(packed.bytes().into());
         packed.give_back();
-        Self::Apart(large)
+        Self::OutOfLine(large)
     }
 
-    pub(crate) fn other(head: Head, body: Body) -> Self {
-        Self::Apart(Apart::Other(Box::new((head, body))))
+    pub(crate) fn other(header: EventHeader, body: EventBody) -> Self {
+        Self::OutOfLine(OutOfLine::Other(Box::new((header, body))))
     }
 
     /// The bytes that it keeps in memory, for the queue's budget.
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Generic(packed) => TAG + packed.len(),
-            Self::Apart(apart) => apart.weight(),
+            Self::OutOfLine(out_of_line) => out_of_line.weight(),
         }
     }
 
@@ -144,27 +144,27 @@ impl Record {
     }
 }
 
-impl Apart {
+impl OutOfLine {
     fn weight(&self) -> usize {
         let rest = match self {
             Self::Generic(packed) => packed.len(),
-            Self::Other(other) => size_of::<(Head, Body)>() + other.1.text(),
+            Self::Other(other) => size_of::<(EventHeader, EventBody)>() + other.1.text(),
         };
         TAG + rest
     }
 }
 
-impl Queued<'_> {
+impl QueuedEvent<'_> {
     /// What it weighed when it was let in.
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Generic(packed) => TAG + packed.len(),
-            Self::Apart(apart) => apart.weight(),
+            Self::OutOfLine(out_of_line) => out_of_line.weight(),
         }
     }
 }
 
-impl Body {
+impl EventBody {
     fn text(&self) -> usize {
         match self {
             Self::SessionStart | Self::SessionEnd(_) => 0,
@@ -177,10 +177,10 @@ impl Body {
 
 /// Writes what comes before the data of a generic event: severity, refused, time, length of the name, name.
 #[inline]
-fn pack(head: Head, name: &str, out: &mut Buffer) {
-    let since_1970 = head.time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut fixed = [head.severity as u8; 1 + 8 + 8 + 4 + 8];
-    fixed[1..9].copy_from_slice(&head.refused.to_le_bytes());
+fn pack(header: EventHeader, name: &str, out: &mut Buffer) {
+    let since_1970 = header.time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut fixed = [header.severity as u8; 1 + 8 + 8 + 4 + 8];
+    fixed[1..9].copy_from_slice(&header.refused.to_le_bytes());
     fixed[9..17].copy_from_slice(&since_1970.as_secs().to_le_bytes());
     fixed[17..21].copy_from_slice(&since_1970.subsec_nanos().to_le_bytes());
     fixed[21..].copy_from_slice(&(name.len() as u64).to_le_bytes());
@@ -188,9 +188,9 @@ fn pack(head: Head, name: &str, out: &mut Buffer) {
     out.put(name.as_bytes());
 }
 
-/// The parts of a generic event again: head, name, and data as [`data::encode`] made them. There always are some. A
+/// The parts of a generic event again: header, name, and data as [`data::encode`] made them. There always are some. A
 /// time before 1970 is 1970.
-pub(crate) fn unpack(packed: &[u8]) -> Option<(Head, &str, &[u8])> {
+pub(crate) fn unpack(packed: &[u8]) -> Option<(EventHeader, &str, &[u8])> {
     let (severity, rest) = packed.split_first()?;
     let (refused, rest) = rest.split_first_chunk()?;
     let (seconds, rest) = rest.split_first_chunk()?;
@@ -198,12 +198,12 @@ pub(crate) fn unpack(packed: &[u8]) -> Option<(Head, &str, &[u8])> {
     let (name, rest) = rest.split_first_chunk()?;
     let (name, data) = rest.split_at_checked(u64::from_le_bytes(*name).try_into().ok()?)?;
     let since_1970 = Duration::new(u64::from_le_bytes(*seconds), u32::from_le_bytes(*nanos));
-    let head = Head {
+    let header = EventHeader {
         refused: u64::from_le_bytes(*refused),
         time: UNIX_EPOCH.checked_add(since_1970)?,
         severity: *Severity::ALL.get(usize::from(*severity))?,
     };
-    Some((head, from_utf8(name).ok()?, data))
+    Some((header, from_utf8(name).ok()?, data))
 }
 
 #[cfg(test)]

@@ -3,19 +3,22 @@ use super::*;
 #[test]
 fn what_was_packed_comes_out() {
     for (severity, name) in Severity::ALL.into_iter().zip(["checkpoint.saved", "größe", "", "a\"b", "x"]) {
-        let head = Head::now(u64::MAX, severity);
-        let record = Record::generic(head, name, &[1, 2], 100).unwrap();
+        let header = EventHeader::now(u64::MAX, severity);
+        let record = Record::generic(header, name, &[1, 2], 100).unwrap();
         assert_eq!(record.weight(), TAG + 29 + name.len() + r#"{"value":[1,2]}"#.len());
         let Record::Generic(packed) = record else { panic!("a generic event") };
         let (unpacked, same_name, data) = unpack(packed.bytes()).unwrap();
-        assert_eq!((unpacked.refused, unpacked.time, unpacked.severity), (head.refused, head.time, severity));
+        assert_eq!(
+            (unpacked.refused, unpacked.time, unpacked.severity),
+            (header.refused, header.time, severity)
+        );
         assert_eq!((same_name, data), (name, &br#"{"value":[1,2]}"#[..]));
     }
 }
 
 #[test]
 fn what_is_turned_away_leaves_its_memory_to_its_thread() {
-    let record = Record::generic(Head::now(0, Severity::Info), "step", &(), 100).unwrap();
+    let record = Record::generic(EventHeader::now(0, Severity::Info), "step", &(), 100).unwrap();
     assert_eq!(Buffer::take().size(), 0, "it is in the record");
     record.discard();
     assert!(Buffer::take().size() > 0);
@@ -23,15 +26,15 @@ fn what_is_turned_away_leaves_its_memory_to_its_thread() {
 
 #[test]
 fn the_texts_of_an_exception_and_its_stack_are_in_its_weight() {
-    let weight = |body| Record::other(Head::now(0, Severity::Error), body).weight();
+    let weight = |body| Record::other(EventHeader::now(0, Severity::Error), body).weight();
     let exception = |error_type: &str, message: &str, causes: &str, stack| {
         let traceback = Traceback { causes: causes.to_owned(), stack, max: 100 };
         let (error_type, message) = (error_type.to_owned(), message.to_owned());
-        weight(Body::Exception(Exception { error_type, message, traceback }))
+        weight(EventBody::Exception(Exception { error_type, message, traceback }))
     };
-    let empty = weight(Body::SessionStart);
-    assert_eq!(empty, weight(Body::SessionEnd(Duration::MAX)));
-    assert!(empty >= TAG + size_of::<Body>());
+    let empty = weight(EventBody::SessionStart);
+    assert_eq!(empty, weight(EventBody::SessionEnd(Duration::MAX)));
+    assert!(empty >= TAG + size_of::<EventBody>());
     assert_eq!(exception("", "", "", None), empty);
     assert_eq!(exception("Error", "of some kind", "Error: of some kind", None), empty + 5 + 12 + 19);
     let stack = Some(Arc::new(Backtrace::disabled()));
@@ -41,7 +44,7 @@ fn the_texts_of_an_exception_and_its_stack_are_in_its_weight() {
 #[test]
 fn name_and_data_together_are_held_to_the_limit() {
     let empty = serde_json::Map::new();
-    let sized = |limit| Record::generic(Head::now(0, Severity::Info), "name", &empty, limit).map(drop);
+    let sized = |limit| Record::generic(EventHeader::now(0, Severity::Info), "name", &empty, limit).map(drop);
     assert_eq!(sized("name{}".len()), Ok(()));
     assert_eq!(sized("name".len()), Err(RefusalReason::TooLarge));
     assert_eq!(sized("nam".len()), Err(RefusalReason::TooLarge));

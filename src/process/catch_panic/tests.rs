@@ -10,6 +10,6 @@ fn nothing_of_a_panic_comes_out() {
             panic!("in the payload's destructor, as the test wants it");
         }
     }
-    assert_eq!(contain(|| 1), Some(1));
-    assert_eq!(contain(|| panic_any(PanicsAgain)), None::<()>);
+    assert_eq!(catch_panic(|| 1), Some(1));
+    assert_eq!(catch_panic(|| panic_any(PanicsAgain)), None::<()>);
 }

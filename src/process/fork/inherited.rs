@@ -2,15 +2,15 @@
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
-use super::Slot;
+use super::ProcessCell;
 
 /// A value behind a lock, of which every process has its own. A child's begins as its parent's was at the fork. Where a
 /// thread of the parent's was about to change it, that lock stays closed, and the child's begins empty.
-pub(crate) struct Inherited<T>(Slot<RwLock<T>>);
+pub(crate) struct Inherited<T>(ProcessCell<RwLock<T>>);
 
 impl<T: Clone + Default> Inherited<T> {
     pub(crate) const fn new() -> Self {
-        Self(Slot::new())
+        Self(ProcessCell::new())
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {

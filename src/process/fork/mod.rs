@@ -2,7 +2,7 @@
 //!
 //! A forked child has its parent's memory but only the thread that forked. A lock that another thread held at that
 //! moment stays locked for good, a worker is gone, a socket is shared with the parent: what was made before the
-//! fork must not be touched in the child, not even to be dropped. So such things are kept in [`PerProcess`]: the
+//! fork must not be touched in the child, not even to be dropped. So such things are kept in [`ProcessOwned`]: the
 //! process that made them sees them; a child sees an empty place, and fills it with its own when it needs one.
 
 #![expect(
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 #[cfg(unix)]
-use crate::process::catch_panic::contain;
+use crate::process::catch_panic::catch_panic;
 use crate::process::reentrancy;
 
 #[cfg(any(feature = "log-bridge", feature = "panic-hook", feature = "tracing"))]
@@ -24,7 +24,7 @@ mod process_cell;
 
 #[cfg(any(feature = "log-bridge", feature = "panic-hook", feature = "tracing"))]
 pub(crate) use inherited::Inherited;
-pub(crate) use process_cell::{PerProcess, Slot};
+pub(crate) use process_cell::{ProcessCell, ProcessOwned};
 
 /// How many forks lie between the first process that [`watch`]ed and this one. It changes only while a process has
 /// one thread, so a relaxed load sees it.
@@ -54,12 +54,12 @@ pub(crate) fn watch() {}
 
 /// The process that made something, to ask later whether this is still the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Process(u64);
+pub(crate) struct ForkGeneration(u64);
 
 /// The process of a program that never forked.
-const FIRST: Process = Process(0);
+const FIRST: ForkGeneration = ForkGeneration(0);
 
-impl Process {
+impl ForkGeneration {
     #[inline]
     pub(crate) fn current() -> Self {
         Self(if cfg!(unix) { GENERATION.load(Ordering::Relaxed) } else { 0 })
@@ -101,7 +101,7 @@ pub(crate) fn start_thread(name: &str, main: impl FnOnce() + Send + 'static) -> 
 type Main = Box<dyn FnOnce() + Send>;
 
 fn start_boxed(name: &str, main: Main) -> io::Result<()> {
-    if Process::current().is_first() {
+    if ForkGeneration::current().is_first() {
         return thread::Builder::new().name(name.to_owned()).spawn(main).map(drop);
     }
     #[cfg(unix)]
@@ -119,7 +119,7 @@ fn start_bare_thread(main: Main) -> io::Result<()> {
     extern "C" fn run(main: *mut c_void) -> *mut c_void {
         // SAFETY: it is the box below, and this thread's alone.
         let main = unsafe { Box::from_raw(main.cast::<Main>()) };
-        let _ = contain(main); // a panic must not leave this function
+        let _ = catch_panic(main); // a panic must not leave this function
         ptr::null_mut()
     }
 

@@ -29,7 +29,7 @@ pub(crate) fn enter() -> Option<Scope> {
 
 /// Whether this thread is inside the scope.
 #[inline]
-pub(crate) fn is_quiet() -> bool {
+pub(crate) fn is_inside() -> bool {
     QUIET.get()
 }
 
@@ -44,7 +44,7 @@ impl Scope {
     /// Ends it. Fails in a child that was forked inside of it: what the scope was for is its parent's.
     #[inline]
     pub(crate) fn end(self) -> Result<(), RefusalReason> {
-        let was_kept = is_quiet();
+        let was_kept = is_inside();
         drop(self);
         if was_kept { Ok(()) } else { Err(RefusalReason::Reentrant) }
     }

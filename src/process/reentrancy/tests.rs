@@ -4,9 +4,9 @@ use super::*;
 fn a_scope_that_is_not_given_ends_no_other() {
     let scope = enter().unwrap();
     assert!(enter().is_none());
-    assert!(enter().is_none() && is_quiet());
+    assert!(enter().is_none() && is_inside());
     assert!(scope.end().is_ok());
-    assert!(!is_quiet());
+    assert!(!is_inside());
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! event has its fate, so what the word holds *is* what is pending. Closing sets a bit in the same word: an
 //! event is either admitted before the close, and counted, or refused by it. There is no third way.
 //!
-//! Whoever is let in draws a ticket: the order of events, whichever thread they are of.
+//! Whoever is let in draws a sequence: the order of events, whichever thread they are of.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -17,9 +17,9 @@ const ONE_EVENT: u64 = 1 << BYTES_BITS;
 const CLOSED: u64 = 1 << 63;
 
 /// The most events that limits may name: half of what the word can count, far from its overflow.
-pub(crate) const MOST_EVENTS: usize = 1 << 22;
+pub(crate) const MAX_EVENTS: usize = 1 << 22;
 /// The most bytes that limits may name, likewise.
-pub(crate) const MOST_BYTES: u64 = 1 << 39;
+pub(crate) const MAX_BYTES: u64 = 1 << 39;
 
 /// Room that ordinary events cannot take: a fatal exception is what nobody wants to lose to a full queue. A thread that
 /// reports one waits for it, so this many threads would have to be dying at once.
@@ -63,7 +63,7 @@ impl Load {
 }
 
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct Admission {
     counts: Counts,
     /// Whether there may be no room, and the word is worth a look.
     may_be_shut: AtomicBool,
@@ -76,27 +76,27 @@ pub(crate) struct Door {
 #[repr(align(128))]
 struct Counts {
     word: AtomicU64,
-    tickets: AtomicU64,
+    sequences: AtomicU64,
 }
 
 /// What a caller who is let in is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Admitted {
+pub(crate) struct Grant {
     /// From 0, one more for each event.
-    pub(crate) ticket: u64,
+    pub(crate) sequence: u64,
     /// With this event the pending ones reach the threshold, so the caller is the one to wake the worker.
     pub(crate) is_due: bool,
 }
 
-impl Door {
+impl Admission {
     pub(crate) fn new(limits: Load, threshold: Load) -> Self {
         Self { counts: Counts::default(), may_be_shut: AtomicBool::new(false), limits, threshold }
     }
 
     /// Takes room for one event.
-    pub(crate) fn admit(&self, bytes: u64, lane: Lane) -> Result<Admitted, RefusalReason> {
+    pub(crate) fn admit(&self, bytes: u64, lane: Lane) -> Result<Grant, RefusalReason> {
         let limits = self.limits_of(lane);
-        let Counts { word: shared, tickets } = &self.counts;
+        let Counts { word: shared, sequences } = &self.counts;
         let mut word = shared.load(Ordering::Relaxed);
         loop {
             let held = has_room(word, limits, bytes).inspect_err(|_| self.suspect())?;
@@ -107,8 +107,8 @@ impl Door {
                         self.suspect();
                     }
                     let reached = Load::from_word(next).reaches(self.threshold);
-                    return Ok(Admitted {
-                        ticket: tickets.fetch_add(1, Ordering::Relaxed),
+                    return Ok(Grant {
+                        sequence: sequences.fetch_add(1, Ordering::Relaxed),
                         is_due: reached && !held.reaches(self.threshold),
                     });
                 }
@@ -117,9 +117,9 @@ impl Door {
         }
     }
 
-    /// How many tickets were drawn.
-    pub(crate) fn tickets(&self) -> u64 {
-        self.counts.tickets.load(Ordering::Relaxed)
+    /// How many sequences were drawn.
+    pub(crate) fn admitted(&self) -> u64 {
+        self.counts.sequences.load(Ordering::Relaxed)
     }
 
     /// Whether an event of the smallest size would be let in now: what would not need not be encoded first. It may be

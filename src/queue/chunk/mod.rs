@@ -7,61 +7,61 @@ use std::collections::VecDeque;
 use std::mem;
 
 use crate::payload::buffer::Buffer;
-use crate::payload::record::{Apart, LONGEST_INLINE, Queued, Record, TAG};
+use crate::payload::record::{MAX_INLINE, OutOfLine, QueuedEvent, Record, TAG};
 
-/// How many events make a run full: as many as make a batch and wake the worker, unless other numbers were set. So
-/// the run of a thread that logs alone is the batch.
+/// How many events make a chunk full: as many as make a batch and wake the worker, unless other numbers were set. So
+/// the chunk of a thread that logs alone is the batch.
 pub(crate) const FULL: usize = 100;
 
-/// So many bytes in line make it full too. To move a large run as it grows would take a call longer than a thousand
+/// So many bytes in line make it full too. To move a large chunk as it grows would take a call longer than a thousand
 /// others.
 const FULL_BYTES: usize = 16 * 1024;
 
-/// How many events there are in a full run at least.
-pub(crate) const LEAST: usize = FULL_BYTES / (TAG + LONGEST_INLINE);
+/// How many events there are in a full chunk at least.
+pub(crate) const LEAST: usize = FULL_BYTES / (TAG + MAX_INLINE);
 
 /// In the place of an event's length: it is not in the line.
-const IS_APART: u64 = u64::MAX;
+const IS_OUT_OF_LINE: u64 = u64::MAX;
 
-/// Events in the order of their tickets, which they come out in.
+/// Events in the order of their sequences, which they come out in.
 #[derive(Debug, Default)]
-pub(crate) struct Run {
-    /// Of each event its ticket, its length, and its bytes.
+pub(crate) struct Chunk {
+    /// Of each event its sequence, its length, and its bytes.
     line: Buffer,
     /// Where in the line the next event to come out begins.
     at: usize,
-    apart: VecDeque<Apart>,
+    out_of_line: VecDeque<OutOfLine>,
     /// How many were put in.
     events: usize,
 }
 
-impl Run {
+impl Chunk {
     /// Puts an event behind the others.
     #[inline(always)]
     #[expect(
         clippy::inline_always,
         reason = "its one caller takes 30 instructions more where the compiler does not"
     )]
-    pub(crate) fn put(&mut self, ticket: u64, record: Record) {
+    pub(crate) fn put(&mut self, sequence: u64, record: Record) {
         self.events += 1;
         match record {
             Record::Generic(packed) => {
-                self.tag(ticket, packed.len() as u64);
+                self.tag(sequence, packed.len() as u64);
                 self.line.put(packed.bytes());
                 packed.give_back();
             }
-            Record::Apart(apart) => {
-                self.tag(ticket, IS_APART);
-                self.apart.push_back(apart);
+            Record::OutOfLine(out_of_line) => {
+                self.tag(sequence, IS_OUT_OF_LINE);
+                self.out_of_line.push_back(out_of_line);
             }
         }
     }
 
     #[inline]
-    fn tag(&mut self, ticket: u64, len: u64) {
+    fn tag(&mut self, sequence: u64, len: u64) {
         let mut tag = [0; TAG];
-        let (first, second) = tag.split_at_mut(size_of_val(&ticket));
-        first.copy_from_slice(&ticket.to_ne_bytes());
+        let (first, second) = tag.split_at_mut(size_of_val(&sequence));
+        first.copy_from_slice(&sequence.to_ne_bytes());
         second.copy_from_slice(&len.to_ne_bytes());
         self.line.put(&tag);
     }
@@ -70,7 +70,7 @@ impl Run {
         self.events >= FULL || self.line.len() >= FULL_BYTES
     }
 
-    /// Gives this run, which is full, and begins the one behind it. That one has room for events that are a little
+    /// Gives this chunk, which is full, and begins the one behind it. That one has room for events that are a little
     /// larger from the start: to grow little by little cost each of four threads that log as fast as they can as much
     /// as all the rest.
     pub(crate) fn renew(&mut self) -> Self {
@@ -78,30 +78,30 @@ impl Run {
         mem::replace(self, Self { line, ..Self::default() })
     }
 
-    /// The ticket of the next event to come out; `None` once all are.
+    /// The sequence of the next event to come out; `None` once all are.
     #[inline]
-    pub(crate) fn ticket(&self) -> Option<u64> {
-        let (ticket, _) = self.line.bytes().get(self.at..)?.split_first_chunk()?;
-        Some(u64::from_ne_bytes(*ticket))
+    pub(crate) fn sequence(&self) -> Option<u64> {
+        let (sequence, _) = self.line.bytes().get(self.at..)?.split_first_chunk()?;
+        Some(u64::from_ne_bytes(*sequence))
     }
 
     /// Takes the next event out.
     #[inline]
-    pub(crate) fn take(&mut self) -> Option<Queued<'_>> {
+    pub(crate) fn take(&mut self) -> Option<QueuedEvent<'_>> {
         let (tag, rest) = self.line.bytes().get(self.at..)?.split_first_chunk::<TAG>()?;
         self.at += TAG;
         let len = u64::from_ne_bytes(*tag.last_chunk()?);
-        if len == IS_APART {
-            return self.apart.pop_front().map(Queued::Apart);
+        if len == IS_OUT_OF_LINE {
+            return self.out_of_line.pop_front().map(QueuedEvent::OutOfLine);
         }
         let packed = rest.get(..usize::try_from(len).ok()?)?;
         self.at += packed.len();
-        Some(Queued::Generic(packed))
+        Some(QueuedEvent::Generic(packed))
     }
 }
 
 #[cfg(test)]
-impl Run {
+impl Chunk {
     /// How many were put in.
     pub(crate) fn len(&self) -> usize {
         self.events

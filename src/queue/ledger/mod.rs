@@ -1,6 +1,6 @@
 //! The one mutex and condvar: fates are settled here, and everybody who waits waits here.
 //!
-//! Nothing slow happens under the lock. What is pending is not stored: it is what the [`Door`] holds, and a
+//! Nothing slow happens under the lock. What is pending is not stored: it is what the [`Admission`] holds, and a
 //! settled event leaves the door under this lock, so a snapshot taken under it always adds up.
 //!
 //! Both are the standard library's, because a forked child waits here too: these keep their waiters in themselves.
@@ -13,7 +13,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::model::stats::{DropReason, Dropped, RefusalReason, Refused, Stats};
-use crate::queue::admission::{Admitted, Door, Lane, Load};
+use crate::queue::admission::{Admission, Grant, Lane, Load};
 
 /// What became of accepted events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) enum Fate {
 
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    door: Door,
+    admission: Admission,
     /// One count for each of [`RefusalReason::ALL`], in that order: a refusal does not take the lock.
     refused: [AtomicU64; RefusalReason::ALL.len()],
     state: Mutex<State>,
@@ -45,24 +45,24 @@ struct State {
 }
 
 impl Ledger {
-    pub(crate) fn new(door: Door) -> Self {
-        Self { door, refused: Default::default(), state: Mutex::default(), changed: Condvar::new() }
+    pub(crate) fn new(admission: Admission) -> Self {
+        Self { admission, refused: Default::default(), state: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Takes room for one event, or counts the refusal. See [`Door::admit`].
-    pub(crate) fn admit(&self, bytes: u64, lane: Lane) -> Result<Admitted, RefusalReason> {
-        self.door.admit(bytes, lane).inspect_err(|reason| self.refuse(*reason))
+    /// Takes room for one event, or counts the refusal. See [`Admission::admit`].
+    pub(crate) fn admit(&self, bytes: u64, lane: Lane) -> Result<Grant, RefusalReason> {
+        self.admission.admit(bytes, lane).inspect_err(|reason| self.refuse(*reason))
     }
 
-    /// How many events were let in so far, which is the ticket of the next.
-    pub(crate) fn tickets(&self) -> u64 {
-        self.door.tickets()
+    /// How many events were let in so far, which is the sequence of the next.
+    pub(crate) fn admitted(&self) -> u64 {
+        self.admission.admitted()
     }
 
-    /// Whether it is worth making an event at all. See [`Door::is_open`].
+    /// Whether it is worth making an event at all. See [`Admission::is_open`].
     #[inline]
     pub(crate) fn is_open(&self, lane: Lane) -> Result<(), RefusalReason> {
-        self.door.is_open(lane)
+        self.admission.is_open(lane)
     }
 
     pub(crate) fn refuse(&self, reason: RefusalReason) {
@@ -88,15 +88,15 @@ impl Ledger {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.door.is_closed()
+        self.admission.is_closed()
     }
 
     pub(crate) fn is_due(&self) -> bool {
-        self.door.is_due()
+        self.admission.is_due()
     }
 
     pub(crate) fn has_pending(&self) -> bool {
-        self.door.pending().events > 0
+        self.admission.pending().events > 0
     }
 
     /// Takes responsibility for events that are about to be sent.
@@ -109,7 +109,7 @@ impl Ledger {
         if state.finished {
             return; // they were settled with all the rest
         }
-        self.door.release(load);
+        self.admission.release(load);
         match fate {
             Fate::Delivered => state.delivered += load.events,
             Fate::Dropped(reason) => state.dropped.add(reason, load.events),
@@ -118,7 +118,7 @@ impl Ledger {
 
     pub(crate) fn stats(&self) -> Stats {
         let state = self.state();
-        let pending = self.door.pending().events;
+        let pending = self.admission.pending().events;
         let accepted = state.delivered + state.dropped.total() + pending;
         let refused = self.refused();
         Stats {
@@ -131,7 +131,7 @@ impl Ledger {
         }
     }
 
-    /// Takes the number of a new flush. The worker looks for it when the bell rings.
+    /// Takes the number of a new flush. The worker looks for it when the wakeup rings.
     pub(crate) fn ask_flush(&self) -> u64 {
         let mut state = self.state();
         state.flushes_asked += 1;
@@ -157,7 +157,7 @@ impl Ledger {
     /// Closes the door and gives the worker until `deadline` for what it has; an earlier deadline stands.
     pub(crate) fn close(&self, deadline: Instant) {
         let mut state = self.state();
-        self.door.close();
+        self.admission.close();
         state.deadline = Some(state.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
         self.changed.notify_all();
     }
@@ -173,7 +173,7 @@ impl Ledger {
     }
 
     /// Waits until `until`, or until a flush is asked for or the reporter closes.
-    pub(crate) fn linger(&self, until: Instant) {
+    pub(crate) fn wait_before_next_batch(&self, until: Instant) {
         let is_wanted = |state: &State| state.flushes_asked > state.flushes_done || state.deadline.is_some();
         self.wait(until, |state| state.finished || is_wanted(state));
     }
@@ -190,9 +190,9 @@ impl Ledger {
             return;
         }
         state.finished = true;
-        self.door.close(); // before the count: whoever comes later is refused
-        let rest = self.door.pending();
-        self.door.release(rest);
+        self.admission.close(); // before the count: whoever comes later is refused
+        let rest = self.admission.pending();
+        self.admission.release(rest);
         state.dropped.add(reason, rest.events);
         self.changed.notify_all();
     }

@@ -8,7 +8,7 @@ const FAR: Duration = Duration::from_secs(60);
 
 fn ledger_with(events: u64) -> Ledger {
     let limits = Load { events: 1_000, bytes: 1_000_000 };
-    let ledger = Ledger::new(Door::new(limits, limits));
+    let ledger = Ledger::new(Admission::new(limits, limits));
     for _ in 0..events {
         ledger.admit(10, Lane::Ordinary).unwrap();
     }
@@ -71,7 +71,7 @@ fn nobody_who_flushes_or_closes_is_kept_waiting_by_who_lingers() {
         let (lingering, over) = mpsc::channel();
         thread::scope(|scope| {
             scope.spawn(|| {
-                ledger.linger(Instant::now() + FAR);
+                ledger.wait_before_next_batch(Instant::now() + FAR);
                 lingering.send(()).unwrap();
             });
             act();
@@ -82,7 +82,7 @@ fn nobody_who_flushes_or_closes_is_kept_waiting_by_who_lingers() {
     lingers_until(&|| ());
     ledger.flushes_done(1);
     let until = Instant::now() + Duration::from_millis(20);
-    ledger.linger(until);
+    ledger.wait_before_next_batch(until);
     assert!(Instant::now() >= until, "with nobody waiting it takes its time");
     lingers_until(&|| ledger.close(Instant::now() + FAR));
 }

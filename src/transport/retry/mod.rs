@@ -7,7 +7,7 @@ use crate::model::stats::DropReason;
 /// What one attempt came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    Answer(Answer),
+    Response(Response),
     /// Nobody was reached, or nobody answered in time: the cause, in words fit for a log line.
     Silence(String),
     /// Somebody was there, and ended the connection without an answer: the cause, likewise.
@@ -16,7 +16,7 @@ pub(crate) enum Verdict {
 
 /// What is read of an answer. Its body says nothing that matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     /// The header `x-should-retry`.
     pub(crate) should_retry: Option<bool>,
@@ -26,7 +26,7 @@ pub(crate) struct Answer {
 
 /// What to do with the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum RetryStep {
     Delivered,
     /// Send the same bytes again after this wait.
     Retry(Duration),
@@ -35,7 +35,7 @@ pub(crate) enum Step {
     GiveUp(DropReason),
 }
 
-impl Step {
+impl RetryStep {
     /// Whether the attempt failed as one that may work later does: then it is an outage until one does not.
     pub(crate) fn is_outage(self) -> bool {
         matches!(self, Self::Retry(_) | Self::GiveUp(DropReason::RetriesExhausted))
@@ -50,26 +50,26 @@ pub(crate) struct RetryPolicy {
 
 /// No wait is longer: neither what a server may ask for, since it would hold up a worker that has other batches,
 /// nor what doubling comes to.
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// The part of a wait that chance may add, so that many clients of a server that recovers do not return at once.
 const JITTER: f64 = 0.1;
 
 impl RetryPolicy {
     /// The step after attempt number `attempt` (the first is 0) had this verdict. `chance` in 0..1 sets the jitter.
-    pub(crate) fn next(&self, attempt: u32, verdict: &Verdict, chance: f64) -> Step {
+    pub(crate) fn next(&self, attempt: u32, verdict: &Verdict, chance: f64) -> RetryStep {
         let answer = match verdict {
             Verdict::Silence(_) | Verdict::HungUp(_) => return self.retry(attempt, None, chance),
-            Verdict::Answer(answer) => answer,
+            Verdict::Response(answer) => answer,
         };
         match (answer.status, answer.should_retry) {
-            (200..=299, _) => Step::Delivered,
+            (200..=299, _) => RetryStep::Delivered,
             (_, Some(true)) | (408 | 409 | 429 | 500..=599, None) => {
                 self.retry(attempt, answer.retry_after, chance)
             }
-            (413, _) => Step::Split,
-            (401 | 403, _) => Step::GiveUp(DropReason::Unauthorized),
-            _ => Step::GiveUp(DropReason::Rejected),
+            (413, _) => RetryStep::Split,
+            (401 | 403, _) => RetryStep::GiveUp(DropReason::Unauthorized),
+            _ => RetryStep::GiveUp(DropReason::Rejected),
         }
     }
 
@@ -81,23 +81,23 @@ impl RetryPolicy {
         self.base_delay.mul_f64(chance)
     }
 
-    fn retry(&self, attempt: u32, asked: Option<Duration>, chance: f64) -> Step {
+    fn retry(&self, attempt: u32, asked: Option<Duration>, chance: f64) -> RetryStep {
         if attempt >= self.max_retries {
-            return Step::GiveUp(DropReason::RetriesExhausted);
+            return RetryStep::GiveUp(DropReason::RetriesExhausted);
         }
-        Step::Retry(asked.unwrap_or_else(|| self.backoff(attempt, chance)))
+        RetryStep::Retry(asked.unwrap_or_else(|| self.backoff(attempt, chance)))
     }
 
     /// The base delay doubled with every attempt, plus up to a tenth.
     fn backoff(&self, attempt: u32, chance: f64) -> Duration {
         let factor = 1_u32.checked_shl(attempt).unwrap_or(u32::MAX);
-        let delay = self.base_delay.saturating_mul(factor).min(LONGEST_WAIT);
+        let delay = self.base_delay.saturating_mul(factor).min(MAX_WAIT);
         delay + delay.mul_f64(JITTER * chance)
     }
 }
 
 /// The wait that the headers ask for: `retry-after-ms`, else `retry-after` in seconds or as a date. Only a wait of
-/// more than nothing and at most [`LONGEST_WAIT`] counts; a header that says anything else is not there.
+/// more than nothing and at most [`MAX_WAIT`] counts; a header that says anything else is not there.
 pub(crate) fn retry_after(ms: Option<&str>, after: Option<&str>, now: SystemTime) -> Option<Duration> {
     let from_ms = ms.and_then(|text| parse_number(text, 0.001));
     let from_seconds = || after.and_then(|text| parse_number(text, 1.0));
@@ -116,7 +116,7 @@ fn parse_date(text: &str, now: SystemTime) -> Option<Duration> {
 }
 
 fn is_acceptable(wait: &Duration) -> bool {
-    !wait.is_zero() && *wait <= LONGEST_WAIT
+    !wait.is_zero() && *wait <= MAX_WAIT
 }
 
 #[cfg(test)]

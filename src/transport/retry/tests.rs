@@ -4,22 +4,22 @@ use super::*;
 
 const POLICY: RetryPolicy = RetryPolicy { max_retries: 3, base_delay: Duration::from_secs(1) };
 
-fn answered(status: u16, should_retry: Option<bool>) -> Step {
-    let answer = Answer { status, should_retry, retry_after: None };
-    POLICY.next(0, &Verdict::Answer(answer), 0.0)
+fn answered(status: u16, should_retry: Option<bool>) -> RetryStep {
+    let answer = Response { status, should_retry, retry_after: None };
+    POLICY.next(0, &Verdict::Response(answer), 0.0)
 }
 
-const RETRY: Step = Step::Retry(Duration::from_secs(1));
-const REJECTED: Step = Step::GiveUp(DropReason::Rejected);
-const UNAUTHORIZED: Step = Step::GiveUp(DropReason::Unauthorized);
+const RETRY: RetryStep = RetryStep::Retry(Duration::from_secs(1));
+const REJECTED: RetryStep = RetryStep::GiveUp(DropReason::Rejected);
+const UNAUTHORIZED: RetryStep = RetryStep::GiveUp(DropReason::Unauthorized);
 
 #[test]
 fn each_status_has_its_step() {
     for status in 100..=599 {
         let expected = match status {
-            200..=299 => Step::Delivered,
+            200..=299 => RetryStep::Delivered,
             408 | 409 | 429 | 500..=599 => RETRY,
-            413 => Step::Split,
+            413 => RetryStep::Split,
             401 | 403 => UNAUTHORIZED,
             _ => REJECTED,
         };
@@ -36,16 +36,16 @@ fn the_servers_wish_wins_over_the_status_but_not_over_success() {
         assert_eq!(answered(status, Some(false)), REJECTED, "{status}");
     }
     assert_eq!(answered(403, Some(false)), UNAUTHORIZED);
-    assert_eq!(answered(413, Some(false)), Step::Split, "a split is not a retry");
-    assert_eq!(answered(200, Some(true)), Step::Delivered);
+    assert_eq!(answered(413, Some(false)), RetryStep::Split, "a split is not a retry");
+    assert_eq!(answered(200, Some(true)), RetryStep::Delivered);
 }
 
 #[test]
 fn waits_double_with_a_tenth_of_jitter_until_the_retries_are_used_up() {
     let silence = Verdict::Silence("refused".to_owned());
     let waits = |chance| [0, 1, 2, 3].map(|attempt| POLICY.next(attempt, &silence, chance));
-    let exhausted = Step::GiveUp(DropReason::RetriesExhausted);
-    let seconds = |seconds| Step::Retry(Duration::from_secs_f64(seconds));
+    let exhausted = RetryStep::GiveUp(DropReason::RetriesExhausted);
+    let seconds = |seconds| RetryStep::Retry(Duration::from_secs_f64(seconds));
     assert_eq!(waits(0.0), [seconds(1.0), seconds(2.0), seconds(4.0), exhausted]);
     assert_eq!(waits(1.0), [seconds(1.1), seconds(2.2), seconds(4.4), exhausted]);
 }
@@ -55,15 +55,15 @@ fn waits_never_pass_the_longest() {
     let policy = RetryPolicy { max_retries: u32::MAX, ..POLICY };
     let silence = Verdict::Silence(String::new());
     for attempt in [6, 31, 32, 33, 1_000] {
-        assert_eq!(policy.next(attempt, &silence, 0.0), Step::Retry(LONGEST_WAIT), "{attempt}");
+        assert_eq!(policy.next(attempt, &silence, 0.0), RetryStep::Retry(MAX_WAIT), "{attempt}");
     }
 }
 
 #[test]
 fn an_asked_wait_replaces_the_backoff_without_jitter() {
     let wait = Duration::from_millis(1_500);
-    let answer = Answer { status: 503, should_retry: None, retry_after: Some(wait) };
-    assert_eq!(POLICY.next(2, &Verdict::Answer(answer), 1.0), Step::Retry(wait));
+    let answer = Response { status: 503, should_retry: None, retry_after: Some(wait) };
+    assert_eq!(POLICY.next(2, &Verdict::Response(answer), 1.0), RetryStep::Retry(wait));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn arrivals(outage: f64, interval: f64, chance: &mut impl FnMut() -> f64) -> Vec
                 }
                 let step = POLICY.next(attempt, &silence, chance());
                 is_outage = step.is_outage();
-                let Step::Retry(wait) = step else { break };
+                let RetryStep::Retry(wait) = step else { break };
                 now += wait.as_secs_f64();
             }
         }

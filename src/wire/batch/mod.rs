@@ -6,12 +6,12 @@ use crate::queue::admission::Load;
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     json: Vec<u8>,
-    marks: Vec<Mark>,
+    marks: Vec<EventMark>,
 }
 
 /// Where an event ends in the batch's JSON, and what it holds of the queue's budget.
 #[derive(Clone, Copy, Debug)]
-struct Mark {
+struct EventMark {
     end: usize,
     weight: u64,
 }
@@ -39,7 +39,7 @@ impl Batch {
         let cut = self.marks[..middle].last()?.end;
         let (first, second) = self.marks.split_at(middle);
         let after_comma = cut + 1;
-        let second = second.iter().map(|mark| Mark { end: mark.end - after_comma, ..*mark });
+        let second = second.iter().map(|mark| EventMark { end: mark.end - after_comma, ..*mark });
         Some([
             Self { json: self.json[..cut].to_vec(), marks: first.to_vec() },
             Self { json: self.json[after_comma..].to_vec(), marks: second.collect() },
@@ -55,14 +55,14 @@ impl Batch {
             self.json.push(b',');
         }
         self.json.extend_from_slice(event);
-        self.marks.push(Mark { end: self.json.len(), weight });
+        self.marks.push(EventMark { end: self.json.len(), weight });
     }
 }
 
 /// After so many batches in a row that were not split, later ones may be twice as large again: a server that answered
 /// 413 once does not make them small for the life of the process, and one that means it has one batch in a hundred to
 /// split.
-const BOLDER_AFTER: u32 = 100;
+const GROW_AFTER: u32 = 100;
 
 /// Gathers events until a batch is full.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Batcher {
             }
             None => self.whole += 1,
         }
-        if self.whole == BOLDER_AFTER {
+        if self.whole == GROW_AFTER {
             self.max_bytes = self.max_bytes.saturating_mul(2).min(self.most_bytes);
             self.whole = 0;
         }

@@ -11,51 +11,51 @@ use uuid::Uuid;
 use crate::failure::text::cut;
 use crate::model::event::{DurationText, Timestamp};
 use crate::payload::json;
-use crate::payload::record::{Apart, Body, Head, Queued, unpack};
+use crate::payload::record::{EventBody, EventHeader, OutOfLine, QueuedEvent, unpack};
 use crate::wire::batch::Batch;
-use crate::wire::session_index::Numbers;
+use crate::wire::session_index::SessionIndex;
 
 /// Turns events into JSON. Numbers, ids and times are most of an event and are written without `fmt`, which takes
 /// three times as long.
 pub(crate) struct Encoder {
     ids: Ids,
     clock: Clock,
-    numbers: Numbers,
+    numbers: SessionIndex,
 }
 
 impl Encoder {
-    pub(crate) fn new(numbers: Numbers) -> Self {
+    pub(crate) fn new(numbers: SessionIndex) -> Self {
         Self { ids: Ids::new(), clock: Clock::default(), numbers }
     }
 
     /// Appends the event, with an id and a number of its own.
-    pub(crate) fn write(&mut self, event: &Queued<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn write(&mut self, event: &QueuedEvent<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         match event {
-            Queued::Generic(packed) => self.write_generic(packed, out)?,
-            Queued::Apart(Apart::Generic(packed)) => self.write_generic(packed, out)?,
-            Queued::Apart(Apart::Other(other)) => self.write_other(other.0, &other.1, out)?,
+            QueuedEvent::Generic(packed) => self.write_generic(packed, out)?,
+            QueuedEvent::OutOfLine(OutOfLine::Generic(packed)) => self.write_generic(packed, out)?,
+            QueuedEvent::OutOfLine(OutOfLine::Other(other)) => self.write_other(other.0, &other.1, out)?,
         }
         out.push(b'}');
         Ok(())
     }
 
     fn write_generic(&mut self, packed: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
-        let (head, name, data) = unpack(packed).ok_or(io::ErrorKind::InvalidData)?;
-        self.write_head("GENERIC_EVENT", head, out)?;
+        let (header, name, data) = unpack(packed).ok_or(io::ErrorKind::InvalidData)?;
+        self.write_head("GENERIC_EVENT", header, out)?;
         write_text("event_name", name, out)?;
         put(out, &[r#","event_data":"#]);
         json::expand(data, out)
     }
 
-    fn write_other(&mut self, head: Head, body: &Body, out: &mut Vec<u8>) -> io::Result<()> {
+    fn write_other(&mut self, header: EventHeader, body: &EventBody, out: &mut Vec<u8>) -> io::Result<()> {
         match body {
-            Body::SessionStart => self.write_head("SESSION_START", head, out)?,
-            Body::SessionEnd(duration) => {
-                self.write_head("SESSION_END", head, out)?;
+            EventBody::SessionStart => self.write_head("SESSION_START", header, out)?,
+            EventBody::SessionEnd(duration) => {
+                self.write_head("SESSION_END", header, out)?;
                 write!(out, r#","duration":"{}""#, DurationText(*duration))?;
             }
-            Body::Exception(exception) => {
-                self.write_head("UNHANDLED_EXCEPTION", head, out)?;
+            EventBody::Exception(exception) => {
+                self.write_head("UNHANDLED_EXCEPTION", header, out)?;
                 write_text("error_type", &exception.error_type, out)?;
                 write_text("error_message", &exception.message, out)?;
                 let traceback = &exception.traceback;
@@ -66,14 +66,14 @@ impl Encoder {
     }
 
     /// What every event begins with. None of it needs escaping.
-    fn write_head(&mut self, kind: &str, head: Head, out: &mut Vec<u8>) -> io::Result<()> {
-        let index = self.numbers.next(head.refused);
+    fn write_head(&mut self, kind: &str, header: EventHeader, out: &mut Vec<u8>) -> io::Result<()> {
+        let index = self.numbers.next(header.refused);
         let mut buffer = Uuid::encode_buffer();
         let id = self.ids.next()?.hyphenated().encode_lower(&mut buffer);
         put(out, &[r#"{"event":""#, kind, r#"","event_id":""#, id, r#"","event_session_index":"#]);
         serde_json::to_writer(&mut *out, &index)?;
-        put(out, &[r#","severity":""#, head.severity.as_str(), r#"","timestamp":""#]);
-        self.clock.write(head.time, out)?;
+        put(out, &[r#","severity":""#, header.severity.as_str(), r#"","timestamp":""#]);
+        self.clock.write(header.time, out)?;
         out.push(b'"');
         Ok(())
     }

@@ -10,10 +10,12 @@ use crate::payload::record::{Exception, Record};
 const FIXED: usize = 256;
 
 fn size(exception: Exception) -> usize {
-    let head = Head { refused: u64::MAX, time: SystemTime::now(), severity: Severity::Critical };
+    let header = EventHeader { refused: u64::MAX, time: SystemTime::now(), severity: Severity::Critical };
     let mut json = Vec::new();
-    let Record::Apart(event) = Record::other(head, Body::Exception(exception)) else { panic!("apart") };
-    Encoder::new(Numbers::default()).write(&Queued::Apart(event), &mut json).unwrap();
+    let Record::OutOfLine(event) = Record::other(header, EventBody::Exception(exception)) else {
+        panic!("out_of_line")
+    };
+    Encoder::new(SessionIndex::default()).write(&QueuedEvent::OutOfLine(event), &mut json).unwrap();
     serde_json::from_slice::<crate::model::event::Event>(&json).unwrap();
     json.len()
 }

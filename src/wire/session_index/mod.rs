@@ -1,17 +1,17 @@
 //! The numbers that events bear in their session: a reader of the backend sees by them what is missing, and where.
 
-/// Numbers events in the order of their tickets. An event that was refused has used its number up as well: each event
+/// Numbers events in the order of their sequences. An event that was refused has used its number up as well: each event
 /// says how many had been refused when it was offered, and as many numbers are left out before it.
 ///
 /// The worker's, so that callers share no count of refused and accepted together.
 #[derive(Debug, Default)]
-pub(crate) struct Numbers {
+pub(crate) struct SessionIndex {
     /// Past 0 in a forked child, which carries the session on, and one more with each event.
     next: u64,
     left_out: u64,
 }
 
-impl Numbers {
+impl SessionIndex {
     pub(crate) fn from(first: u64) -> Self {
         Self { next: first, left_out: 0 }
     }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::model::stats::DropReason;
-use crate::process::fork::Process;
+use crate::process::fork::ForkGeneration;
 use crate::queue::ledger::{Claim, Fate, Ledger};
 use crate::transport::Transport;
-use crate::transport::retry::{RetryPolicy, Step, Verdict};
+use crate::transport::retry::{RetryPolicy, RetryStep, Verdict};
 use crate::wire::batch::Batch;
 use crate::wire::encode::{Envelope, Ids};
-use crate::worker::outage_log::Episode;
+use crate::worker::outage_log::OutageLog;
 
 pub(crate) struct Delivery<T> {
     pub(crate) ledger: Arc<Ledger>,
@@ -18,15 +18,15 @@ pub(crate) struct Delivery<T> {
     pub(crate) envelope: Envelope,
     pub(crate) policy: RetryPolicy,
     pub(crate) http_timeout: Duration,
-    pub(crate) episode: Episode,
+    pub(crate) outage_log: OutageLog,
     pub(crate) keys: Ids,
-    pub(crate) home: Process,
+    pub(crate) generation: ForkGeneration,
     /// Whether an attempt of the last batch failed in a way that may pass.
     pub(crate) is_outage: bool,
 }
 
 /// What a batch came to, before its claim is settled.
-enum Outcome {
+enum BatchOutcome {
     Fate(Fate),
     Halves([Batch; 2]),
 }
@@ -41,8 +41,8 @@ impl<T: Transport> Delivery<T> {
 
     fn deliver_claimed(&mut self, batch: &Batch, claim: Claim<'_>) -> Option<usize> {
         let [first, second] = match self.attempt_until_decided(batch) {
-            Outcome::Halves(halves) => halves,
-            Outcome::Fate(fate) => {
+            BatchOutcome::Halves(halves) => halves,
+            BatchOutcome::Fate(fate) => {
                 self.note(fate, batch.len() as u64);
                 claim.settle(fate);
                 return None;
@@ -58,36 +58,37 @@ impl<T: Transport> Delivery<T> {
         Some(of_halves.into_iter().flatten().min().unwrap_or(batch.json().len()))
     }
 
-    fn attempt_until_decided(&mut self, batch: &Batch) -> Outcome {
+    fn attempt_until_decided(&mut self, batch: &Batch) -> BatchOutcome {
         let Ok(key) = self.keys.next() else {
-            return Outcome::Fate(Fate::Dropped(DropReason::Internal));
+            return BatchOutcome::Fate(Fate::Dropped(DropReason::Internal));
         };
         let request = self.envelope.seal(batch, key);
         if std::mem::take(&mut self.is_outage) {
-            self.ledger.linger(Instant::now() + self.policy.spread(chance()));
+            self.ledger.wait_before_next_batch(Instant::now() + self.policy.spread(random_fraction()));
         }
-        self.episode.begins(&self.ledger.refused());
+        self.outage_log.begins(&self.ledger.refused());
         let mut attempt = 0;
         loop {
             let deadline = self.ledger.deadline();
             let Some(limit) = self.time_for_attempt(deadline) else {
-                return Outcome::Fate(Fate::Dropped(DropReason::Deadline));
+                return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
             };
             let verdict = self.transport.post(&request, attempt, limit);
-            self.home.exit_if_forked(); // ureq logs too
-            let step = self.policy.next(attempt, &verdict, chance());
+            self.generation.exit_if_forked(); // ureq logs too
+            let step = self.policy.next(attempt, &verdict, random_fraction());
             self.is_outage |= step.is_outage();
             match step {
-                Step::Delivered => return Outcome::Fate(Fate::Delivered),
-                Step::Split => {
-                    let halves = batch.split().map(Outcome::Halves);
-                    return halves.unwrap_or(Outcome::Fate(self.give_up(DropReason::TooLarge, &verdict)));
+                RetryStep::Delivered => return BatchOutcome::Fate(Fate::Delivered),
+                RetryStep::Split => {
+                    let halves = batch.split().map(BatchOutcome::Halves);
+                    return halves
+                        .unwrap_or(BatchOutcome::Fate(self.give_up(DropReason::TooLarge, &verdict)));
                 }
-                Step::GiveUp(reason) => return Outcome::Fate(self.give_up(reason, &verdict)),
-                Step::Retry(wait) => {
-                    self.episode.failed(&verdict);
+                RetryStep::GiveUp(reason) => return BatchOutcome::Fate(self.give_up(reason, &verdict)),
+                RetryStep::Retry(wait) => {
+                    self.outage_log.failed(&verdict);
                     if !self.wait(wait, &verdict, deadline) {
-                        return Outcome::Fate(Fate::Dropped(DropReason::Deadline));
+                        return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
                     }
                     attempt += 1;
                 }
@@ -96,14 +97,14 @@ impl<T: Transport> Delivery<T> {
     }
 
     fn give_up(&mut self, reason: DropReason, verdict: &Verdict) -> Fate {
-        self.episode.failed(verdict);
+        self.outage_log.failed(verdict);
         Fate::Dropped(reason)
     }
 
     fn note(&mut self, fate: Fate, events: u64) {
         match fate {
-            Fate::Delivered => self.episode.delivered(&self.ledger.refused()),
-            Fate::Dropped(_) => self.episode.dropped(events),
+            Fate::Delivered => self.outage_log.delivered(&self.ledger.refused()),
+            Fate::Dropped(_) => self.outage_log.dropped(events),
         }
     }
 
@@ -129,7 +130,7 @@ impl<T: Transport> Delivery<T> {
 }
 
 /// A number in 0..1 for the jitter; 0 where the system has none to give.
-fn chance() -> f64 {
+fn random_fraction() -> f64 {
     f64::from(getrandom::u32().unwrap_or_default()) / 2_f64.powi(32)
 }
 

@@ -2,14 +2,14 @@
 //! events it costs in between.
 
 use crate::model::stats::{Refused, Stats};
-use crate::process::catch_panic::contain;
-use crate::process::fork::Process;
-use crate::transport::retry::{Answer, Verdict};
+use crate::process::catch_panic::catch_panic;
+use crate::process::fork::ForkGeneration;
+use crate::transport::retry::{Response, Verdict};
 
 #[derive(Debug)]
-pub(crate) struct Episode {
+pub(crate) struct OutageLog {
     host: String,
-    home: Process,
+    generation: ForkGeneration,
     /// Whether requests are failing; then refusals of a full queue are part of the same trouble.
     failing: bool,
     /// Whether the key is refused: a trouble of its own, since it does not pass unless somebody hears of it.
@@ -17,17 +17,17 @@ pub(crate) struct Episode {
     /// Whether events are being refused.
     refusing: bool,
     /// How many refusals the log has mentioned.
-    told: u64,
+    logged: u64,
     /// How many there were before the trouble, which are no cost of it.
     refused_before: u64,
     dropped: u64,
 }
 
-impl Episode {
+impl OutageLog {
     pub(crate) fn new(host: String) -> Self {
-        let home = Process::current();
+        let generation = ForkGeneration::current();
         let (failing, unauthorized, refusing) = (false, false, false);
-        Self { host, home, failing, unauthorized, refusing, told: 0, refused_before: 0, dropped: 0 }
+        Self { host, generation, failing, unauthorized, refusing, logged: 0, refused_before: 0, dropped: 0 }
     }
 
     /// A batch is about to be sent: if it fails, that costs what is refused from now on.
@@ -41,7 +41,7 @@ impl Episode {
     pub(crate) fn failed(&mut self, verdict: &Verdict) {
         let was_failing = std::mem::replace(&mut self.failing, true);
         let is_known = match verdict {
-            Verdict::Answer(Answer { status: 401 | 403, .. }) => {
+            Verdict::Response(Response { status: 401 | 403, .. }) => {
                 std::mem::replace(&mut self.unauthorized, true)
             }
             _ => was_failing,
@@ -50,11 +50,11 @@ impl Episode {
             return;
         }
         let host = &self.host;
-        self.say(|| match verdict {
+        self.log(|| match verdict {
             Verdict::Silence(cause) | Verdict::HungUp(cause) => {
                 log::warn!("telemetry does not reach {host}: {cause}");
             }
-            Verdict::Answer(answer) => {
+            Verdict::Response(answer) => {
                 log::warn!("telemetry to {host} got status {}", answer.status);
             }
         });
@@ -74,10 +74,10 @@ impl Episode {
         }
         self.unauthorized = false;
         let missed = refused.total() - self.refused_before;
-        self.told += missed;
+        self.logged += missed;
         let dropped = std::mem::take(&mut self.dropped);
         let host = &self.host;
-        self.say(|| {
+        self.log(|| {
             log::info!("telemetry reaches {host} again; lost meanwhile: {dropped} dropped, {missed} refused");
         });
     }
@@ -87,11 +87,11 @@ impl Episode {
         if self.failing {
             return; // the line that ends the trouble tells them
         }
-        let fresh = refused.total() - std::mem::replace(&mut self.told, refused.total());
+        let fresh = refused.total() - std::mem::replace(&mut self.logged, refused.total());
         let was_refusing = std::mem::replace(&mut self.refusing, fresh > 0);
         if fresh > 0 && !was_refusing {
             let reasons = refused.reasons();
-            self.say(|| log::warn!("telemetry refused events: {fresh} new ({reasons} since the start)"));
+            self.log(|| log::warn!("telemetry refused events: {fresh} new ({reasons} since the start)"));
         }
     }
 
@@ -99,14 +99,14 @@ impl Episode {
     pub(crate) fn ends(&mut self, stats: &Stats) {
         self.refusals(&stats.refused);
         if stats.delivered < stats.offered {
-            self.say(|| log::info!("{stats}"));
+            self.log(|| log::info!("{stats}"));
         }
     }
 
     /// Writes to the program's log. Its logger may do anything, panic or fork too, which is no fate of an event.
-    fn say(&self, line: impl FnOnce()) {
-        let _ = contain(line);
-        self.home.exit_if_forked();
+    fn log(&self, line: impl FnOnce()) {
+        let _ = catch_panic(line);
+        self.generation.exit_if_forked();
     }
 }
 

@@ -7,25 +7,25 @@ use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::Process;
+use super::ForkGeneration;
 
 /// A place that every process fills for itself.
-pub(crate) struct Slot<T> {
-    filled: AtomicPtr<Filled<T>>,
-    owns: PhantomData<Filled<T>>,
+pub(crate) struct ProcessCell<T> {
+    filled: AtomicPtr<CellEntry<T>>,
+    owns: PhantomData<CellEntry<T>>,
 }
 
-struct Filled<T> {
-    process: Process,
+struct CellEntry<T> {
+    process: ForkGeneration,
     value: T,
 }
 
 // SAFETY: it gives out `&T` to whichever thread asks, and drops on one thread what another put in.
-unsafe impl<T: Send + Sync> Sync for Slot<T> {}
+unsafe impl<T: Send + Sync> Sync for ProcessCell<T> {}
 // SAFETY: as above.
-unsafe impl<T: Send + Sync> Send for Slot<T> {}
+unsafe impl<T: Send + Sync> Send for ProcessCell<T> {}
 
-impl<T> Slot<T> {
+impl<T> ProcessCell<T> {
     pub(crate) const fn new() -> Self {
         Self { filled: AtomicPtr::new(ptr::null_mut()), owns: PhantomData }
     }
@@ -33,7 +33,7 @@ impl<T> Slot<T> {
     /// What this process put in.
     pub(crate) fn get(&self) -> Option<&T> {
         let filled = self.filled()?;
-        (filled.process == Process::current()).then_some(&filled.value)
+        (filled.process == ForkGeneration::current()).then_some(&filled.value)
     }
 
     /// What was put in last, by this process or the one that it was forked from: nothing that may have to be waited
@@ -42,7 +42,7 @@ impl<T> Slot<T> {
         self.filled().map(|filled| &filled.value)
     }
 
-    fn filled(&self) -> Option<&Filled<T>> {
+    fn filled(&self) -> Option<&CellEntry<T>> {
         // SAFETY: the pointer is null or from the box of a `fill`. That box is freed by the drop of the slot alone,
         // which no borrow outlives: a `fill` that replaces it, in a child, leaves it where it is.
         unsafe { self.filled.load(Ordering::Acquire).as_ref() }
@@ -54,7 +54,7 @@ impl<T> Slot<T> {
         if let Some(value) = self.get() {
             return value;
         }
-        let fresh = Box::into_raw(Box::new(Filled { process: Process::current(), value }));
+        let fresh = Box::into_raw(Box::new(CellEntry { process: ForkGeneration::current(), value }));
         match self.filled.compare_exchange(seen, fresh, Ordering::AcqRel, Ordering::Acquire) {
             // SAFETY: as in `filled`.
             Ok(_) => unsafe { &(*fresh).value },
@@ -69,12 +69,12 @@ impl<T> Slot<T> {
     }
 }
 
-impl<T> Drop for Slot<T> {
+impl<T> Drop for ProcessCell<T> {
     fn drop(&mut self) {
         let filled = *self.filled.get_mut();
         // SAFETY: as in `filled`; and nobody else has it, since the slot is borrowed for good.
         unsafe {
-            if filled.as_ref().is_some_and(|filled| filled.process == Process::current()) {
+            if filled.as_ref().is_some_and(|filled| filled.process == ForkGeneration::current()) {
                 drop(Box::from_raw(filled));
             }
         }
@@ -82,21 +82,25 @@ impl<T> Drop for Slot<T> {
 }
 
 /// A value of the process that made it, with a place beside it for a child's own.
-pub(crate) struct PerProcess<T> {
-    process: Process,
+pub(crate) struct ProcessOwned<T> {
+    process: ForkGeneration,
     first: ManuallyDrop<T>,
-    later: Slot<T>,
+    later: ProcessCell<T>,
 }
 
-impl<T> PerProcess<T> {
+impl<T> ProcessOwned<T> {
     pub(crate) fn new(first: T) -> Self {
-        Self { process: Process::current(), first: ManuallyDrop::new(first), later: Slot::new() }
+        Self {
+            process: ForkGeneration::current(),
+            first: ManuallyDrop::new(first),
+            later: ProcessCell::new(),
+        }
     }
 
     /// This process's value; `None` in a child that has none yet. Costs the first process one relaxed load.
     #[inline]
     pub(crate) fn get(&self) -> Option<&T> {
-        if self.process == Process::current() { Some(&self.first) } else { self.later.get() }
+        if self.process == ForkGeneration::current() { Some(&self.first) } else { self.later.get() }
     }
 
     /// This process's value, made if need be, of the one of the process that it was forked from, where there is nothing
@@ -107,9 +111,9 @@ impl<T> PerProcess<T> {
     }
 }
 
-impl<T> Drop for PerProcess<T> {
+impl<T> Drop for ProcessOwned<T> {
     fn drop(&mut self) {
-        if self.process == Process::current() {
+        if self.process == ForkGeneration::current() {
             // SAFETY: this is the one drop, and nothing uses the value after it.
             unsafe { ManuallyDrop::drop(&mut self.first) }
         }

@@ -4,12 +4,12 @@ use std::thread;
 use super::*;
 
 /// A process that is not this one.
-const PARENT: Process = Process(u64::MAX);
+const PARENT: ForkGeneration = ForkGeneration(u64::MAX);
 
 #[test]
 fn a_slot_is_filled_once_and_drops_what_it_holds() {
     let (first, second) = (Arc::new(1), Arc::new(2));
-    let slot = Slot::new();
+    let slot = ProcessCell::new();
     assert_eq!(slot.get(), None);
     assert_eq!(**slot.fill(Arc::clone(&first)), 1);
     assert_eq!(**slot.fill(Arc::clone(&second)), 1);
@@ -22,7 +22,7 @@ fn a_slot_is_filled_once_and_drops_what_it_holds() {
 #[test]
 fn threads_that_fill_at_once_all_get_the_same() {
     for _ in 0..200 {
-        let slot = Slot::new();
+        let slot = ProcessCell::new();
         let slot = &slot;
         let got: Vec<u32> = thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|value| scope.spawn(move || *slot.fill(value))).collect();
@@ -35,7 +35,7 @@ fn threads_that_fill_at_once_all_get_the_same() {
 #[test]
 fn what_a_parent_made_is_neither_seen_nor_dropped() {
     let (parents, own) = (Arc::new("parent"), Arc::new("child"));
-    let mut place = PerProcess::new(Arc::clone(&parents));
+    let mut place = ProcessOwned::new(Arc::clone(&parents));
     place.process = PARENT;
     assert!(place.get().is_none());
     let make = |last: &Arc<_>| {

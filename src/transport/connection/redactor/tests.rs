@@ -27,28 +27,28 @@ fn head(headers: &HeaderMap) -> Vec<u8> {
 fn what_is_written_shows_no_secret_and_what_is_sent_has_them_all_in_place() {
     // Two of one name and length, side by side, and one that begins as another ends.
     let secrets = [("x-api-key", "tml-1"), ("x-team", "ab"), ("x-team", "cd"), ("key", "efghi")];
-    let mut veiled = headers(&secrets);
-    let veil = Veil::over(&Secrets::veil(&mut veiled));
-    let mut bytes = head(&veiled);
+    let mut redacted = headers(&secrets);
+    let redactor = Redactor::new(&Secrets::take_from(&mut redacted));
+    let mut bytes = head(&redacted);
     let text = String::from_utf8(bytes.clone()).unwrap();
     assert!(secrets.iter().all(|(_, secret)| !text.contains(secret)), "{text}");
     assert!(text.contains("accept: */*"));
-    veil.lift(&mut bytes);
+    redactor.restore(&mut bytes);
     assert_eq!(bytes, head(&headers(&secrets)));
 }
 
 #[test]
 fn bytes_without_a_veil_are_sent_as_they_are() {
-    let veil = Veil::over(&Secrets::veil(&mut headers(&[("x-api-key", "tml-1")])));
+    let redactor = Redactor::new(&Secrets::take_from(&mut headers(&[("x-api-key", "tml-1")])));
     let body = br#"{"events":["x-api-key: *****\r\n"]}"#;
     let mut bytes = body.to_vec();
-    veil.lift(&mut bytes);
+    redactor.restore(&mut bytes);
     assert_eq!(bytes, body);
-    veil.lift(&mut []);
+    redactor.restore(&mut []);
 }
 
 #[test]
 fn debug_shows_no_secret() {
-    let veil = Veil::over(&Secrets::veil(&mut headers(&[("x-api-key", "tml-1")])));
-    assert!(!format!("{veil:?}").contains("tml"));
+    let redactor = Redactor::new(&Secrets::take_from(&mut headers(&[("x-api-key", "tml-1")])));
+    assert!(!format!("{redactor:?}").contains("tml"));
 }

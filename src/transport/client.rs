@@ -1,0 +1,201 @@
+//! HTTP by ureq.
+//!
+//! What ureq does by default and a reporter cannot use is switched off where the [`Route`] is made, each with its reason.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use http::header::HeaderMap;
+use http::uri::Uri;
+use log::LevelFilter;
+use ureq::Agent;
+use ureq::config::Config;
+use ureq::unversioned::transport::{Connector, DefaultConnector};
+
+use super::Transport;
+use super::abort::{Abort, SharedAgent};
+use super::connection::{ConnectionWrapper, Secrets};
+use super::headers;
+use super::lookup::Lookup;
+use super::retry::{Response, Verdict, retry_after};
+#[cfg(feature = "tls")]
+use super::tls;
+use crate::failure::http_error::{cause, is_broken_connection};
+use crate::model::config::Endpoint;
+use crate::model::error::StartError;
+use crate::process::catch_panic::catch_panic;
+use crate::process::fork::ForkGeneration;
+use crate::process::reentrancy;
+use crate::wire::encode::Request;
+
+/// No body of an answer is read further: it says nothing that matters, and a server must not make the program hold more.
+const MAX_ANSWER: u64 = 64 * 1024;
+
+/// The size of the buffer that a connection reads into, and of the one that it writes from. With TLS there are two of
+/// each, for as long as the connection is kept. An answer's head must fit: those of backends and proxies take a few KiB.
+const BUFFER: usize = 32 * 1024;
+
+/// How long the rest of an answer may take once its head has given the verdict. A healthy server is done by then, and
+/// its connection is kept for the next batch. A slow one only loses that.
+const BODY_GRACE: Duration = Duration::from_millis(500);
+
+/// No attempt is allowed more: ureq adds the limit to the time, and panics where a clock cannot hold the sum.
+const MAX_ATTEMPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How the endpoint is reached: what an [`Http`] is made of, in the process that started the reporter and in those that
+/// it forks. Nothing in it is ever locked.
+pub(crate) struct Route {
+    config: Config,
+    uri: Uri,
+    /// The proxy's host and port.
+    proxy: Option<String>,
+    /// With asterisks in place of secrets.
+    headers: HeaderMap,
+    secrets: Secrets,
+}
+
+impl Route {
+    pub(crate) fn new(endpoint: Endpoint, http_timeout: Duration) -> Result<Self, StartError> {
+        let proxy = endpoint.proxy.as_ref().map(|proxy| {
+            // The crate's own words say what is wrong without showing a password.
+            ureq::Proxy::new(proxy.url()).map_err(|_| proxy.refused())
+        });
+        let proxy = proxy.transpose()?;
+        let config = Agent::config_builder()
+            .http_status_as_error(false) // an answer is a verdict, and its headers matter
+            .max_redirects(0) // following would forward the key and turn the POST into a GET
+            .max_redirects_will_error(false)
+            .proxy(proxy) // set even if there is none, or ureq would take the environment's silently
+            .max_response_header_size(BUFFER)
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
+            .user_agent(headers::USER_AGENT) // for the proxy; requests carry it among their own headers
+            .max_idle_connections(1);
+        #[cfg(feature = "tls")]
+        let config = config.tls_config(tls::config(endpoint.root_certificates.as_deref())?);
+        #[cfg(not(feature = "tls"))]
+        if endpoint.root_certificates.is_some() {
+            let reason = "needs the feature `tls`, which this program was built without";
+            return Err(StartError::InvalidSetting { setting: "root_certificates", reason });
+        }
+        let mut headers = endpoint.headers;
+        let secrets = Secrets::take_from(&mut headers);
+        headers::add_own(http_timeout, &mut headers);
+        let proxy = endpoint.proxy.map(|proxy| proxy.place().to_owned());
+        prepare();
+        Ok(Self { config: config.build(), uri: endpoint.uri, proxy, headers, secrets })
+    }
+
+    /// Where it leads, for a log line: hosts, never a path or a secret.
+    pub(crate) fn destination(&self) -> String {
+        let host = self.uri.host().unwrap_or_default();
+        match &self.proxy {
+            Some(proxy) => format!("{host} through the proxy at {proxy}"),
+            None => host.to_owned(),
+        }
+    }
+}
+
+/// The client of one process: a forked child must not touch the connections of its parent.
+pub(crate) struct Http {
+    route: Arc<Route>,
+    agent: SharedAgent,
+    connections: ConnectionWrapper,
+}
+
+impl Http {
+    pub(crate) fn new(route: Arc<Route>) -> Self {
+        let connections = ConnectionWrapper::new(&route.secrets);
+        let agent = SharedAgent::new(agent(route.config.clone(), &connections));
+        Self { route, agent, connections }
+    }
+
+    pub(crate) fn abort_handle(&self) -> Abort {
+        self.agent.abort_handle()
+    }
+
+    fn attempt(&self, request: &Request, retry: u32, limit: Duration) -> Result<Response, ureq::Error> {
+        let started = Instant::now();
+        match self.exchange(request, retry, limit) {
+            // The server had closed the kept connection before the request came, so no attempt has been made yet.
+            Err(error) if self.connections.attempt().is_stale_reuse() && is_broken_connection(&error) => {
+                self.exchange(request, retry, limit.saturating_sub(started.elapsed()))
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn exchange(&self, request: &Request, retry: u32, limit: Duration) -> Result<Response, ureq::Error> {
+        let limit = limit.min(MAX_ATTEMPT);
+        self.connections.attempt().begin(Instant::now() + limit);
+        let mut post = self.agent.get().post(&self.route.uri);
+        if let Some(headers) = post.headers_mut() {
+            *headers = self.route.headers.clone();
+        }
+        let response = post
+            .header("x-idempotency-key", &request.idempotency_key)
+            .header("x-stainless-retry-count", retry)
+            .config()
+            .timeout_global(Some(limit))
+            .timeout_recv_body(Some(BODY_GRACE))
+            .build()
+            .send(request.body.as_slice())?;
+        let (head, body) = response.into_parts();
+        // A connection is kept only if the body was read to its end.
+        let _ = io::copy(&mut body.into_with_config().limit(MAX_ANSWER).reader(), &mut io::sink());
+        Ok(read_response(head.status.as_u16(), &head.headers))
+    }
+}
+
+impl Transport for Http {
+    fn post(&mut self, request: &Request, retry: u32, limit: Duration) -> Verdict {
+        // A panic in the HTTP client is a network that does not work.
+        match catch_panic(|| self.attempt(request, retry, limit)) {
+            Some(Ok(response)) => Verdict::Response(response),
+            Some(Err(error)) if is_broken_connection(&error) => Verdict::HungUp(cause(&error)),
+            Some(Err(error)) => Verdict::Silence(cause(&error)),
+            None => {
+                // The panic may have poisoned a lock of ureq's. Then every later attempt would panic too.
+                self.agent.replace(agent(self.route.config.clone(), &self.connections));
+                Verdict::Silence("the HTTP client failed".to_owned())
+            }
+        }
+    }
+}
+
+/// Has ureq make what it makes once in a process, in the first request, and keeps behind a lock. A fork on another
+/// thread could catch that lock closed, and the child would never send anything. (Seen in one of some forty programs that
+/// began with forks on four threads.) The request that does it goes nowhere. ureq logs about it at debug level, so a
+/// program that logs at that level goes without: its logger may be what starts the reporter.
+fn prepare() {
+    static PREPARED: AtomicBool = AtomicBool::new(false);
+    // A child must not wait here for what its parent had begun.
+    let may_hang = !ForkGeneration::current().is_first() || log::max_level() >= LevelFilter::Debug;
+    if may_hang || PREPARED.load(Ordering::Relaxed) {
+        return;
+    }
+    let _guard = reentrancy::enter(); // if ureq panics, the crate's panic hook must not report it
+    let config = Agent::config_builder().proxy(None).build();
+    let agent = agent(config, &ConnectionWrapper::new(&Secrets::default()));
+    agent.clone().shutdown(); // it connects no more, but it still begins
+    let _ = catch_panic(|| agent.get("http://127.0.0.1").call());
+    PREPARED.store(true, Ordering::Relaxed);
+}
+
+fn agent(config: Config, connections: &ConnectionWrapper) -> Agent {
+    let connector = DefaultConnector::default().chain(connections.clone());
+    Agent::with_parts(config, connector, Lookup::default())
+}
+
+fn read_response(status: u16, headers: &HeaderMap) -> Response {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let should_retry = match text("x-should-retry") {
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        _ => None,
+    };
+    let retry_after = retry_after(text("retry-after-ms"), text("retry-after"), SystemTime::now());
+    Response { status, should_retry, retry_after }
+}
