@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::tick;
@@ -13,7 +13,7 @@ use crate::failure::user_error::{UserError, UserErrorClassifier};
 use crate::model::config::{self, Config};
 use crate::model::error::StartError;
 use crate::model::stats::DropReason;
-use crate::process::fork::{self, ForkGeneration, ProcessOwned};
+use crate::process::fork::{self, ProcessOwned};
 use crate::queue::admission::{Admission, Load, MAX_BYTES, MAX_EVENTS};
 use crate::queue::ledger::Ledger;
 use crate::queue::queue;
@@ -23,7 +23,9 @@ use crate::session::pipeline::Pipeline;
 use crate::transport::client::{Http, Route};
 use crate::transport::retry::{MAX_WAIT, RetryPolicy};
 use crate::wire::batch::Batcher;
-use crate::wire::encode::{Encoder, Envelope, Ids};
+use crate::wire::encode::Encoder;
+use crate::wire::envelope::Envelope;
+use crate::wire::ids::Ids;
 use crate::wire::process_uuid;
 use crate::wire::session_index::SessionIndex;
 use crate::worker::Worker;
@@ -294,9 +296,9 @@ impl Builder {
         fork::watch();
         let route = Arc::new(Route::new(endpoint, self.http_timeout)?);
         let process = process_uuid::uuid().map_err(StartError::NoRandomness)?;
-        let (mut pipeline, worker) = self.pipeline(0, &route, Envelope::new(&session_id, process));
+        let (pipeline, worker) = self.pipeline(0, &route, Envelope::new(&session_id, process));
         start_worker(worker).map_err(StartError::Thread)?;
-        pipeline.session_end = self.session_id.is_some().then(Once::new);
+        let pipeline = if self.session_id.is_some() { pipeline.with_session() } else { pipeline };
         Ok(Reporter::new(Session {
             id: session_id.clone(),
             started: Instant::now(),
@@ -319,33 +321,14 @@ impl Builder {
         let ledger = Arc::new(Ledger::new(self.admission()));
         let (producer, consumer) = queue(Arc::clone(&ledger), self.max_queue_size);
         let transport = Http::new(Arc::clone(route));
-        let pipeline = Pipeline {
-            ledger: Arc::clone(&ledger),
-            first_number,
-            producer,
-            abort_handle: transport.abort_handle(),
-            session_end: None,
-        };
-        let worker = Worker {
-            ledger: Arc::clone(&ledger),
-            consumer,
-            ticker: tick(self.flush_interval),
-            batcher: Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len())),
-            delivery: Delivery {
-                ledger,
-                outage_log: OutageLog::new(route.destination()),
-                transport,
-                envelope,
-                policy: RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay },
-                http_timeout: self.http_timeout,
-                keys: Ids::new(),
-                generation: ForkGeneration::current(),
-                is_outage: false,
-            },
-            encoder: Encoder::new(SessionIndex::from(first_number)),
-            flushed: 0,
-            json: Vec::new(),
-        };
+        let pipeline = Pipeline::new(Arc::clone(&ledger), first_number, producer, transport.abort_handle());
+        let batcher = Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len()));
+        let policy = RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay };
+        let outage_log = OutageLog::new(route.destination());
+        let delivery =
+            Delivery::new(Arc::clone(&ledger), transport, envelope, policy, self.http_timeout, outage_log);
+        let encoder = Encoder::new(SessionIndex::from(first_number));
+        let worker = Worker::new(ledger, consumer, tick(self.flush_interval), batcher, delivery, encoder);
         (pipeline, worker)
     }
 

@@ -17,14 +17,30 @@ use crate::transport::abort::Abort;
 pub(crate) struct Pipeline {
     pub(crate) ledger: Arc<Ledger>,
     /// Past 0 in a forked child.
-    pub(crate) first_number: u64,
-    pub(crate) producer: Producer,
-    pub(crate) abort_handle: Abort,
+    first_number: u64,
+    producer: Producer,
+    abort_handle: Abort,
     /// The session's end, which is told once; `None` where the session's start and end are not this pipeline's to tell.
     pub(crate) session_end: Option<Once>,
 }
 
 impl Pipeline {
+    /// Its events are numbered from `first_number`. It reports neither the session's start nor its end.
+    pub(crate) fn new(
+        ledger: Arc<Ledger>,
+        first_number: u64,
+        producer: Producer,
+        abort_handle: Abort,
+    ) -> Self {
+        Self { ledger, first_number, producer, abort_handle, session_end: None }
+    }
+
+    /// It reports the session's start and its end.
+    pub(crate) fn with_session(mut self) -> Self {
+        self.session_end = Some(Once::new());
+        self
+    }
+
     /// The header of an event: it is of the time of the call, so it comes before anything that takes time.
     #[inline]
     pub(crate) fn header(&self, severity: Severity) -> EventHeader {

@@ -28,7 +28,7 @@ use crate::model::error::StartError;
 use crate::process::catch_panic::catch_panic;
 use crate::process::fork::ForkGeneration;
 use crate::process::reentrancy;
-use crate::wire::encode::Request;
+use crate::wire::envelope::Request;
 
 /// No body of an answer is read further: it says nothing that matters, and a server must not make the program hold more.
 const MAX_ANSWER: u64 = 64 * 1024;

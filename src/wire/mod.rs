@@ -5,5 +5,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod encode;
+pub(crate) mod envelope;
+pub(crate) mod ids;
 pub(crate) mod process_uuid;
 pub(crate) mod session_index;

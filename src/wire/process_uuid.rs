@@ -5,7 +5,7 @@ use std::io;
 use uuid::Uuid;
 
 use crate::process::fork::ProcessCell;
-use crate::wire::encode::Ids;
+use crate::wire::ids::Ids;
 
 /// The `process_uuid`: one per process, shared by all its reporters.
 pub(crate) fn uuid() -> io::Result<Uuid> {

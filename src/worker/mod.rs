@@ -19,19 +19,31 @@ use crate::wire::encode::Encoder;
 use crate::worker::delivery::Delivery;
 
 pub(crate) struct Worker<T> {
-    pub(crate) ledger: Arc<Ledger>,
-    pub(crate) consumer: Consumer,
-    pub(crate) ticker: Receiver<Instant>,
-    pub(crate) batcher: Batcher,
-    pub(crate) delivery: Delivery<T>,
-    pub(crate) encoder: Encoder,
+    ledger: Arc<Ledger>,
+    consumer: Consumer,
+    ticker: Receiver<Instant>,
+    batcher: Batcher,
+    delivery: Delivery<T>,
+    encoder: Encoder,
     /// The last flush that was answered.
-    pub(crate) flushed: u64,
+    flushed: u64,
     /// An event's JSON on its way into the batch.
-    pub(crate) json: Vec<u8>,
+    json: Vec<u8>,
 }
 
 impl<T: Transport> Worker<T> {
+    /// Takes events from `consumer`, flushes at each tick of `ticker`, and hands batches to `delivery`.
+    pub(crate) fn new(
+        ledger: Arc<Ledger>,
+        consumer: Consumer,
+        ticker: Receiver<Instant>,
+        batcher: Batcher,
+        delivery: Delivery<T>,
+        encoder: Encoder,
+    ) -> Self {
+        Self { ledger, consumer, ticker, batcher, delivery, encoder, flushed: 0, json: Vec::new() }
+    }
+
     /// The thread's whole life. A panic costs the batch that it struck, counted as `internal`, never the program.
     pub(crate) fn run_thread(mut self) {
         let _guard = FinishOnDrop(Arc::clone(&self.ledger));

@@ -11,12 +11,11 @@ use uuid::Uuid;
 use super::*;
 use crate::model::event::{Severity, TelemetrySendRequest};
 use crate::payload::record::{EventHeader, Record};
-use crate::process::fork::ForkGeneration;
 use crate::queue::admission::{Admission, Lane};
 use crate::queue::chunk::{self, Chunk};
 use crate::queue::{Producer, queue};
 use crate::transport::retry::{Response, RetryPolicy, Verdict};
-use crate::wire::encode::{Envelope, Ids, Request};
+use crate::wire::envelope::{Envelope, Request};
 use crate::wire::session_index::SessionIndex;
 use crate::worker::outage_log::OutageLog;
 
@@ -94,26 +93,14 @@ impl Bench {
         let (ticker, ticks) = bounded(1);
         let (attempt, attempts) = mpsc::channel();
         let (replies, reply) = mpsc::channel();
-        let worker = Worker {
-            ledger: Arc::clone(&ledger),
-            consumer,
-            ticker: ticks,
-            batcher: Batcher::new(100, 1_000_000),
-            delivery: Delivery {
-                ledger: Arc::clone(&ledger),
-                transport: ByHand { attempts: attempt, replies: reply },
-                envelope: Envelope::new("session-0001", Uuid::nil()),
-                policy,
-                http_timeout: HTTP_TIMEOUT,
-                outage_log: OutageLog::new("host".to_owned()),
-                keys: Ids::new(),
-                generation: ForkGeneration::current(),
-                is_outage: false,
-            },
-            encoder: Encoder::new(SessionIndex::default()),
-            flushed: 0,
-            json: Vec::new(),
-        };
+        let transport = ByHand { attempts: attempt, replies: reply };
+        let envelope = Envelope::new("session-0001", Uuid::nil());
+        let outage_log = OutageLog::new("host".to_owned());
+        let delivery =
+            Delivery::new(Arc::clone(&ledger), transport, envelope, policy, HTTP_TIMEOUT, outage_log);
+        let encoder = Encoder::new(SessionIndex::default());
+        let batcher = Batcher::new(100, 1_000_000);
+        let worker = Worker::new(Arc::clone(&ledger), consumer, ticks, batcher, delivery, encoder);
         let thread = thread::spawn(|| worker.run_thread());
         Self { ledger, producer, chunks, wakeup, ticker, attempts, replies, thread }
     }

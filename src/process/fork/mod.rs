@@ -10,6 +10,7 @@
     reason = "a handler for the C library, and memory that outlives its owner in a forked child"
 )]
 
+use std::cell::Cell;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -69,17 +70,23 @@ impl ForkGeneration {
     pub(crate) fn is_first(self) -> bool {
         self == FIRST
     }
+}
 
-    /// Exits if this process is a child that was forked on a thread of the crate's own: by a logger that forked and
-    /// came back. That thread is all there is of the child, and its work is the parent's: it ends as the last thread
-    /// of a process does, without touching anything.
-    pub(crate) fn exit_if_forked(self) {
-        if self != Self::current() {
-            // SAFETY: always is; it runs no handlers and does not return.
-            #[cfg(unix)]
-            unsafe {
-                libc::_exit(0)
-            }
+thread_local! {
+    /// The generation that a thread of the crate's own was started in; `None` on every other thread.
+    static STARTED_IN: Cell<Option<ForkGeneration>> = const { Cell::new(None) };
+}
+
+/// Exits if this process is a child that was forked on this thread, and the thread is one of the crate's own. The
+/// program's logger can do that: it runs on the worker, forks, and returns there. The thread is then the only one of the
+/// child, and its work belongs to the parent, so the process ends without touching anything.
+pub(crate) fn exit_if_forked() {
+    let is_in_child = STARTED_IN.get().is_some_and(|started_in| started_in != ForkGeneration::current());
+    if is_in_child {
+        // SAFETY: `_exit` is always safe: it runs no handlers and does not return.
+        #[cfg(unix)]
+        unsafe {
+            libc::_exit(0)
         }
     }
 }
@@ -92,7 +99,8 @@ impl ForkGeneration {
 pub(crate) fn start_thread(name: &str, main: impl FnOnce() + Send + 'static) -> io::Result<()> {
     // What it logs or panics about is not the program's doing, and must not come back as an event.
     let quietly = move || {
-        let _scope = reentrancy::enter();
+        let _guard = reentrancy::enter();
+        STARTED_IN.set(Some(ForkGeneration::current()));
         main();
     };
     start_boxed(name, Box::new(quietly)) // once for all in the binary, and not once for each

@@ -12,7 +12,7 @@ use crate::failure::text::cut;
 use crate::model::event::{DurationText, Timestamp};
 use crate::payload::json;
 use crate::payload::record::{EventBody, EventHeader, OutOfLine, QueuedEvent, unpack};
-use crate::wire::batch::Batch;
+use crate::wire::ids::Ids;
 use crate::wire::session_index::SessionIndex;
 
 /// Turns events into JSON. Numbers, ids and times are most of an event and are written without `fmt`, which takes
@@ -107,89 +107,15 @@ impl Clock {
     }
 }
 
-fn put(out: &mut Vec<u8>, parts: &[&str]) {
+pub(super) fn put(out: &mut Vec<u8>, parts: &[&str]) {
     for part in parts {
         out.extend_from_slice(part.as_bytes());
     }
 }
 
-fn write_text(field: &str, text: &str, out: &mut Vec<u8>) -> io::Result<()> {
+pub(super) fn write_text(field: &str, text: &str, out: &mut Vec<u8>) -> io::Result<()> {
     put(out, &[",\"", field, "\":"]);
     serde_json::to_writer(out, text).map_err(io::Error::from)
-}
-
-/// What stands around the events of every request of a reporter.
-#[derive(Debug)]
-pub(crate) struct Envelope {
-    tail: Vec<u8>,
-}
-
-/// One batch as it goes on the wire: the same bytes and the same key on every attempt.
-#[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) body: Vec<u8>,
-    pub(crate) idempotency_key: String,
-}
-
-const OPENING: &[u8] = br#"{"events":["#;
-
-impl Envelope {
-    pub(crate) fn new(session_id: &str, process: Uuid) -> Self {
-        let (platform, version) = (platform(), env!("CARGO_PKG_VERSION"));
-        let mut tail = format!(r#"],"platform":"{platform}","sdk_version":"{version}""#).into_bytes();
-        let _ = write_text("session_id", session_id, &mut tail); // memory takes any text
-        put(&mut tail, &[r#","process_uuid":""#, &process.to_string(), r#""}"#]);
-        Self { tail }
-    }
-
-    /// The bytes that it adds to the events.
-    pub(crate) fn len(&self) -> usize {
-        OPENING.len() + self.tail.len()
-    }
-
-    pub(crate) fn seal(&self, batch: &Batch, key: Uuid) -> Request {
-        Request {
-            body: [OPENING, batch.json(), &self.tail].concat(),
-            idempotency_key: format!("tinker-telemetry-retry-{key}"),
-        }
-    }
-}
-
-/// The operating system as the backend spells it.
-fn platform() -> &'static str {
-    match std::env::consts::OS {
-        "linux" => "Linux",
-        "macos" => "Darwin",
-        "windows" => "Windows",
-        other => other,
-    }
-}
-
-/// Random ids, taken from the operating system by the batch: a system call each would be most of an event's cost.
-pub(crate) struct Ids {
-    pool: [u8; Self::POOL],
-    used: usize,
-}
-
-impl Ids {
-    const ID: usize = size_of::<uuid::Bytes>();
-    /// One batch of events and its key.
-    const POOL: usize = 101 * Self::ID;
-
-    pub(crate) fn new() -> Self {
-        Self { pool: [0; Self::POOL], used: Self::POOL }
-    }
-
-    pub(crate) fn next(&mut self) -> io::Result<Uuid> {
-        if self.used == Self::POOL {
-            getrandom::fill(&mut self.pool).map_err(io::Error::from)?;
-            self.used = 0;
-        }
-        let mut bytes = uuid::Bytes::default();
-        bytes.copy_from_slice(&self.pool[self.used..self.used + Self::ID]);
-        self.used += Self::ID;
-        Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,3 @@
-use std::collections::HashSet;
 use std::io::Error;
 
 use super::*;
@@ -38,14 +37,6 @@ fn an_exception_is_within_the_limit_as_json_whatever_its_texts_are() {
             }
         }
     }
-}
-
-#[test]
-fn ids_are_random_version_4_and_never_the_same() {
-    let mut ids = Ids::new();
-    let made: HashSet<Uuid> = (0..1_000).map(|_| ids.next().unwrap()).collect();
-    assert_eq!(made.len(), 1_000);
-    assert!(made.iter().all(|id| id.get_version_num() == 4));
 }
 
 #[test]

@@ -4,25 +4,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::model::stats::DropReason;
-use crate::process::fork::ForkGeneration;
+use crate::process::fork;
 use crate::queue::ledger::{Claim, Fate, Ledger};
 use crate::transport::Transport;
 use crate::transport::retry::{RetryPolicy, RetryStep, Verdict};
 use crate::wire::batch::Batch;
-use crate::wire::encode::{Envelope, Ids};
+use crate::wire::envelope::Envelope;
+use crate::wire::ids::Ids;
 use crate::worker::outage_log::OutageLog;
 
 pub(crate) struct Delivery<T> {
-    pub(crate) ledger: Arc<Ledger>,
-    pub(crate) transport: T,
-    pub(crate) envelope: Envelope,
-    pub(crate) policy: RetryPolicy,
-    pub(crate) http_timeout: Duration,
-    pub(crate) outage_log: OutageLog,
-    pub(crate) keys: Ids,
-    pub(crate) generation: ForkGeneration,
+    ledger: Arc<Ledger>,
+    transport: T,
+    envelope: Envelope,
+    policy: RetryPolicy,
+    http_timeout: Duration,
+    pub(super) outage_log: OutageLog,
+    keys: Ids,
     /// Whether an attempt of the last batch failed in a way that may pass.
-    pub(crate) is_outage: bool,
+    is_outage: bool,
 }
 
 /// What a batch came to, before its claim is settled.
@@ -32,6 +32,19 @@ enum BatchOutcome {
 }
 
 impl<T: Transport> Delivery<T> {
+    /// Sends through `transport`, and settles what it sends in `ledger`. Each attempt may take `http_timeout`.
+    pub(crate) fn new(
+        ledger: Arc<Ledger>,
+        transport: T,
+        envelope: Envelope,
+        policy: RetryPolicy,
+        http_timeout: Duration,
+        outage_log: OutageLog,
+    ) -> Self {
+        let (keys, is_outage) = (Ids::new(), false);
+        Self { ledger, transport, envelope, policy, http_timeout, outage_log, keys, is_outage }
+    }
+
     /// Sends a batch, and returns when every event of it has its fate. Gives the smallest size that the server found
     /// too large for several events together, if there was one.
     pub(crate) fn deliver(&mut self, batch: &Batch) -> Option<usize> {
@@ -74,7 +87,7 @@ impl<T: Transport> Delivery<T> {
                 return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
             };
             let verdict = self.transport.post(&request, attempt, limit);
-            self.generation.exit_if_forked(); // ureq logs too
+            fork::exit_if_forked(); // ureq logs too
             let step = self.policy.next(attempt, &verdict, random_fraction());
             self.is_outage |= step.is_outage();
             match step {

@@ -3,13 +3,12 @@
 
 use crate::model::stats::{Refused, Stats};
 use crate::process::catch_panic::catch_panic;
-use crate::process::fork::ForkGeneration;
+use crate::process::fork;
 use crate::transport::retry::{Response, Verdict};
 
 #[derive(Debug)]
 pub(crate) struct OutageLog {
     host: String,
-    generation: ForkGeneration,
     /// Whether requests are failing; then refusals of a full queue are part of the same trouble.
     failing: bool,
     /// Whether the key is refused: a trouble of its own, since it does not pass unless somebody hears of it.
@@ -25,9 +24,8 @@ pub(crate) struct OutageLog {
 
 impl OutageLog {
     pub(crate) fn new(host: String) -> Self {
-        let generation = ForkGeneration::current();
         let (failing, unauthorized, refusing) = (false, false, false);
-        Self { host, generation, failing, unauthorized, refusing, logged: 0, refused_before: 0, dropped: 0 }
+        Self { host, failing, unauthorized, refusing, logged: 0, refused_before: 0, dropped: 0 }
     }
 
     /// A batch is about to be sent: if it fails, that costs what is refused from now on.
@@ -50,7 +48,7 @@ impl OutageLog {
             return;
         }
         let host = &self.host;
-        self.log(|| match verdict {
+        write(|| match verdict {
             Verdict::Silence(cause) | Verdict::HungUp(cause) => {
                 log::warn!("telemetry does not reach {host}: {cause}");
             }
@@ -77,7 +75,7 @@ impl OutageLog {
         self.logged += missed;
         let dropped = std::mem::take(&mut self.dropped);
         let host = &self.host;
-        self.log(|| {
+        write(|| {
             log::info!("telemetry reaches {host} again; lost meanwhile: {dropped} dropped, {missed} refused");
         });
     }
@@ -91,7 +89,7 @@ impl OutageLog {
         let was_refusing = std::mem::replace(&mut self.refusing, fresh > 0);
         if fresh > 0 && !was_refusing {
             let reasons = refused.reasons();
-            self.log(|| log::warn!("telemetry refused events: {fresh} new ({reasons} since the start)"));
+            write(|| log::warn!("telemetry refused events: {fresh} new ({reasons} since the start)"));
         }
     }
 
@@ -99,15 +97,15 @@ impl OutageLog {
     pub(crate) fn ends(&mut self, stats: &Stats) {
         self.refusals(&stats.refused);
         if stats.delivered < stats.offered {
-            self.log(|| log::info!("{stats}"));
+            write(|| log::info!("{stats}"));
         }
     }
+}
 
-    /// Writes to the program's log. Its logger may do anything, panic or fork too, which is no fate of an event.
-    fn log(&self, line: impl FnOnce()) {
-        let _ = catch_panic(line);
-        self.generation.exit_if_forked();
-    }
+/// Writes to the program's log. The logger may do anything, and its panic or its fork is no fate of an event.
+fn write(line: impl FnOnce()) {
+    let _ = catch_panic(line);
+    fork::exit_if_forked();
 }
 
 #[cfg(test)]
