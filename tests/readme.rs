@@ -28,7 +28,7 @@ fn train() -> io::Result<()> {
 }
 
 fn use_it() -> Tried {
-    let reporter = Reporter::from_env("session-0001")?; // TINKER_API_KEY, TINKER_BASE_URL, TINKER_TELEMETRY
+    let reporter = Reporter::from_env("0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64")?; // the session's id; the key is in TINKER_API_KEY
     reporter.log("checkpoint.saved", json!({"step": 1200, "loss": 0.4213}), Severity::Info);
     if let Err(error) = train() {
         reporter.log_fatal_exception(&error, Severity::Critical); // the error, the session's end, a bounded flush
@@ -38,7 +38,7 @@ fn use_it() -> Tried {
 }
 
 fn whatever_is_wrong() {
-    let reporter = Reporter::from_env("session-0001").unwrap_or_else(|error| {
+    let reporter = Reporter::from_env("0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").unwrap_or_else(|error| {
         eprintln!("{error}"); // no API key: set TINKER_API_KEY, or pass one to Config::new
         Reporter::disabled()
     });
@@ -54,7 +54,8 @@ fn whatever_is_wrong() {
 fn a_program_that_reports_is_tested_as_the_readme_says() -> Tried {
     let collector = Collector::start()?;
     let config = Config::new("tml-test").base_url(collector.url());
-    let reporter = Reporter::builder(config, "session-0001").enabled(true).start()?; // whatever the environment says
+    let session_id = "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64";
+    let reporter = Reporter::builder(config, session_id).enabled(true).start()?; // whatever the environment says
     reporter.log("checkpoint.saved", json!({"step": 1200}), Severity::Info);
     assert!(reporter.wait_until_drained(Duration::from_secs(5)));
     assert!(collector.events().iter().any(|event| event.name() == "checkpoint.saved"));
