@@ -1,9 +1,9 @@
-//! What can be wrong at the door: the one error of this crate.
+//! What can be wrong at the start: the one error of this crate.
 
 use std::{fmt, io};
 
-/// Why a reporter could not be started. Each names the field to mend and never a value that may be secret. `Debug`
-/// shows the same sentence as `Display`, since that is what a `main` which returns the error prints.
+/// Why a reporter could not be started. Each variant names the field to mend, and never a value that may be secret.
+/// `Debug` shows the same sentence as `Display`: it is what a `main` that returns the error prints.
 ///
 /// ```
 /// use tinker_telemetry::{Config, Reporter, StartError};
@@ -17,7 +17,7 @@ pub enum StartError {
     /// No API key was given: `TINKER_API_KEY` is unset or empty.
     #[error("no API key: set TINKER_API_KEY, or pass one to Config::new")]
     MissingApiKey,
-    /// The API key has a character that cannot stand in a header, a line break say, or a space at its end.
+    /// The API key has a character that cannot stand in a header, a line break for example, or a space at its end.
     #[error("the API key (TINKER_API_KEY) has a space at its end, or a line break or the like anywhere")]
     InvalidApiKey,
     /// The base URL cannot be used. It is not repeated here, since a URL may carry a password.

@@ -1,8 +1,8 @@
 //! The typed events and the request that carries them, exactly as on the wire.
 //!
-//! The reporter encodes events straight from the caller's data; these types are the same format seen from
-//! the other side: for a collector, for tests, and for whoever wants to read what was sent. Each
-//! serialises to the JSON that Tinker's backend accepts and deserialises from what any of its SDKs sends.
+//! The reporter encodes events straight from the caller's data. These types are the same format seen from the other
+//! side: for a collector, for tests, and for programs that read what was sent. Each serialises to the JSON that
+//! Tinker's backend accepts, and deserialises from what any of its SDKs sends.
 //!
 //! ```
 //! use tinker_telemetry::event::{Event, Severity, TelemetrySendRequest};
@@ -31,7 +31,14 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-/// How much an event matters, in the backend's five steps; ordered from [`Debug`](Severity::Debug) up.
+/// How much an event matters, in the backend's five steps, ordered from [`Debug`](Severity::Debug) up.
+///
+/// ```
+/// use tinker_telemetry::Severity;
+///
+/// assert!(Severity::Warning > Severity::Info);
+/// assert_eq!(Severity::Warning.as_str(), "WARNING");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Severity {
@@ -74,7 +81,7 @@ impl fmt::Display for Severity {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)] // the backend's own model forbids extra fields
 pub struct TelemetrySendRequest {
-    /// The batch: at most `max_batch_size` events where this crate made it.
+    /// The batch: at most `max_batch_size` events if this crate made it.
     pub events: Vec<Event>,
     /// `Linux`, `Darwin` or `Windows`.
     pub platform: String,
@@ -142,8 +149,8 @@ impl Event {
     }
 }
 
-/// [`Event`] while it is read: serde reads the tag here and checks it, and writes it with each event's own
-/// type, so that an event alone looks the same as one in a request.
+/// [`Event`] while it is read. Here serde reads the tag and checks it. It writes the tag with each event's own type, so
+/// that an event alone looks the same as one in a request.
 #[derive(Deserialize)]
 #[serde(tag = "event", rename_all = "SCREAMING_SNAKE_CASE")]
 enum Tagged {
@@ -195,7 +202,7 @@ pub struct SessionEndEvent {
     pub duration: Duration,
 }
 
-/// An error or a panic that nobody handled.
+/// An error or a panic that the program did not handle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename = "UNHANDLED_EXCEPTION")]
 pub struct UnhandledExceptionEvent {
@@ -209,9 +216,9 @@ pub struct UnhandledExceptionEvent {
     pub timestamp: Timestamp,
     /// The name of the error's type.
     pub error_type: String,
-    /// What the error says of itself.
+    /// The error's message.
     pub error_message: String,
-    /// The error's chain of causes, and the stack where one was captured.
+    /// The error's chain of causes, and the stack if one was captured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceback: Option<String>,
 }
@@ -230,19 +237,27 @@ pub struct GenericEvent {
     pub timestamp: Timestamp,
     /// What happened, for example `checkpoint.saved`.
     pub event_name: String,
-    /// What is to be known of it.
+    /// Its data.
     #[serde(default)]
     pub event_data: Map<String, Value>,
 }
 
 /// A moment in UTC, kept to the microsecond: `2026-11-23T16:17:23.832966Z`.
 ///
-/// Moments that RFC 3339 cannot name (before 1970 for this crate, after the year 9999) are moved to the
-/// nearest one it can: a machine whose clock is wrong still gets its events through.
+/// Moments that RFC 3339 cannot name (for this crate those before 1970 and after the year 9999) are moved to the nearest
+/// one that it can: events of a machine whose clock is wrong are still delivered.
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+/// use tinker_telemetry::event::Timestamp;
+///
+/// let timestamp = Timestamp::from(UNIX_EPOCH + Duration::from_micros(1_795_450_643_832_966));
+/// assert_eq!(timestamp.to_string(), "2026-11-23T16:17:23.832966Z");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(SystemTime);
 
-/// 9999-12-31T23:59:59.999999 since 1970: the last microsecond that RFC 3339 has a name for.
+/// 9999-12-31T23:59:59.999999 since 1970: the last microsecond that RFC 3339 can name.
 const LAST: Duration = Duration::new(253_402_300_799, 999_999_000);
 
 impl From<SystemTime> for Timestamp {
@@ -278,8 +293,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// A [`Duration`] shown as the wire has it: `H:MM:SS.ffffff`, hours without bound. Below a microsecond it is
-/// cut off.
+/// A [`Duration`] as the wire has it: `H:MM:SS.ffffff`, hours without bound, cut to microseconds.
 #[derive(Clone, Copy)]
 pub(crate) struct DurationText(pub(crate) Duration);
 
@@ -291,7 +305,7 @@ impl fmt::Display for DurationText {
     }
 }
 
-/// Reads what [`DurationText`] writes; the fraction may be shorter than six digits, or missing.
+/// Reads what [`DurationText`] writes. The fraction may be shorter than six digits, or missing.
 fn parse_duration(text: &str) -> Option<Duration> {
     let digits = |text: &str| -> Option<u64> {
         if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }

@@ -1,4 +1,4 @@
-//! Makes every part, starts the worker, hands out the reporter. The defaults are here, each with its reason.
+//! Makes every part, starts the worker, and hands out the reporter. The defaults are here, each with its reason.
 
 use std::error::Error;
 use std::fmt;
@@ -32,30 +32,30 @@ use crate::worker::Worker;
 use crate::worker::delivery::Delivery;
 use crate::worker::outage_log::OutageLog;
 
-/// Long enough that a quiet program makes few requests, short enough that somebody who watches sees it live.
+/// Long enough that a quiet program makes few requests, and short enough that a person who watches sees events live.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(10);
 /// A full batch: sooner would make more requests, later would not make fewer.
 const FLUSH_THRESHOLD: usize = 100;
-/// A dying program has nothing better to do than to say why, but must still die.
+/// A program that fails has nothing better to do than to report why, but it must still end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
 /// What the official SDK allows one attempt.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
-/// With the delays below this outlasts a restart of the backend's front, and no more.
+/// With the delay below this lasts longer than a restart of the backend's front, and no more.
 const MAX_RETRIES: u32 = 3;
 const RETRY_BASE_DELAY: Duration = Duration::from_secs(1);
 /// A hundred full batches: what the backend takes in some seconds after an outage.
 const MAX_QUEUE_SIZE: usize = 10_000;
 /// What the backend accepts in one request.
 const MAX_BATCH_SIZE: usize = 100;
-/// A hundred times that, which is nobody's wish: a batch notes each event's end, beside the budget in bytes.
+/// The most that may be set. A batch notes where each event ends, in memory that the budget in bytes does not count.
 const MAX_BATCH_SIZE_SETTING: usize = 10_000;
-/// Memory that nobody misses beside a training run; large events reach it before the queue's count is reached.
+/// Little beside a training run. Large events reach it before they reach the limit on their number.
 const MAX_QUEUE_BYTES: usize = 16 * 1024 * 1024;
 /// Below the 1 MB and more that proxies usually take.
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
-/// Four to a batch; what is larger is a file, not an event.
+/// Four of them fill a batch. Anything larger is a file, not an event.
 const MAX_EVENT_BYTES: usize = 256 * 1024;
-/// What somebody who has typed the last command waits for without wondering.
+/// What a person at a terminal waits for without wondering.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Settings of a reporter, and its start.
@@ -74,7 +74,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 #[must_use = "nothing is reported until `start` is called"]
 pub struct Builder {
     config: Config,
-    /// `None`: work without a session.
+    /// `None` for work without a session.
     session_id: Option<String>,
     enabled: Option<bool>,
     classifier: Option<Arc<UserErrorClassifier>>,
@@ -93,19 +93,46 @@ pub struct Builder {
 }
 
 impl Reporter {
-    /// Starts a reporter with what the environment says: `TINKER_TELEMETRY` and `DO_NOT_TRACK` whether to report at
-    /// all (switched off it needs no key), then as [`Config::from_env`]. All settings are the defaults.
+    /// Starts a reporter as the environment says. `TINKER_TELEMETRY` and `DO_NOT_TRACK` say whether to report at all; a
+    /// reporter that is switched off needs no key. The rest is as in [`Config::from_env`]. All settings are the defaults.
+    ///
+    /// ```no_run
+    /// use tinker_telemetry::Reporter;
+    ///
+    /// let reporter = Reporter::from_env("0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64")?;
+    /// # Ok::<(), tinker_telemetry::StartError>(())
+    /// ```
     pub fn from_env(session_id: impl Into<String>) -> Result<Self, StartError> {
         Self::builder(Config::from_env(), session_id).start()
     }
 
-    /// Settings for a reporter of the session with this id.
+    /// Settings for a reporter of the session with this id, which is the one that Tinker returned when the program opened
+    /// the session.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tinker_telemetry::{Config, Reporter};
+    ///
+    /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
+    /// let builder = Reporter::builder(config, "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64");
+    /// let reporter = builder.flush_interval(Duration::from_secs(2)).start()?;
+    /// # Ok::<(), tinker_telemetry::StartError>(())
+    /// ```
     pub fn builder(config: Config, session_id: impl Into<String>) -> Builder {
         Builder::new(config, Some(session_id.into()))
     }
 
-    /// Settings for a reporter of work that has no session: the id is `sessionless-` and a UUID, and neither a
-    /// session start nor a session end is reported.
+    /// Settings for a reporter of work that has no session. The id is `sessionless-` and a UUID. Neither a session start
+    /// nor a session end is reported.
+    ///
+    /// ```
+    /// use tinker_telemetry::{Config, Reporter};
+    ///
+    /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
+    /// let reporter = Reporter::sessionless(config).start()?;
+    /// assert!(reporter.session_id().is_none_or(|id| id.starts_with("sessionless-")));
+    /// # Ok::<(), tinker_telemetry::StartError>(())
+    /// ```
     pub fn sessionless(config: Config) -> Builder {
         Builder::new(config, None)
     }
@@ -139,9 +166,9 @@ impl Builder {
         self
     }
 
-    /// Teaches the reporter which errors of other crates are the user's doing. Called for each error of a chain that
-    /// the crate does not recognise itself, as it does an [`ApiError`](crate::ApiError) and a
-    /// `ureq::Error::StatusCode`; must not block. A later call replaces an earlier one. Defaults to none.
+    /// Teaches the reporter which errors of other crates were caused by the user. The closure is called for each error of
+    /// a chain that the crate does not recognise itself. It recognises an [`ApiError`](crate::ApiError) and a
+    /// `ureq::Error::StatusCode`. The closure must not block. A later call replaces an earlier one. Defaults to none.
     ///
     /// An error that carries a status, of the `http` crate for example:
     ///
@@ -182,16 +209,16 @@ impl Builder {
         self
     }
 
-    /// How often what is queued is sent. An event waits at most this long for its first attempt, unless earlier
+    /// How often queued events are sent. An event waits at most this long for its first attempt, unless earlier
     /// batches are still being sent. Must be greater than zero. Defaults to 10 s.
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.flush_interval = interval;
         self
     }
 
-    /// As soon as this many events are pending they are sent, without waiting for the interval; so are events that
-    /// add up to [`max_batch_bytes`](Self::max_batch_bytes). At least 1; more than
-    /// [`max_queue_size`](Self::max_queue_size) means as many as that. Defaults to 100.
+    /// As soon as this many events are pending they are sent, without waiting for the interval. So are events that
+    /// together reach [`max_batch_bytes`](Self::max_batch_bytes). At least 1. A threshold above
+    /// [`max_queue_size`](Self::max_queue_size) counts as that size. Defaults to 100.
     pub fn flush_threshold(mut self, events: usize) -> Self {
         self.flush_threshold = events;
         self
@@ -217,10 +244,10 @@ impl Builder {
         self
     }
 
-    /// The wait before the first retry; it doubles with each, up to 60 s, which is also the most that may be set
-    /// here. Up to a tenth of it is added at random. After an outage the next batch waits for a random part of this
-    /// delay, so that programs which lost a server together do not return to it together; not while a flush or a stop
-    /// waits for it. Defaults to 1 s.
+    /// The wait before the first retry. It doubles with each retry, up to 60 s, which is also the most that may be set.
+    /// Up to a tenth of it is added at random. After an outage the next batch waits for a random part of this delay, so
+    /// that programs which lost a server together do not return to it together. While a flush or a stop waits for that
+    /// batch, it is sent at once. Defaults to 1 s.
     pub fn retry_base_delay(mut self, delay: Duration) -> Self {
         self.retry_base_delay = delay;
         self
@@ -264,8 +291,7 @@ impl Builder {
 
     /// How large one event may be: its name as it is, and its data as JSON. Larger ones are refused as `too_large`,
     /// and the texts of an exception are cut to fit. What every event has besides (its id, its time, …) comes on top,
-    /// 256 bytes at the most, and so do the escapes of a name that needs some as JSON. At least 1. Defaults to 256
-    /// KiB.
+    /// 256 bytes at the most. So do the escapes of a name that needs some as JSON. At least 1. Defaults to 256 KiB.
     pub fn max_event_bytes(mut self, bytes: usize) -> Self {
         self.max_event_bytes = bytes;
         self
@@ -281,7 +307,7 @@ impl Builder {
     /// Checks everything, starts the worker and reports the session's start. Takes a fraction of a millisecond and
     /// touches no network.
     ///
-    /// Where telemetry is switched off this checks nothing and gives [`Reporter::disabled`].
+    /// If telemetry is switched off, this checks nothing and returns [`Reporter::disabled`].
     pub fn start(self) -> Result<Reporter, StartError> {
         if !self.enabled.unwrap_or_else(config::is_wanted) {
             return Ok(Reporter::disabled());
@@ -311,7 +337,7 @@ impl Builder {
         }))
     }
 
-    /// A pipeline whose events are numbered from here, and the worker at its other end, which is yet to be started.
+    /// A pipeline whose events are numbered from `first_number`, and the worker at its other end, not started yet.
     fn pipeline(
         &self,
         first_number: u64,
@@ -332,8 +358,8 @@ impl Builder {
         (pipeline, worker)
     }
 
-    /// A pipeline for a forked child. Nobody can be told that it is not to be had: then it is one that is closed, and
-    /// refuses what it is offered as `stopped`.
+    /// A pipeline for a forked child. No error can be returned from where it is made: if the child gets no thread or no
+    /// random numbers, the pipeline is closed and refuses events as `stopped`.
     fn pipeline_of_child(&self, parent: &Pipeline, session_id: &str, route: &Arc<Route>) -> Pipeline {
         let process = process_uuid::uuid();
         let envelope = Envelope::new(session_id, *process.as_ref().unwrap_or(&Uuid::nil()));

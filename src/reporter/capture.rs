@@ -1,4 +1,4 @@
-//! Work whose error or panic is reported on its way out.
+//! Work whose error or panic is reported, and then passed on.
 
 use std::any::Any;
 use std::error::Error;
@@ -14,7 +14,7 @@ use crate::session::Session;
 
 impl Reporter {
     /// Runs `work`. An error that it returns, or a panic, is reported with severity `ERROR` as
-    /// [`log_exception`](Self::log_exception) does, and handed on: the very same value, the very same panic.
+    /// [`log_exception`](Self::log_exception) does, and passed on: the same value, the same panic.
     ///
     /// Nested captures each report. A panic inside a capture is not fatal to the session, so the panic hook
     /// (feature `panic-hook`) leaves it to the capture and adds where it happened; without the hook the report has the
@@ -89,7 +89,7 @@ impl Reporter {
 }
 
 /// What captured work may return: a `Result` of any error that can be reported (see [`AsError`]), or nothing, for
-/// work that can only panic. `Kind` only keeps the implementations apart; the compiler finds it.
+/// work that can only panic. `Kind` only keeps the implementations apart; the compiler infers it.
 ///
 /// ```
 /// # let reporter = tinker_telemetry::Reporter::disabled();
@@ -102,7 +102,7 @@ impl Reporter {
     note = "captured work returns `()`, or a `Result` of an error that can be reported"
 )]
 pub trait Outcome<Kind> {
-    /// The error; `None` where the work succeeded.
+    /// The error. `None` if the work succeeded.
     fn error(&self) -> Option<CapturedError<'_>>;
 }
 
@@ -119,7 +119,15 @@ impl Outcome<kind::Nothing> for () {
     }
 }
 
-/// An error that work returned, whatever its type: see [`Outcome`].
+/// An error that work returned, of any type: see [`Outcome`].
+///
+/// ```
+/// use tinker_telemetry::{AsError, Outcome};
+///
+/// let failed: Result<u8, _> = "many".parse::<u8>();
+/// let error = failed.error().expect("it is none");
+/// assert_eq!(error.as_error().to_string(), "invalid digit found in string");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct CapturedError<'a> {
     error: &'a (dyn Error + 'static),
@@ -136,7 +144,7 @@ impl AsError<kind::Captured> for CapturedError<'_> {
     }
 }
 
-/// How work came to its end.
+/// How work ended.
 enum CaptureResult<R> {
     Outcome(R),
     Panic(Panic, Box<dyn Any + Send>),
@@ -145,14 +153,14 @@ enum CaptureResult<R> {
 impl<R> CaptureResult<R> {
     fn of(work: impl FnOnce() -> R) -> Self {
         let capturing = CaptureScope::enter();
-        // Nothing that the panic left half done is used here: it goes on as if nobody had caught it.
+        // Nothing that the panic left half done is used here: the panic goes on below.
         match catch_unwind(AssertUnwindSafe(work)) {
             Ok(outcome) => Self::Outcome(outcome),
             Err(payload) => Self::Panic(recall(&capturing, &*payload), payload),
         }
     }
 
-    /// Reports to the session, which may be gone by now.
+    /// Reports to the session, unless it is over.
     fn report<Kind>(self, session: Option<&Session>) -> R
     where
         R: Outcome<Kind>,

@@ -1,4 +1,4 @@
-//! Types that carry a reporter, or none.
+//! Types that may carry a reporter.
 
 use std::borrow::Cow;
 
@@ -41,7 +41,7 @@ use crate::reporter::capture::Outcome;
 /// # Ok::<(), io::Error>(())
 /// ```
 pub trait TelemetryProvider {
-    /// The reporter, where there is one.
+    /// The reporter, if there is one.
     fn telemetry(&self) -> Option<&Reporter>;
 
     /// As [`Reporter::log`]. `false` without a reporter.

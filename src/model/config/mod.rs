@@ -1,4 +1,5 @@
-//! Where to send, and as whom: endpoint, credentials, environment, and the one validation of them all.
+//! Where to send, and as whom: endpoint, credentials, environment, and their one validation. The environment is read here and
+//! nowhere else.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -14,11 +15,11 @@ use crate::model::proxy::{self, Proxy};
 const DEFAULT_BASE_URL: &str = "https://tinker.thinkingmachines.dev/services/tinker-prod";
 const TELEMETRY_PATH: &str = "/api/v1/telemetry";
 
-/// What all added headers may be together: more than any server takes, and it fits the buffer that a request's head is
-/// written in.
+/// The size of all added headers together: more than any server takes, and small enough for the buffer that a request's
+/// head is written in.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// Headers that are the reporter's own to set, or that frame the request: one given by the user would contradict it.
+/// Headers that the reporter sets itself, or that frame the request. One of the user's would contradict them.
 const RESERVED_HEADERS: [&str; 12] = [
     "accept",
     "accept-encoding",
@@ -36,8 +37,8 @@ const RESERVED_HEADERS: [&str; 12] = [
 
 /// Where to send, and as whom.
 ///
-/// The setters only keep what they are given; everything is checked once, by
-/// [`Builder::start`](crate::Builder::start), which names what is wrong. `Debug` shows no secret.
+/// The setters only store their values. [`Builder::start`](crate::Builder::start) checks everything once, and names what is
+/// wrong. `Debug` shows no secret.
 ///
 /// ```
 /// use tinker_telemetry::{Config, Reporter};
@@ -75,8 +76,8 @@ impl Config {
     }
 
     /// Reads the environment: `TINKER_API_KEY`, `TINKER_BASE_URL`, and `CLOUDFLARE_ACCESS_CLIENT_ID` with
-    /// `CLOUDFLARE_ACCESS_CLIENT_SECRET`, each without white space around it. What is unset or empty is left at its
-    /// default; `start` says so if there is no key.
+    /// `CLOUDFLARE_ACCESS_CLIENT_SECRET`, each without white space around it. A variable that is unset or empty leaves its
+    /// default. If there is no key, `start` returns an error.
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var_os(name))
     }
@@ -202,8 +203,8 @@ impl Config {
         Ok(Endpoint { uri, headers, proxy, root_certificates: self.root_certificates.clone() })
     }
 
-    /// The proxy on the way to the target. One that was set is checked even where it is not needed; a variable is the
-    /// machine's, and concerns us only where we would use it.
+    /// The proxy on the way to the target. One that was set in code is checked even if it is not used. One in a variable
+    /// belongs to the machine, and is checked only if it is used.
     fn valid_proxy(
         &self,
         target: &Uri,
@@ -275,11 +276,11 @@ impl Config {
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     pub(crate) uri: Uri,
-    /// The user's and the credentials; the secret ones are marked, so that no `Debug` shows them.
+    /// The user's headers and the credentials. Secret ones are marked, so that no `Debug` shows them.
     pub(crate) headers: HeaderMap,
-    /// `None`: directly.
+    /// `None` if the endpoint is reached directly.
     pub(crate) proxy: Option<Proxy>,
-    /// PEM; the transport reads it, and tells what is wrong with it.
+    /// PEM. The transport reads it, and says what is wrong with it.
     pub(crate) root_certificates: Option<Vec<u8>>,
 }
 
@@ -295,14 +296,14 @@ fn valid_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), &'
     if RESERVED_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("x-stainless-") {
         return Err("is one that the reporter sets itself");
     }
-    // A header that somebody adds is likely to be a credential.
+    // A header that a user adds is likely to be a credential.
     let error =
         "has a value that is empty, or has a space at its end, or a character that cannot stand in a header";
     let value = secret_header(value).ok_or(error)?;
     Ok((name, value))
 }
 
-/// A header value that no `Debug` shows; `None` where it is empty or has a character that cannot be sent.
+/// A header value that no `Debug` shows. `None` if it is empty or has a character that cannot be sent.
 fn secret_header(text: &str) -> Option<HeaderValue> {
     let printable = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     let padded = text.starts_with(' ') || text.ends_with(' '); // would not arrive as it was sent
@@ -331,8 +332,8 @@ fn wanted_by(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     wanted && (do_not_track.is_empty() || is_no(&do_not_track))
 }
 
-/// A variable's text without surrounding white space; `None` where it is unset or empty. What is not Unicode keeps a
-/// character that no header or URL may have, so that validation names it.
+/// A variable's text without surrounding white space. `None` if it is unset or empty. Text that is not Unicode keeps a
+/// character that no header or URL may have, so the validation finds it.
 fn read_variable(variable: &impl Fn(&str) -> Option<OsString>, name: &str) -> Option<String> {
     let text = variable(name)?.to_string_lossy().trim().to_owned();
     (!text.is_empty()).then_some(text)
@@ -340,11 +341,11 @@ fn read_variable(variable: &impl Fn(&str) -> Option<OsString>, name: &str) -> Op
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Names only, and no text that is none: it may be a value in the wrong place.
+        // Names only, and only texts that can be names: another text may be a value in the wrong place.
         let names = self.headers.iter().map(|(name, _)| HeaderName::from_bytes(name.as_bytes()).ok());
         let header_names: Vec<_> = names.collect();
         f.debug_struct("Config")
-            // Not even the URL as it is: it may hold a password that `start` is yet to refuse.
+            // Not even the URL as it is: it may hold a password, which `start` would refuse.
             .field("endpoint", &self.valid_uri().map(|uri| uri.to_string()))
             .field("headers", &header_names)
             .field("cloudflare_access", &self.cloudflare_access.is_some())

@@ -1,4 +1,4 @@
-//! The proxy on the way to the endpoint, read as curl reads it. Pure: what the variables hold comes in as text.
+//! The proxy on the way to the endpoint, read as curl reads it. Pure: the values of variables come in as text.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -6,9 +6,10 @@ use http::uri::Uri;
 
 use crate::model::error::StartError;
 
-/// The variables that name a proxy for an `https://` endpoint, the first that is set wins. Lower case first, as curl.
+/// The variables that name a proxy for an `https://` endpoint. The first that is set wins. Lower case comes first, as in
+/// curl.
 pub(crate) const FOR_HTTPS: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
-/// The same for `http://`. Not `HTTP_PROXY`: under CGI that is what a request's `Proxy` header says.
+/// The same for `http://`. `HTTP_PROXY` is not among them: under CGI it holds a request's `Proxy` header.
 pub(crate) const FOR_HTTP: [&str; 3] = ["http_proxy", "all_proxy", "ALL_PROXY"];
 /// The variables that name the hosts to reach without a proxy.
 pub(crate) const EXCEPT: [&str; 2] = ["no_proxy", "NO_PROXY"];
@@ -68,7 +69,7 @@ impl Proxy {
         Ok(Self { origin, url: format!("{scheme}://{credentials}{place}"), place })
     }
 
-    /// The whole of it, secrets too.
+    /// The whole URL, with its secrets.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
@@ -78,13 +79,13 @@ impl Proxy {
         &self.place
     }
 
-    /// What is wrong where the HTTP client does not take what was checked here.
+    /// The error if the HTTP client does not take what was checked here.
     pub(crate) fn refused(&self) -> StartError {
         StartError::InvalidProxy { origin: self.origin, reason: "is not a URL that can be used" }
     }
 }
 
-/// What is wrong with a URL's host, beyond what makes it no URL.
+/// What is wrong with the host of a text that is a URL otherwise.
 pub(crate) fn check_host(host: &str) -> Result<(), &'static str> {
     let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     match in_brackets.map(str::parse::<Ipv6Addr>) {
@@ -105,8 +106,8 @@ pub(crate) fn parse_port(text: &str) -> Option<u16> {
 ///
 /// Entries are separated by commas or white space. A name matches itself and every name below it, with or without
 /// a dot before it; case and a trailing dot do not matter. An IP address matches the same address in any spelling,
-/// one with `/bits` every address of that network. `*` matches everything. Nothing else means anything, ports
-/// and `*.example.com` included, as with curl.
+/// one with `/bits` every address of that network. `*` matches everything. Nothing else has a meaning, as in curl: no
+/// ports, no `*.example.com`.
 pub(crate) fn is_exempt(host: &str, list: &str) -> bool {
     let address = parse_address(host);
     let mut entries = list.split([',', ' ', '\t', '\r', '\n']).filter(|entry| !entry.is_empty());
@@ -117,7 +118,7 @@ pub(crate) fn is_exempt(host: &str, list: &str) -> bool {
     })
 }
 
-/// The address that a URL's host is, if it is one.
+/// The IP address that a URL's host is. `None` if it is a name.
 fn parse_address(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     bare.parse().ok()
