@@ -26,7 +26,7 @@ fn by_process(collector: &Collector) -> HashMap<Uuid, Vec<Event>> {
     let mut processes: HashMap<Uuid, Vec<Event>> = HashMap::new();
     for request in checked_requests(collector) {
         let request = request.request.as_ref().unwrap();
-        processes.entry(request.process_uuid).or_default().extend(request.events.iter().cloned());
+        processes.entry(request.process_uuid.unwrap()).or_default().extend(request.events.iter().cloned());
     }
     processes
 }

@@ -97,7 +97,7 @@ fn the_top_level_and_the_headers_are_those_of_the_recording() {
     let request = check_request(&received);
     assert_eq!(request.session_id, SESSION);
     assert_eq!(request.sdk_version, env!("CARGO_PKG_VERSION"));
-    assert_eq!(request.process_uuid.get_version_num(), 4);
+    assert_eq!(request.process_uuid.unwrap().get_version_num(), 4);
     if cfg!(target_os = "linux") {
         assert_eq!(request.platform, "Linux");
     }
@@ -184,7 +184,6 @@ fn durations_are_hours_without_bound_and_six_digits() {
         "0:00:00.0000001",
         "0:00:+1.0",
         "0:00:00:00.0",
-        "1 day, 0:00:00",
         "99999999999999999999:00:00.0",
         "0:00:00.-1",
         ":00:00.0x",

@@ -44,6 +44,6 @@ fn summary(event: &Event) -> String {
         Event::Generic(event) => serde_json::to_string(&event.event_data).unwrap_or_default(),
         Event::UnhandledException(event) => format!("{}: {}", event.error_type, event.error_message),
         Event::SessionEnd(event) => format!("after {:?}", event.duration),
-        Event::SessionStart(_) => String::new(),
+        _ => String::new(),
     }
 }

@@ -23,63 +23,24 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
-use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod severity;
+mod time;
 
-use serde::de::{self, Deserializer};
-use serde::{Deserialize, Serialize, Serializer};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-/// How much an event matters, in the backend's five steps, ordered from [`Debug`](Severity::Debug) up.
-///
-/// ```
-/// use tinker_telemetry::Severity;
-///
-/// assert!(Severity::Warning > Severity::Info);
-/// assert_eq!(Severity::Warning.as_str(), "WARNING");
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Severity {
-    /// Of interest while looking for a fault.
-    Debug,
-    /// The normal course of things. The default.
-    #[default]
-    Info,
-    /// Something the program coped with.
-    Warning,
-    /// Something failed.
-    Error,
-    /// The program cannot go on.
-    Critical,
-}
-
-impl Severity {
-    /// In the order of the variants.
-    pub(crate) const ALL: [Self; 5] = [Self::Debug, Self::Info, Self::Warning, Self::Error, Self::Critical];
-
-    /// The severity as the wire spells it, for example `WARNING`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Debug => "DEBUG",
-            Self::Info => "INFO",
-            Self::Warning => "WARNING",
-            Self::Error => "ERROR",
-            Self::Critical => "CRITICAL",
-        }
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+pub use severity::{ParseSeverityError, Severity};
+pub(crate) use time::DurationText;
+pub use time::Timestamp;
+use time::duration_text;
 
 /// The body of one `POST /api/v1/telemetry`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)] // the backend's own model forbids extra fields
+#[non_exhaustive]
 pub struct TelemetrySendRequest {
     /// The batch: at most `max_batch_size` events if this crate made it.
     pub events: Vec<Event>,
@@ -89,13 +50,40 @@ pub struct TelemetrySendRequest {
     pub sdk_version: String,
     /// The Tinker session that the events belong to.
     pub session_id: String,
-    /// One per process, shared by all its sessions.
-    pub process_uuid: Uuid,
+    /// One per process, shared by all its sessions. This crate always sends it. Tinkex and the official SDK before 0.24
+    /// do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process_uuid: Option<Uuid>,
 }
 
-/// One event of any kind. On the wire the field `event` tells the kind.
+impl TelemetrySendRequest {
+    /// A request without a `process_uuid`.
+    pub fn new(
+        session_id: impl Into<String>,
+        events: Vec<Event>,
+        platform: impl Into<String>,
+        sdk_version: impl Into<String>,
+    ) -> Self {
+        let (platform, sdk_version) = (platform.into(), sdk_version.into());
+        Self { events, platform, sdk_version, session_id: session_id.into(), process_uuid: None }
+    }
+}
+
+/// One event of any kind. On the wire the field `event` names the kind.
+///
+/// ```
+/// use serde_json::json;
+/// use tinker_telemetry::event::{Event, GenericEvent};
+///
+/// let mut saved = GenericEvent::new("checkpoint.saved");
+/// saved.event_data.insert("step".to_owned(), json!(1200));
+/// let event = Event::from(saved);
+/// assert_eq!(event.name(), "checkpoint.saved");
+/// assert_eq!(event.data().expect("it is generic")["step"], 1200);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged, from = "Tagged")]
+#[non_exhaustive]
 pub enum Event {
     /// See [`SessionStartEvent`].
     SessionStart(SessionStartEvent),
@@ -138,6 +126,16 @@ impl Event {
         }
     }
 
+    /// When it happened.
+    pub fn timestamp(&self) -> Timestamp {
+        match self {
+            Self::SessionStart(event) => event.timestamp,
+            Self::SessionEnd(event) => event.timestamp,
+            Self::UnhandledException(event) => event.timestamp,
+            Self::Generic(event) => event.timestamp,
+        }
+    }
+
     /// The event's name: its own for a generic event, else the kind as the wire spells it.
     pub fn name(&self) -> &str {
         match self {
@@ -146,6 +144,51 @@ impl Event {
             Self::UnhandledException(_) => "UNHANDLED_EXCEPTION",
             Self::Generic(event) => &event.event_name,
         }
+    }
+
+    /// The data of a generic event. `None` for the other kinds, which have none.
+    pub fn data(&self) -> Option<&Map<String, Value>> {
+        self.as_generic().map(|event| &event.event_data)
+    }
+
+    /// The generic event that this is. `None` for the other kinds.
+    pub fn as_generic(&self) -> Option<&GenericEvent> {
+        match self {
+            Self::Generic(event) => Some(event),
+            _ => None,
+        }
+    }
+
+    /// The exception that this is. `None` for the other kinds.
+    pub fn as_exception(&self) -> Option<&UnhandledExceptionEvent> {
+        match self {
+            Self::UnhandledException(event) => Some(event),
+            _ => None,
+        }
+    }
+}
+
+impl From<SessionStartEvent> for Event {
+    fn from(event: SessionStartEvent) -> Self {
+        Self::SessionStart(event)
+    }
+}
+
+impl From<SessionEndEvent> for Event {
+    fn from(event: SessionEndEvent) -> Self {
+        Self::SessionEnd(event)
+    }
+}
+
+impl From<UnhandledExceptionEvent> for Event {
+    fn from(event: UnhandledExceptionEvent) -> Self {
+        Self::UnhandledException(event)
+    }
+}
+
+impl From<GenericEvent> for Event {
+    fn from(event: GenericEvent) -> Self {
+        Self::Generic(event)
     }
 }
 
@@ -174,6 +217,7 @@ impl From<Tagged> for Event {
 /// The session began.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename = "SESSION_START")]
+#[non_exhaustive]
 pub struct SessionStartEvent {
     /// See [`Event::id`].
     pub event_id: Uuid,
@@ -185,9 +229,23 @@ pub struct SessionStartEvent {
     pub timestamp: Timestamp,
 }
 
+impl SessionStartEvent {
+    /// An event of this moment and severity `INFO`, with the nil id and the number 0. Set the fields that are known.
+    #[expect(clippy::new_without_default, reason = "it takes the time")]
+    pub fn new() -> Self {
+        Self {
+            event_id: Uuid::nil(),
+            event_session_index: 0,
+            severity: Severity::Info,
+            timestamp: Timestamp::from(SystemTime::now()),
+        }
+    }
+}
+
 /// The session ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename = "SESSION_END")]
+#[non_exhaustive]
 pub struct SessionEndEvent {
     /// See [`Event::id`].
     pub event_id: Uuid,
@@ -197,14 +255,28 @@ pub struct SessionEndEvent {
     pub severity: Severity,
     /// When it happened.
     pub timestamp: Timestamp,
-    /// How long the session lasted, by the monotonic clock. On the wire `H:MM:SS.ffffff`.
+    /// How long the session lasted. This crate measures it by the monotonic clock. On the wire `H:MM:SS.ffffff`.
     #[serde(with = "duration_text")]
     pub duration: Duration,
+}
+
+impl SessionEndEvent {
+    /// An event of this moment and severity `INFO`, with the nil id and the number 0. Set the fields that are known.
+    pub fn new(duration: Duration) -> Self {
+        Self {
+            event_id: Uuid::nil(),
+            event_session_index: 0,
+            severity: Severity::Info,
+            timestamp: Timestamp::from(SystemTime::now()),
+            duration,
+        }
+    }
 }
 
 /// An error or a panic that the program did not handle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename = "UNHANDLED_EXCEPTION")]
+#[non_exhaustive]
 pub struct UnhandledExceptionEvent {
     /// See [`Event::id`].
     pub event_id: Uuid,
@@ -223,9 +295,25 @@ pub struct UnhandledExceptionEvent {
     pub traceback: Option<String>,
 }
 
+impl UnhandledExceptionEvent {
+    /// An event of this moment and severity `ERROR`, with the nil id and the number 0. Set the fields that are known.
+    pub fn new(error_type: impl Into<String>, error_message: impl Into<String>) -> Self {
+        Self {
+            event_id: Uuid::nil(),
+            event_session_index: 0,
+            severity: Severity::Error,
+            timestamp: Timestamp::from(SystemTime::now()),
+            error_type: error_type.into(),
+            error_message: error_message.into(),
+            traceback: None,
+        }
+    }
+}
+
 /// Anything else: a name and an object of data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename = "GENERIC_EVENT")]
+#[non_exhaustive]
 pub struct GenericEvent {
     /// See [`Event::id`].
     pub event_id: Uuid,
@@ -242,98 +330,19 @@ pub struct GenericEvent {
     pub event_data: Map<String, Value>,
 }
 
-/// A moment in UTC, kept to the microsecond: `2026-11-23T16:17:23.832966Z`.
-///
-/// Moments that RFC 3339 cannot name (for this crate those before 1970 and after the year 9999) are moved to the nearest
-/// one that it can: events of a machine whose clock is wrong are still delivered.
-///
-/// ```
-/// use std::time::{Duration, UNIX_EPOCH};
-/// use tinker_telemetry::event::Timestamp;
-///
-/// let timestamp = Timestamp::from(UNIX_EPOCH + Duration::from_micros(1_795_450_643_832_966));
-/// assert_eq!(timestamp.to_string(), "2026-11-23T16:17:23.832966Z");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(SystemTime);
-
-/// 9999-12-31T23:59:59.999999 since 1970: the last microsecond that RFC 3339 can name.
-const LAST: Duration = Duration::new(253_402_300_799, 999_999_000);
-
-impl From<SystemTime> for Timestamp {
-    fn from(time: SystemTime) -> Self {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default().min(LAST);
-        let micros = Duration::new(since.as_secs(), since.subsec_micros() * 1_000);
-        Self(UNIX_EPOCH + micros)
+impl GenericEvent {
+    /// An event of this moment and severity `INFO`, with the nil id and the number 0. Set the fields that are known.
+    pub fn new(event_name: impl Into<String>) -> Self {
+        Self {
+            event_id: Uuid::nil(),
+            event_session_index: 0,
+            severity: Severity::Info,
+            timestamp: Timestamp::from(SystemTime::now()),
+            event_name: event_name.into(),
+            event_data: Map::new(),
+        }
     }
 }
 
-impl From<Timestamp> for SystemTime {
-    fn from(timestamp: Timestamp) -> Self {
-        timestamp.0
-    }
-}
-
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        humantime::format_rfc3339_micros(self.0).fmt(f)
-    }
-}
-
-impl Serialize for Timestamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Timestamp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        humantime::parse_rfc3339(&text).map(Self::from).map_err(de::Error::custom)
-    }
-}
-
-/// A [`Duration`] as the wire has it: `H:MM:SS.ffffff`, hours without bound, cut to microseconds.
-#[derive(Clone, Copy)]
-pub(crate) struct DurationText(pub(crate) Duration);
-
-impl fmt::Display for DurationText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.as_secs();
-        let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{hours}:{minutes:02}:{seconds:02}.{:06}", self.0.subsec_micros())
-    }
-}
-
-/// Reads what [`DurationText`] writes. The fraction may be shorter than six digits, or missing.
-fn parse_duration(text: &str) -> Option<Duration> {
-    let digits = |text: &str| -> Option<u64> {
-        if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
-    };
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let mut parts = whole.split(':');
-    let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() || minutes.len() != 2 || seconds.len() != 2 || fraction.len() > 6 {
-        return None;
-    }
-    let (minutes, seconds) = (digits(minutes)?, digits(seconds)?);
-    if minutes > 59 || seconds > 59 {
-        return None;
-    }
-    let whole = digits(hours)?.checked_mul(3600)?.checked_add(minutes * 60 + seconds)?;
-    let micros = digits(&format!("{fraction:0<6}"))?;
-    Some(Duration::from_secs(whole) + Duration::from_micros(micros))
-}
-
-mod duration_text {
-    use super::{Deserialize, Deserializer, Duration, DurationText, Serializer, de, parse_duration};
-
-    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&DurationText(*duration))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        parse_duration(&text).ok_or_else(|| de::Error::custom("a duration is written H:MM:SS.ffffff"))
-    }
-}
+#[cfg(test)]
+mod tests;
