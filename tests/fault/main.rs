@@ -4,6 +4,9 @@
 //! `truth` about counts.
 #![cfg(all(test, unix))] // elsewhere a small segment size cannot be asked for
 
+#[path = "../support/http.rs"]
+mod http;
+
 mod exit_bound;
 mod server;
 mod truth;

@@ -1,6 +1,6 @@
 //! Keeps the collector to its word: every request counted and answered as told, and nothing left after a drop.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Barrier;
 use std::thread;
@@ -11,6 +11,7 @@ use tinker_telemetry::collector::{Answer, Collector};
 use tinker_telemetry::event::{Event, TelemetrySendRequest};
 
 use crate::support::LIMIT;
+use crate::support::http::read_to_empty_line;
 
 /// A client that shows its bytes.
 struct Client(BufReader<TcpStream>);
@@ -41,13 +42,7 @@ impl Client {
 
     /// The next reply; `None` where the connection was closed instead.
     fn reply(&mut self) -> Option<Reply> {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if self.0.read_line(&mut head).unwrap() == 0 {
-                assert_eq!(head, "", "closed in the middle of a head");
-                return None;
-            }
-        }
+        let head = read_to_empty_line(&mut self.0).unwrap()?;
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
         let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];

@@ -1,15 +1,19 @@
 //! Keeps what an answer may cost: no server makes a reporter hold more than 64 KiB, whatever it sends and for how long. Its
 //! own binary, since the allocator is the process's.
 
+#[path = "../support/http.rs"]
+mod http;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::iter;
 use std::mem::forget;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use http::Request;
 use tinker_telemetry::{Config, Reporter, Severity};
 
 /// Longer than anything here takes on a loaded machine: it is there to catch hangs.
@@ -73,7 +77,7 @@ struct Flood {
 fn serve(listener: &TcpListener, flood: &Flood) -> usize {
     let (stream, _) = listener.accept().unwrap();
     stream.set_write_timeout(Some(LIMIT)).unwrap();
-    take_request(&stream);
+    Request::read(&mut BufReader::new(&stream)).unwrap().expect("a request");
     let mut sent = 0;
     let mut stream = &stream;
     for next in iter::once(flood.head.as_bytes()).chain(iter::repeat(&flood.then[..])) {
@@ -83,19 +87,6 @@ fn serve(listener: &TcpListener, flood: &Flood) -> usize {
         sent += next.len();
     }
     sent
-}
-
-fn take_request(stream: &TcpStream) {
-    let mut reader = BufReader::new(stream);
-    let (mut line, mut length) = (String::new(), 0);
-    while line != "\r\n" {
-        line.clear();
-        assert!(reader.read_line(&mut line).unwrap() > 0);
-        if let Some(value) = line.strip_prefix("content-length: ") {
-            length = value.trim().parse().unwrap();
-        }
-    }
-    reader.read_exact(&mut vec![0; length]).unwrap();
 }
 
 /// The most that a reporter's threads held while they read this answer, and how much of it they took.

@@ -12,6 +12,7 @@ use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Builder, Config, Reporter, Severity};
 
 use crate::log;
+use crate::support::http::{Head, Request};
 use crate::support::{LIMIT, assert_adds_up, sessionless_to};
 
 const KEY: &str = "tml-canary-93d0";
@@ -46,7 +47,7 @@ impl Proxy {
                 let (heads, play) = (Arc::clone(&kept), Arc::clone(&play));
                 let mut client = BufReader::new(stream.unwrap());
                 thread::spawn(move || {
-                    heads.lock().unwrap().push(read_head(&mut client));
+                    heads.lock().unwrap().push(head_text(&mut client));
                     drop(play(client));
                 });
             }
@@ -64,10 +65,9 @@ impl Proxy {
     }
 }
 
-fn read_head(client: &mut impl BufRead) -> String {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") && client.read_line(&mut head).is_ok_and(|bytes| bytes > 0) {}
-    head
+/// Nothing where there is no head: such a connection counts too.
+fn head_text(client: &mut impl BufRead) -> String {
+    Head::read(client).ok().flatten().map(|head| head.text).unwrap_or_default()
 }
 
 fn tunnel(client: Client, port: u16) -> io::Result<()> {
@@ -126,11 +126,8 @@ fn a_tunnel_that_went_stale_is_opened_again_without_a_retry() {
     let proxy = Proxy::playing(move |mut client| {
         client.get_mut().write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
         let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-        let head = read_head(&mut client);
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-        let mut request = head.into_bytes();
-        request.extend(client.by_ref().take(length.unwrap_or(0)).bytes().map(Result::unwrap));
-        server.write_all(&request)?;
+        let request = Request::read(&mut client)?.expect("a request through the tunnel");
+        server.write_all(&[request.head.text.as_bytes(), &request.body].concat())?;
         let mut answer = [0; 4096];
         let bytes = server.read(&mut answer)?;
         client.get_mut().write_all(&answer[..bytes])?;
@@ -288,9 +285,9 @@ mod https {
             report(&reporter);
         }
         assert_eq!((reporter.stats().delivered, server.requests().len(), server.connections()), (3, 3, 1));
-        assert!(server.requests()[0].head.contains(KEY));
+        assert!(server.requests()[0].head.text.contains(KEY));
         assert!(
-            !server.requests()[0].head.to_lowercase().contains("proxy"),
+            !server.requests()[0].head.text.to_lowercase().contains("proxy"),
             "the credentials end at the proxy"
         );
         let [connect] = &proxy.heads()[..] else { panic!("one tunnel: {:?}", proxy.heads()) };
@@ -321,7 +318,7 @@ mod https {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut client = BufReader::new(certificate.accept(stream.unwrap()));
-                let head = read_head(&mut client);
+                let head = head_text(&mut client);
                 if head.is_empty() {
                     continue; // the handshake failed
                 }

@@ -3,43 +3,11 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tinker_telemetry::event::{Event, TelemetrySendRequest};
-
+use crate::http::Request;
 use crate::server::fault::Fault;
 
 /// How long a test waits for something that is sure to come. Past it the test has found a hang.
 pub(crate) const HANG: Duration = Duration::from_secs(30);
-
-/// A request that arrived wholly.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    /// Method, path and version.
-    pub(crate) line: String,
-    /// Names in lower case.
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Request {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-    }
-
-    pub(crate) fn idempotency_key(&self) -> Option<&str> {
-        self.header("x-idempotency-key")
-    }
-
-    pub(crate) fn retry_count(&self) -> Option<u32> {
-        self.header("x-stainless-retry-count")?.parse().ok()
-    }
-
-    /// The events of a telemetry request; none where the body is something else.
-    pub(crate) fn events(&self) -> Vec<Event> {
-        serde_json::from_slice::<TelemetrySendRequest>(&self.body)
-            .map(|request| request.events)
-            .unwrap_or_default()
-    }
-}
 
 /// A request and what was played to it.
 #[derive(Clone, Debug)]

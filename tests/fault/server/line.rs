@@ -1,17 +1,15 @@
 //! One accepted connection, as a fault sees it: bytes in, bytes out, silence, and the ways to end it.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use socket2::SockRef;
 
+use crate::http::{Head, Request};
 use crate::server::fault::Fault;
-use crate::server::journal::{Exchange, Journal, Request};
-
-/// No request of ours has a head near this size.
-const LONGEST_HEAD: usize = 64 * 1024;
+use crate::server::journal::{Exchange, Journal};
 
 /// Set when the server goes; ends every pause.
 #[derive(Debug, Default)]
@@ -37,19 +35,20 @@ impl Closing {
     }
 }
 
-/// The head of a request; its body may still be on the way.
+/// The connection's socket, which the server shuts when it goes.
 #[derive(Debug)]
-pub(crate) struct Head {
-    request: Request,
-    length: usize,
+struct Socket(Arc<TcpStream>);
+
+impl Read for Socket {
+    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(piece)
+    }
 }
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Line {
-    stream: Arc<TcpStream>,
-    /// Received and not yet part of a request.
-    unread: Vec<u8>,
+    input: BufReader<Socket>,
     connection: usize,
     journal: Arc<Journal>,
     closing: Arc<Closing>,
@@ -62,7 +61,7 @@ impl Line {
         journal: Arc<Journal>,
         closing: Arc<Closing>,
     ) -> Self {
-        Self { stream, unread: Vec::new(), connection, journal, closing }
+        Self { input: BufReader::new(Socket(stream)), connection, journal, closing }
     }
 
     /// Tells the journal that the client sees the fault from here on.
@@ -70,62 +69,37 @@ impl Line {
         self.journal.write(|entries| entries.begun += 1);
     }
 
+    fn stream(&self) -> &TcpStream {
+        &self.input.get_ref().0
+    }
+
     /// Waits for the first byte of the next request. An error when the client has gone.
     pub(crate) fn wait_for_request(&mut self) -> io::Result<()> {
-        self.receive(1)
+        if self.input.fill_buf()?.is_empty() { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
-    /// Receives until at least this many bytes are unread.
+    /// Takes this many bytes of a request.
     pub(crate) fn receive(&mut self, bytes: usize) -> io::Result<()> {
-        let mut piece = [0; 16 * 1024];
-        while self.unread.len() < bytes {
-            match (&*self.stream).read(&mut piece)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                read => self.unread.extend_from_slice(&piece[..read]),
-            }
-        }
-        Ok(())
+        let bytes = bytes as u64;
+        let received = io::copy(&mut self.input.by_ref().take(bytes), &mut io::sink())?;
+        if received < bytes { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
-    pub(crate) fn read_head(&mut self) -> io::Result<Head> {
-        let end = loop {
-            if let Some(end) = self.unread.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
-                break end;
-            }
-            if self.unread.len() > LONGEST_HEAD {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            self.receive(self.unread.len() + 1)?;
-        };
-        let text = String::from_utf8_lossy(&self.unread[..end]).into_owned();
-        self.unread.drain(..end + 4);
-        let mut lines = text.split("\r\n");
-        let line = lines.next().unwrap_or_default().to_owned();
-        let headers = lines
-            .filter_map(|line| line.split_once(':'))
-            .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()))
-            .collect();
-        let request = Request { line, headers, body: Vec::new() };
-        let length = match request.header("content-length").map(str::parse) {
-            Some(Ok(length)) => length,
-            Some(Err(_)) => return Err(io::ErrorKind::InvalidData.into()),
-            None => 0,
-        };
-        Ok(Head { request, length })
+    /// Reads the head of a request and leaves its body.
+    pub(crate) fn read_head(&mut self) -> io::Result<()> {
+        Head::read(&mut self.input)?.map(drop).ok_or_else(|| ErrorKind::UnexpectedEof.into())
     }
 
     /// Reads a request and enters it into the journal, which thereby knows the answer before the client does.
     pub(crate) fn read_request(&mut self, fault: &Fault) -> io::Result<()> {
-        let Head { mut request, length } = self.read_head()?;
-        self.receive(length)?;
-        request.body = self.unread.drain(..length).collect();
+        let request = Request::read(&mut self.input)?.ok_or(ErrorKind::UnexpectedEof)?;
         let exchange = Exchange { connection: self.connection, request, fault: fault.clone() };
         self.journal.write(|entries| entries.exchanges.push(exchange));
         Ok(())
     }
 
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        (&*self.stream).write_all(bytes)
+        self.stream().write_all(bytes)
     }
 
     /// A pause between two bytes: part of the fault, not a wait for anything.
@@ -136,7 +110,7 @@ impl Line {
     /// Says nothing more and takes whatever comes, until the client or the server goes.
     pub(crate) fn listen(&self) {
         let mut piece = [0; 16 * 1024];
-        while matches!((&*self.stream).read(&mut piece), Ok(1..)) {}
+        while matches!(self.stream().read(&mut piece), Ok(1..)) {}
     }
 
     /// Neither says nor takes anything until the server goes.
@@ -148,11 +122,11 @@ impl Line {
 
     /// Ends our half: the client reads to the end of what was sent, and can still write.
     pub(crate) fn shut_write(&self) -> io::Result<()> {
-        self.stream.shutdown(Shutdown::Write)
+        self.stream().shutdown(Shutdown::Write)
     }
 
     /// Makes the close that follows a reset.
     pub(crate) fn reset_on_close(&self) -> io::Result<()> {
-        SockRef::from(&*self.stream).set_linger(Some(Duration::ZERO))
+        SockRef::from(self.stream()).set_linger(Some(Duration::ZERO))
     }
 }

@@ -92,7 +92,7 @@ fn an_answer_keeps_the_connection_and_is_in_the_journal_before_it_arrives() {
     let expected = [Acknowledged::No, Acknowledged::Yes, Acknowledged::Yes];
     for (exchange, acknowledged) in entries.exchanges.iter().zip(expected) {
         assert_eq!((exchange.connection, exchange.fault.acknowledged()), (0, acknowledged));
-        assert_eq!(exchange.request.line, "POST /api/v1/telemetry HTTP/1.1");
+        assert_eq!(exchange.request.head.line(), "POST /api/v1/telemetry HTTP/1.1");
         assert_eq!(exchange.request.idempotency_key(), Some("key-1"));
         assert_eq!(exchange.request.retry_count(), Some(2));
     }

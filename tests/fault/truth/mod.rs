@@ -157,7 +157,7 @@ fn play(server: &Server, script: &Script, seed: u64) -> Result<(), String> {
     account.refused += 1; // the late one
     account.stats = reporter.stats();
     let mut exchanges = std::mem::take(&mut server.read().exchanges);
-    exchanges.retain(|exchange| exchange.request.line.contains(&format!(" {path}/")));
+    exchanges.retain(|exchange| exchange.request.head.line().contains(&format!(" {path}/")));
     audit(script, &account, &exchanges)
         .map_err(|error| format!("{error}\n{account:#?}\n{}", summary(&exchanges)))
 }

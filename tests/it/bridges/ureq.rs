@@ -1,7 +1,7 @@
 //! Keeps the ureq middleware to its word: what requests come to is reported, and nothing that may be secret.
 #![cfg(all(feature = "ureq-middleware", feature = "collector"))]
 
-use std::io::{Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use tinker_telemetry::{Config, Reporter, Severity, find_user_error_in_chain};
 use ureq::Agent;
 
 use crate::support::LIMIT;
+use crate::support::http::Request;
 
 /// A server, a reporter that reports to another, and an agent between the two.
 struct Stage {
@@ -188,10 +189,7 @@ fn garbage_is_not_an_http_answer() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let server = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let mut request = [0; 1024];
-        while !request.ends_with(b"\r\n\r\n") && stream.read(&mut request[..1]).unwrap() > 0 {
-            request.rotate_left(1);
-        }
+        Request::read(&mut BufReader::new(&stream)).unwrap().expect("a request");
         stream.write_all(b"canary canary canary\r\n\r\n").unwrap();
     });
     stage.agent.get(url).call().unwrap_err();

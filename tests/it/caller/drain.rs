@@ -1,6 +1,6 @@
 //! Keeps flush, drain, stop and drop: who waits is freed exactly when it is true, and never late.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tinker_telemetry::collector::{Answer, Collector};
 use tinker_telemetry::{Config, Reporter, Severity};
 
+use crate::support::http::Request;
 use crate::support::{self, KEY, LIMIT, NEVER, assert_adds_up, names, session, sessionless};
 
 const INFO: Severity = Severity::Info;
@@ -277,8 +278,8 @@ impl Acknowledged {
 
     fn answer(&self, stream: &TcpStream) {
         let mut reader = BufReader::new(stream);
-        while let Some(body) = read_request(&mut reader) {
-            for event in support::check_body(&body).events {
+        while let Ok(Some(request)) = Request::read(&mut reader) {
+            for event in support::check_body(&request.body).events {
                 let tinker_telemetry::event::Event::Generic(event) = event else { continue };
                 let (thread, round): (usize, u64) =
                     serde_json::from_value(event.event_data["value"].clone()).unwrap();
@@ -287,23 +288,6 @@ impl Acknowledged {
             (&*stream).write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
         }
     }
-}
-
-fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Vec<u8>> {
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        if line == "\r\n" {
-            break;
-        }
-        if let Some(value) = line.strip_prefix("content-length: ") {
-            length = value.trim().parse().unwrap();
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some(body)
 }
 
 #[test]

@@ -8,21 +8,15 @@ use std::thread;
 use std::time::Duration;
 
 use socket2::SockRef;
-use tinker_telemetry::event::TelemetrySendRequest;
 use tinker_telemetry::{Config, Reporter, Severity};
 
+use crate::support::http::Request;
 use crate::support::{KEY, LIMIT, assert_adds_up, check_body, sessionless_to};
 
 /// A server that a test plays by hand.
 struct Server(Arc<TcpListener>);
 
 struct Connection(BufReader<TcpStream>);
-
-struct Request {
-    key: String,
-    retry: String,
-    body: Vec<u8>,
-}
 
 impl Server {
     fn start() -> (Self, Reporter) {
@@ -49,23 +43,10 @@ impl Server {
 
 impl Connection {
     fn request(&mut self) -> Request {
-        let head = self.head();
-        let header = |name: &str| {
-            let line = head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-            line.unwrap_or_default().to_owned()
-        };
-        let mut body = vec![0; header("content-length").parse().unwrap()];
-        self.0.read_exact(&mut body).unwrap();
-        check_body(&body);
-        Request { key: header("x-idempotency-key"), retry: header("x-stainless-retry-count"), body }
-    }
-
-    fn head(&mut self) -> String {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            assert_ne!(self.0.read_line(&mut head).unwrap(), 0, "closed in the middle of a head");
-        }
-        head.to_lowercase()
+        let request = Request::read(&mut self.0).unwrap().expect("a request on this connection");
+        check_body(&request.body);
+        assert!(request.idempotency_key().is_some());
+        request
     }
 
     fn answer(&mut self, text: &str) {
@@ -129,11 +110,11 @@ fn a_connection_that_went_stale_is_resent_once_as_the_same_attempt() {
         let lost = close.play(kept);
         let mut fresh = server.accept();
         let resent = fresh.request();
-        assert_eq!(resent.retry, "0", "{close:?}: no retry");
+        assert_eq!(resent.retry_count(), Some(0), "{close:?}: no retry");
         if let Some(lost) = lost {
             assert_eq!(
-                (lost.key, lost.retry, &lost.body),
-                (resent.key.clone(), "0".to_owned(), &resent.body)
+                (lost.idempotency_key(), lost.retry_count(), &lost.body),
+                (resent.idempotency_key(), Some(0), &resent.body)
             );
         }
         fresh.answer_ok();
@@ -144,7 +125,7 @@ fn a_connection_that_went_stale_is_resent_once_as_the_same_attempt() {
 
         // The fresh connection is kept in turn.
         report(&reporter, 3);
-        assert_ne!(fresh.request().key, resent.key);
+        assert_ne!(fresh.request().idempotency_key(), resent.idempotency_key());
         fresh.answer_ok();
         assert!(reporter.wait_until_drained(LIMIT));
         server.assert_nobody_waits();
@@ -163,10 +144,10 @@ fn a_resend_that_fails_too_is_a_failed_attempt() {
         Close::Finished.play(server.accept()).unwrap(), // the one retry
     ];
     assert!(reporter.wait_until_drained(LIMIT));
-    assert_eq!(requests.each_ref().map(|request| request.retry.as_str()), ["0", "0", "1"]);
-    assert!(
-        requests.iter().all(|request| request.key == requests[0].key && request.body == requests[0].body)
-    );
+    assert_eq!(requests.each_ref().map(Request::retry_count), [Some(0), Some(0), Some(1)]);
+    assert!(requests.iter().all(|request| {
+        request.idempotency_key() == requests[0].idempotency_key() && request.body == requests[0].body
+    }));
     server.assert_nobody_waits();
     let stats = reporter.stats();
     assert_eq!((stats.delivered, stats.dropped.retries_exhausted), (1, 1));
@@ -186,9 +167,9 @@ fn a_fresh_connection_that_closes_is_a_failed_attempt() {
             }
             report(&reporter, 2);
             let lost = close.play(server.accept());
-            assert!(lost.is_none_or(|lost| lost.retry == "0"));
+            assert!(lost.is_none_or(|lost| lost.retry_count() == Some(0)));
             let mut second = server.accept();
-            assert_eq!(second.request().retry, "1", "{close:?}, after another: {after_another}");
+            assert_eq!(second.request().retry_count(), Some(1), "{close:?}, after another: {after_another}");
             second.answer_ok();
             assert!(reporter.wait_until_drained(LIMIT));
             assert_eq!(reporter.stats().delivered, 1 + u64::from(after_another));
@@ -210,8 +191,8 @@ fn an_answer_that_breaks_off_is_a_failed_attempt() {
         drop(kept);
         let mut fresh = server.accept();
         let again = fresh.request();
-        assert_eq!((lost.retry.as_str(), again.retry.as_str()), ("0", "1"), "{linger:?}");
-        assert_eq!((lost.key, lost.body), (again.key, again.body));
+        assert_eq!((lost.retry_count(), again.retry_count()), (Some(0), Some(1)), "{linger:?}");
+        assert_eq!((lost.idempotency_key(), &lost.body), (again.idempotency_key(), &again.body));
         fresh.answer_ok();
         assert!(reporter.wait_until_drained(LIMIT));
         assert_eq!(reporter.stats().delivered, 2);
@@ -250,11 +231,9 @@ fn batches_over_connections_that_keep_closing_arrive_once_each() {
     let answered = answered.join().unwrap();
     let stats = reporter.stats();
     assert_eq!((stats.delivered, stats.dropped.total()), (batches as u64, 0));
-    let sent =
-        |request: &Request| serde_json::from_slice::<TelemetrySendRequest>(&request.body).unwrap().events;
-    let mut ids: Vec<_> = answered.iter().flat_map(sent).map(|event| event.id()).collect();
+    let mut ids: Vec<_> = answered.iter().flat_map(Request::events).map(|event| event.id()).collect();
     ids.sort_unstable();
     ids.dedup();
     assert_eq!((answered.len(), ids.len()), (batches, batches), "answered once each");
-    assert!(answered.iter().all(|request| request.retry == "0"));
+    assert!(answered.iter().all(|request| request.retry_count() == Some(0)));
 }
