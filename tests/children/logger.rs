@@ -1,5 +1,5 @@
-//! Keeps the worker's own thread: a logger that drops the last reporter on it, forks there, panics, or is stuck. The logger is the process's
-//! own, so each test runs in a process of its own.
+//! Keeps the worker working whatever the program's logger does on its thread: drops the last reporter, forks, panics, blocks.
+//! A process has one logger, so each test runs in a process of its own.
 #![cfg(all(unix, feature = "collector"))]
 
 use std::sync::{Mutex, OnceLock, mpsc};
@@ -15,7 +15,7 @@ use crate::support::{LIMIT, names, sessionless};
 
 type Act = Box<dyn FnOnce() + Send>;
 
-/// Acts once, on the first line that begins as it is told.
+/// Acts once, on the first line that begins with this text.
 struct Acts(Mutex<Option<(&'static str, Act)>>);
 
 static LOGGER: Acts = Acts(Mutex::new(None));

@@ -1,4 +1,4 @@
-//! Keeps the panic hook to its word: every panic that nobody expects is reported once and on time, whatever its
+//! Keeps the panic hook to its word: every panic that no code catches is reported once and on time, whatever its
 //! thread holds. Each test is played by a process of its own, which is this binary started again as `child`.
 #![cfg(all(feature = "panic-hook", feature = "collector"))]
 

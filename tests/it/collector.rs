@@ -1,4 +1,4 @@
-//! Keeps the collector to its word: every request counted and answered as told, and nothing left after a drop.
+//! Keeps the collector to its word: every request counted and answered as the test asks, and nothing left after a drop.
 
 use std::io::{BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -417,7 +417,7 @@ fn a_drop_ends_the_threads_of_requests_that_wait_for_their_answer() {
     let quickest = (0..10).map(|_| {
         let collector = Collector::start().unwrap();
         collector.answer(Answer::ok().delay(Duration::from_secs(3600)));
-        // More than the sockets hold: the answer is stuck, as nobody reads it past its first byte.
+        // More than the sockets hold: the answer is stuck, since it is not read past its first byte.
         collector.answer(Answer::status(200).body(vec![0; 32 << 20]));
         let [mut delayed, mut stuck, mut waiting] = [(); 3].map(|()| Client::connect(&collector));
         delayed.post(batch([0]));

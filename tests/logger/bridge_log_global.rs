@@ -1,5 +1,5 @@
-//! Keeps the ear in `log` deaf to the reporter itself where it is the program's one logger, at `TRACE`, with a server that
-//! does not answer.
+//! Keeps the bridge from `log` from forwarding the reporter's own records where it is the program's one logger, at `TRACE`,
+//! with a server that does not answer.
 #![cfg(all(feature = "log-bridge", feature = "collector"))]
 
 #[path = "../support/mod.rs"]

@@ -1,4 +1,5 @@
-//! Keeps the ear in `tracing` where it is in the program's one subscriber, and `log` records come to it in disguise.
+//! Keeps the bridge from `tracing` where it is in the program's one subscriber and `log` records reach it as `tracing`
+//! events.
 #![cfg(all(feature = "tracing", feature = "collector"))]
 
 #[path = "../support/mod.rs"]

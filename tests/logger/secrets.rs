@@ -29,8 +29,8 @@ const HEADER: &str = "c4n4ry-of-a-header-9b02";
 const ID: &str = "c4n4ry-of-the-id.access";
 const SECRET: &str = "c4n4ry-of-the-access-secret";
 const PROXY_PASSWORD: &str = "c4n4ry-of-the-proxy";
-/// `me:c4n4ry-of-the-proxy` as a proxy is told.
-const PROXY_TOLD: &str = "bWU6YzRuNHJ5LW9mLXRoZS1wcm94eQ==";
+/// `me:c4n4ry-of-the-proxy` as the proxy receives it.
+const PROXY_HEADER: &str = "bWU6YzRuNHJ5LW9mLXRoZS1wcm94eQ==";
 
 /// All that was said so far, by the log, panics, errors and `Debug`: a line for each with who said it, by thread.
 static SAID: Mutex<Vec<(ThreadId, String)>> = Mutex::new(Vec::new());
@@ -89,10 +89,10 @@ const DUMP: &str = "ureq_proto::util: ";
 
 fn assert_nothing_said() {
     for (_, line) in said() {
-        assert!(!line.contains(CANARY) && !line.contains(PROXY_TOLD), "{line}");
+        assert!(!line.contains(CANARY) && !line.contains(PROXY_HEADER), "{line}");
     }
     let dumped = dumped();
-    let canary = dumped.find(CANARY).or_else(|| dumped.find(PROXY_TOLD));
+    let canary = dumped.find(CANARY).or_else(|| dumped.find(PROXY_HEADER));
     assert!(canary.is_none(), "{:?}", canary.and_then(|at| dumped.get(at.saturating_sub(40)..at + 40)));
 }
 
@@ -209,7 +209,7 @@ fn whatever_is_answered_only_the_server_learns_the_secrets() {
     }
     assert!(collector.requests().len() > 10);
     drop(collector);
-    report(config().base_url(format!("http://127.0.0.1:{port}"))); // nobody is there
+    report(config().base_url(format!("http://127.0.0.1:{port}"))); // a closed port
     report(config().base_url(format!("http://localhost:{port}")));
     assert_nothing_said();
 
@@ -255,7 +255,7 @@ fn a_proxy_is_told_its_password_and_no_more() {
     report(config().base_url("http://tinker.example").allow_insecure_http(true).proxy(proxy).no_proxy(""));
     drop(TcpStream::connect(at).unwrap()); // a connection that asks for nothing ends the proxy
     let heads = heads.join().unwrap();
-    assert!(heads.contains("CONNECT tinker.example:80") && heads.contains(PROXY_TOLD), "{heads}");
+    assert!(heads.contains("CONNECT tinker.example:80") && heads.contains(PROXY_HEADER), "{heads}");
     assert!(!heads.contains(CANARY), "{heads}");
     assert_nothing_said();
 }

@@ -32,7 +32,7 @@ fn resident() -> usize {
 #[test]
 fn an_outage_costs_its_budget_and_two_lines_and_what_is_queued_arrives() {
     log::keep();
-    let port = Collector::start().unwrap().port(); // gone again, and nobody answers there
+    let port = Collector::start().unwrap().port(); // gone again: the port is closed
     let config = Config::new(KEY).base_url(format!("http://127.0.0.1:{port}"));
     let reporter = Reporter::sessionless(config)
         .enabled(true)

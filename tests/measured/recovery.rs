@@ -1,5 +1,5 @@
-//! Keeps a server that recovers: those who lost it together do not come back together, and who waits is not kept waiting
-//! for that.
+//! Keeps a server that recovers from a rush: reporters that lost it together do not come back together, and no drain or stop
+//! waits for that. Its own binary, since it times arrivals and holds hundreds of connections.
 #![cfg(feature = "collector")]
 
 #[path = "../support/mod.rs"]
@@ -40,7 +40,7 @@ fn lose_one_each(reporters: &[Reporter]) {
     }
 }
 
-/// A server turns each away once, and takes the retry.
+/// A server refuses each once, and takes the retry.
 fn carry_over_an_outage(reporters: &[Reporter], collector: &Collector) {
     let hold = collector.hold_answers();
     for reporter in reporters {
@@ -56,7 +56,7 @@ fn carry_over_an_outage(reporters: &[Reporter], collector: &Collector) {
     assert_eq!((collector.requests().len(), collector.take_events().len()), (2 * REPORTERS, REPORTERS));
 }
 
-/// How many arrive in the tenth of a second that most arrive in, when the server is back and everybody has news.
+/// How many arrive in the tenth of a second that most arrive in, when the server is back and every reporter has an event.
 fn peak_of_return(reporters: &[Reporter], collector: &Collector) -> usize {
     for reporter in reporters {
         assert!(reporter.log("kept", (), Severity::Info));

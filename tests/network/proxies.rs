@@ -32,7 +32,7 @@ struct Proxy {
 }
 
 impl Proxy {
-    /// One that connects everybody to this port, whatever host they asked for.
+    /// One that connects each client to this port, whatever host it asked for.
     fn to(port: u16) -> Self {
         Self::playing(move |client| tunnel(client, port))
     }
@@ -55,7 +55,7 @@ impl Proxy {
         Self { port, heads }
     }
 
-    /// One on a port where nobody listens, and that no other test is given.
+    /// One on a port that no server has, and that no other test is given.
     fn dead() -> Self {
         Self { port: 1, heads: Arc::default() }
     }
@@ -310,7 +310,7 @@ mod https {
         assert_eq!((reporter.stats().dropped.retries_exhausted, server.requests().len()), (1, 0));
     }
 
-    /// A proxy that itself is spoken to by TLS, and connects everybody to this port.
+    /// A proxy that itself speaks TLS, and connects each client to this port.
     fn secure_proxy(certificate: tls::Certificate, port: u16) -> Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let proxy = Proxy { port: listener.local_addr().unwrap().port(), heads: Arc::default() };

@@ -60,8 +60,8 @@ impl World {
         }
         let stats = reporter.stats();
         assert_adds_up(stats);
-        let told = format!("{}{}", log::everything(), self.proxy.file("log"));
-        assert!(!told.contains(KEY) && !log::everything().contains(PASSWORD), "{told}");
+        let logs = format!("{}{}", log::everything(), self.proxy.file("log"));
+        assert!(!logs.contains(KEY) && !log::everything().contains(PASSWORD), "{logs}");
         stats
     }
 

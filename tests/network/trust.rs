@@ -1,5 +1,5 @@
-//! Keeps HTTPS honest: the authority that was set is trusted, whoever else answers gets no request and costs no more
-//! than its retries.
+//! Keeps HTTPS honest: the authority that was set is trusted; any other server gets no request, and costs no more than
+//! its retries.
 #![cfg(all(feature = "collector", feature = "tls"))]
 
 use std::net::{Ipv4Addr, TcpListener};
@@ -79,7 +79,7 @@ fn whoever_cannot_prove_the_host_gets_no_request() {
         assert_eq!(
             (server.connections(), server.requests().len()),
             (3, 0),
-            "{what}: retried, and told nothing"
+            "{what}: retried, and sent nothing"
         );
         let warnings = warnings_of(reason);
         assert_eq!(warnings.len(), 1, "{what}: {}", log::everything());
@@ -102,7 +102,7 @@ fn whoever_cannot_prove_the_host_gets_no_request() {
 
 #[test]
 fn a_mute_tls_peer_costs_one_timeout_for_each_attempt() {
-    // Its backlog takes the connections; nobody ever answers.
+    // Its backlog takes the connections; none is ever answered.
     let mute = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("https://localhost:{}", mute.local_addr().unwrap().port());
     let timeout = Duration::from_millis(200);

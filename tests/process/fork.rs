@@ -255,7 +255,7 @@ fn a_fork_while_data_is_encoded_is_noticed() {
     assert_eq!(names(&from_process_of(&collector, "inside")), ["inside"]);
 }
 
-/// Told by the child's exit code.
+/// The exit code of a child that may not forbid itself threads.
 const NO_RIGHT_TO_TRY: i32 = 77;
 
 #[test]

@@ -1,5 +1,5 @@
-//! Keeps bridges usable in a child that was forked while another thread changed who listens: it hangs in no lock that
-//! the fork caught closed, and hears what its parent heard.
+//! Keeps bridges usable in a child that was forked while another thread changed the attachments: it hangs in no lock
+//! that was held at the fork, and forwards what its parent forwarded.
 #![cfg(all(unix, feature = "collector", feature = "log-bridge", feature = "panic-hook"))]
 
 #[path = "../support/process.rs"]
@@ -45,11 +45,11 @@ fn fork_beside(meanwhile: impl Fn() + Sync, forks: usize, child: impl Fn()) {
 
 #[test]
 fn a_child_forked_beside_a_change_of_the_attachments_reads_and_changes_them() {
-    let (attachments, nobody) = (Attachments::new(), Reporter::disabled());
+    let (attachments, disabled) = (Attachments::new(), Reporter::disabled());
     let collector = Collector::start().unwrap();
     let _watches_for_forks = sessionless(&collector).start().unwrap();
     let change = |id| {
-        attachments.attach(id, &nobody, EventFilter::all()).unwrap();
+        attachments.attach(id, &disabled, EventFilter::all()).unwrap();
         attachments.detach(id).unwrap();
     };
     fork_beside(

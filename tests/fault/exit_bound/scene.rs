@@ -117,7 +117,7 @@ impl Scene {
         Load { bulk: self.hang.bulk, queue: self.hang.queue }
     }
 
-    /// Returns when the worker is in the hang. (A connect that hangs shows itself to nobody.)
+    /// Returns when the worker is in the hang. (A server cannot see a connect that hangs.)
     pub(crate) fn wait_for_the_hang(&self) {
         if let Place::Server(server) = &self.place {
             server.wait_until(|entries| entries.begun > 0);

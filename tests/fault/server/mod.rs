@@ -210,7 +210,7 @@ fn serve(mut line: Line, house: &House) {
     }
 }
 
-/// A port where connecting hangs: its backlog is full and nobody accepts.
+/// A port where connecting hangs: its backlog is full and no connection is accepted.
 #[derive(Debug)]
 pub(crate) struct FullBacklog {
     address: SocketAddr,

@@ -85,7 +85,7 @@ impl Fault {
             }
             Self::LengthTooShort => {
                 write_head(line, 2)?;
-                line.write(b"{} and then what nobody announced")?;
+                line.write(b"{} and then what was not announced")?;
                 line.listen();
             }
             Self::LengthTooLong => {

@@ -1,5 +1,5 @@
-//! Keeps each fault what it says it is, shown with plain sockets: a suite that plays a fault which does not happen proves
-//! nothing.
+//! Keeps each fault true to its name: plain sockets show that it happens. A suite that plays a fault which does not happen
+//! proves nothing.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -242,7 +242,7 @@ fn garbage_is_no_http() {
 #[test]
 fn content_lengths_lie_both_ways() {
     for (fault, body, lie) in [
-        (Fault::LengthTooShort, "{} and then what nobody announced", "content-length: 2\r\n"),
+        (Fault::LengthTooShort, "{} and then what was not announced", "content-length: 2\r\n"),
         (Fault::LengthTooLong, "{}", "content-length: 4096\r\n"),
         (Fault::HugeLength, "\r\n\r\n", "content-length: 1073741824\r\n"),
     ] {

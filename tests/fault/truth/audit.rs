@@ -1,4 +1,4 @@
-//! Compares what the program was told with what the server saw.
+//! Compares the reporter's counts with what the server saw.
 
 use std::collections::{HashMap, HashSet};
 

@@ -100,10 +100,10 @@ fn watch(reporter: &Reporter, over: &AtomicBool) -> Result<(), String> {
     }
 }
 
-/// Plays a script to its end and looks into everybody's books.
+/// Plays a script to its end and compares what the reporter counted with what the server saw.
 fn play(server: &Server, script: &Script, seed: u64) -> Result<(), String> {
     server.begin(script.faults.clone());
-    // The port was somebody else's a moment ago, and clients of theirs may still try it.
+    // Another test's server may have had the port a moment ago, and its clients may still try it.
     let path = format!("/truth-{}-{seed}", process::id());
     let config = Config::new("tml-truth").base_url(format!("{}{path}", server.base_url()));
     let builder = if script.session {

@@ -1,5 +1,5 @@
-//! Keeps the ear in `log`: the session's records become events, every record is handed on, and what is said in the
-//! reporter's own work never comes back.
+//! Keeps the bridge from `log`: the session's records become events, every record is handed on, and records of the
+//! reporter's own work never become events.
 #![cfg(all(feature = "log-bridge", feature = "collector"))]
 
 use std::fmt::{self, Display};
@@ -211,7 +211,7 @@ fn a_handler_id_names_one_attachment_until_it_is_detached() {
     assert_eq!(ear.attachments.detach("other"), Err(AttachError::NotFound));
     assert_eq!(ear.attachments.detach("ear"), Ok(()));
     assert_eq!(ear.attachments.detach("ear"), Err(AttachError::NotFound));
-    log::info!(logger: logger, target: "first", session_id = SESSION; "nobody listens");
+    log::info!(logger: logger, target: "first", session_id = SESSION; "no attachment");
 
     assert_eq!(ear.attachments.attach("ear", &ear.reporter, EventFilter::new(["third"])), Ok(()));
     assert_eq!(ear.attachments.attach("more", &ear.reporter, EventFilter::all()), Ok(()));
@@ -259,7 +259,7 @@ fn a_reporter_that_is_switched_off_is_attached_like_any_other() {
     assert_eq!(attachments.detach("tinker-telemetry"), Ok(()));
 }
 
-/// Says on one channel that it is being formatted, and goes on when told so on the other.
+/// Says on one channel that it is being formatted, and goes on after a message on the other.
 struct Stops(Sender<()>, Mutex<Receiver<()>>);
 
 impl Display for Stops {

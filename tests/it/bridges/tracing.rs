@@ -1,5 +1,5 @@
-//! Keeps the ear in `tracing`: the session's events and spans are forwarded, other layers see what they always saw, and
-//! what is said in the reporter's own work never comes back.
+//! Keeps the bridge from `tracing`: the session's events and spans are forwarded, other layers see what they always saw,
+//! and events of the reporter's own work never come back.
 #![cfg(all(feature = "tracing", feature = "collector"))]
 
 use std::error::Error;
@@ -351,11 +351,11 @@ fn attachments_may_come_and_go_within_a_span() {
     let first = info_span!("first", session_id = SESSION).entered();
     ear.attachments.detach("ear").unwrap();
     let second = info_span!("second").entered();
-    info!(name: "nobody listens", "");
+    info!(name: "no attachment", "");
     ear.attachments.attach("ear", &ear.reporter, EventFilter::all()).unwrap();
-    info!(name: "somebody does", "");
+    info!(name: "attached again", "");
     drop((second, first));
-    assert_eq!(ear.heard_names(), ["first.start", "somebody does", "first.stop"]);
+    assert_eq!(ear.heard_names(), ["first.start", "attached again", "first.stop"]);
 }
 
 #[test]

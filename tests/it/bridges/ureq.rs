@@ -54,11 +54,11 @@ impl Stage {
 
     /// Name, severity and data of the events so far; durations are checked here, and left out.
     fn seen(&self) -> Vec<(String, Severity, Value)> {
-        let told = |event: GenericEvent| {
+        let summary = |event: GenericEvent| {
             let data = without_duration(&event.event_name, event.event_data);
             (event.event_name, event.severity, data)
         };
-        self.events().into_iter().map(told).collect()
+        self.events().into_iter().map(summary).collect()
     }
 }
 
@@ -89,8 +89,8 @@ fn an_error_status_is_an_answer_and_the_users_to_mend() {
     let stage = Stage::new();
     stage.server.answer_by_default(Answer::status(404));
     let error = stage.agent.post(stage.url("/samples")).send("{}").unwrap_err();
-    let told = stage.agent.get(stage.url("/")).config().http_status_as_error(false).build().call().unwrap();
-    assert_eq!(told.status(), 404);
+    let answer = stage.agent.get(stage.url("/")).config().http_status_as_error(false).build().call().unwrap();
+    assert_eq!(answer.status(), 404);
     let metadata: Vec<_> = stage
         .seen()
         .into_iter()

@@ -1,4 +1,4 @@
-//! Keeps the door: what is refused, why, and that a refusal costs nothing but the event itself.
+//! Keeps admission: what is refused, why, and that a refusal costs nothing but the event itself.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

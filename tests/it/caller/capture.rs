@@ -22,7 +22,7 @@ fn start() -> io::Result<(Collector, Reporter)> {
 /// Name, severity and message of what was reported besides the session itself.
 fn reported(reporter: &Reporter, collector: &Collector) -> Vec<(String, Severity, String)> {
     assert!(reporter.wait_until_drained(LIMIT));
-    let told = |event: Event| match event {
+    let summary = |event: Event| match event {
         Event::UnhandledException(event) => Some((event.error_type, event.severity, event.error_message)),
         Event::Generic(event) => {
             let message = event.event_data.get("message").map(ToString::to_string).unwrap_or_default();
@@ -30,7 +30,7 @@ fn reported(reporter: &Reporter, collector: &Collector) -> Vec<(String, Severity
         }
         _ => None,
     };
-    collector.events().into_iter().filter_map(told).collect()
+    collector.events().into_iter().filter_map(summary).collect()
 }
 
 fn row(name: &str, severity: Severity, message: &str) -> (String, Severity, String) {

@@ -1,4 +1,4 @@
-//! Keeps flush, drain, stop and drop: who waits is freed exactly when it is true, and never late.
+//! Keeps flush, drain, stop and drop: a wait ends exactly when it is over, and never late.
 
 use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};

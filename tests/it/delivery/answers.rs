@@ -252,7 +252,7 @@ fn an_attempt_ends_with_the_http_timeout_and_is_made_again() {
     let reporter = sessionless(&collector).http_timeout(Duration::from_millis(50)).start().unwrap();
     reporter.log("step", 1, Severity::Info);
     reporter.flush();
-    // The server acknowledged the first attempt too late for anybody to hear it.
+    // The server acknowledged the first attempt when the client had given up.
     let first = collector.next_request(LIMIT).unwrap();
     let again = collector.next_request(LIMIT).unwrap();
     assert_same_request(&first, &again);

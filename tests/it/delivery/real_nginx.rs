@@ -55,7 +55,7 @@ fn wait_for_notes(server: &Server, count: usize, is_meant: impl Fn(&str) -> bool
     let begun = Instant::now();
     while server.file("access").lines().filter(|line| is_meant(&line[..3])).count() < count {
         assert!(begun.elapsed() < LIMIT, "{}", server.file("access"));
-        thread::park_timeout(Duration::from_millis(5)); // a file tells nobody that it grew
+        thread::park_timeout(Duration::from_millis(5)); // nothing signals that a file has grown
     }
 }
 

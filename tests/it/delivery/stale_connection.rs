@@ -29,7 +29,7 @@ impl Server {
     fn accept(&self) -> Connection {
         let (listener, (sender, accepted)) = (Arc::clone(&self.0), mpsc::channel());
         thread::spawn(move || sender.send(listener.accept()));
-        let (stream, _) = accepted.recv_timeout(LIMIT).expect("nobody connects").unwrap();
+        let (stream, _) = accepted.recv_timeout(LIMIT).expect("no client connects").unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         Connection(BufReader::new(stream))
     }
