@@ -172,7 +172,7 @@ fn lib_holds_no_logic() {
 /// Test files that may have what no other has, each with the reason.
 const MAY_SLEEP_OR_BE_IGNORED: &[(&str, &str)] = &[
     ("tests/house.rs", "names what it looks for"),
-    ("tests/real_nginx.rs", "pauses between requests are what it tests"),
+    ("tests/it/delivery/real_nginx.rs", "pauses between requests are what it tests"),
 ];
 
 #[test]
@@ -189,10 +189,11 @@ fn no_test_sleeps_and_none_is_ignored() {
 
 #[test]
 fn every_test_file_begins_with_what_it_keeps() {
-    for entry in fs::read_dir("tests").unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
+    let mut files = Vec::new();
+    collect(Path::new("tests"), &mut files);
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        if text.contains("#[test]") || path.ends_with("main.rs") {
             assert!(text.starts_with("//! Keeps "), "{} does not say what it keeps", path.display());
         }
     }

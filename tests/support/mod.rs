@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod http;
+
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;

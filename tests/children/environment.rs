@@ -1,0 +1,94 @@
+//! Keeps the environment: each program here is this binary again, with variables of its own.
+
+use std::process::{Command, Output};
+
+use tinker_telemetry::collector::Collector;
+use tinker_telemetry::{Reporter, Severity};
+
+use crate::support::{self, KEY, LIMIT, SESSION};
+
+const CHILD: &str = "TELEMETRY_TEST_CHILD";
+
+/// What a reporter reads of the environment; of the proxies' both spellings.
+const READ: [&str; 10] = [
+    "TINKER_API_KEY",
+    "TINKER_BASE_URL",
+    "TINKER_TELEMETRY",
+    "DO_NOT_TRACK",
+    "CLOUDFLARE_ACCESS_CLIENT_ID",
+    "CLOUDFLARE_ACCESS_CLIENT_SECRET",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+];
+
+/// The program: reports one event with whatever the environment says, and prints what became of it.
+#[test]
+fn child() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    match Reporter::from_env(SESSION) {
+        Ok(reporter) => {
+            let accepted = reporter.log("step", 1, Severity::Info);
+            let drained = reporter.wait_until_drained(LIMIT) && reporter.stop(LIMIT);
+            println!("enabled={} accepted={accepted} drained={drained}", reporter.is_enabled());
+            println!("{}", reporter.stats());
+        }
+        Err(error) => println!("error={error} / {error:?}"),
+    }
+}
+
+fn run(variables: &[(&str, &str)]) -> String {
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    program.args(["--exact", "environment::child", "--nocapture"]).env(CHILD, "1");
+    for name in READ {
+        program.env_remove(name).env_remove(name.to_lowercase());
+    }
+    let Output { stdout, status, .. } = program.envs(variables.iter().copied()).output().unwrap();
+    assert!(status.success());
+    String::from_utf8(stdout).unwrap()
+}
+
+#[test]
+fn a_program_reports_to_where_its_environment_says() {
+    let collector = Collector::start().unwrap();
+    let output = run(&[("TINKER_API_KEY", KEY), ("TINKER_BASE_URL", &collector.url())]);
+    assert!(output.contains("enabled=true accepted=true drained=true"), "{output}");
+    assert!(output.contains("telemetry: 3 offered, 3 delivered"), "{output}");
+    let request = support::check_request(&collector.requests()[0]);
+    assert_eq!(request.session_id, SESSION);
+}
+
+#[test]
+fn a_program_that_is_switched_off_needs_no_key_and_sends_nothing() {
+    let collector = Collector::start().unwrap();
+    let off = [
+        ("TINKER_TELEMETRY", "0"),
+        ("TINKER_TELEMETRY", " Off "),
+        ("TINKER_TELEMETRY", "perhaps"),
+        ("DO_NOT_TRACK", "1"),
+    ];
+    for variable in off {
+        let output = run(&[variable, ("TINKER_BASE_URL", &collector.url())]);
+        assert!(output.contains("enabled=false accepted=false drained=true"), "{variable:?}: {output}");
+    }
+    assert!(collector.requests().is_empty());
+}
+
+#[test]
+fn what_is_wrong_is_named_and_never_shown() {
+    let canary = "canary-7c1d";
+    let cases: [(&[(&str, &str)], &str); 4] = [
+        (&[], "TINKER_API_KEY"),
+        (&[("TINKER_API_KEY", "canary-7c1d\u{7f}")], "TINKER_API_KEY"),
+        (&[("TINKER_API_KEY", KEY), ("TINKER_BASE_URL", "https://u:canary-7c1d@host")], "TINKER_BASE_URL"),
+        (&[("TINKER_API_KEY", KEY), ("CLOUDFLARE_ACCESS_CLIENT_SECRET", canary)], "cloudflare_access"),
+    ];
+    for (variables, named) in cases {
+        let output = run(variables);
+        assert!(output.contains("error=") && output.contains(named), "{output}");
+        assert!(!output.contains(canary), "{output}");
+    }
+}

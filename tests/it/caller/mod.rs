@@ -1,0 +1,9 @@
+//! What a program calls: what is accepted and refused, what errors and captures report, and how a reporter ends.
+
+mod admission;
+mod capture;
+mod drain;
+mod errors;
+mod last_drop;
+mod literal;
+mod readme;
