@@ -161,5 +161,6 @@ fn summary(event: &Event) -> String {
                 _ => text("message").unwrap_or_default().to_owned(),
             }
         }
+        _ => String::new(),
     }
 }

@@ -15,7 +15,7 @@ pub(crate) fn cause(error: &Error) -> String {
         Error::HostNotFound => "host not found",
         Error::Protocol(_) | Error::LargeResponseHeader(..) => "not an HTTP answer",
         Error::TooManyRedirects | Error::RedirectFailed => "redirected to nowhere",
-        Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => "not a request that can be sent",
+        Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => "not a request to be sent",
         // ureq's text is "proxy server responded 407/407", or says that the proxy did not answer.
         Error::ConnectProxyFailed(reason) => reason.split('/').next().unwrap_or_default(),
         Error::InvalidProxyUrl => "proxy failed",

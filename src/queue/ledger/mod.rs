@@ -5,7 +5,7 @@
 //!
 //! Both are the standard library's, because a forked child waits here too: these keep their waiters in themselves.
 //! `parking_lot` keeps all waiters of a process in one table, where a child finds its parent's, whose stacks are
-//! gone; it dies of that (`tests/process_fork.rs` has seen it) or waits for a bucket's lock for ever.
+//! gone; it dies of that (`tests/process/fork.rs` has seen it) or waits for a bucket's lock for ever.
 
 use std::mem::{self, ManuallyDrop};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,7 +1,7 @@
 //! Records to bytes: an event's JSON, and the request body around a batch of them.
 //!
 //! Written out rather than derived, because the caller's data is JSON already: it is spliced in, not parsed
-//! again. `tests/wire.rs` holds what comes out to the types of [`crate::model::event`] and to the official schema.
+//! again. `tests/it/delivery/wire.rs` holds what comes out to the types of [`crate::model::event`] and to the official schema.
 
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
