@@ -1,7 +1,7 @@
 //! A command-line tool with telemetry: checks fine-tuning samples in JSON Lines files, as many as it is given.
 //!
 //! ```text
-//! cargo run --example cli_tool -- [FILES]... [--strict] [--panic-at LINE]
+//! cargo run --all-features --example cli_tool -- [FILES]... [--strict] [--panic-at LINE]
 //! ```
 //!
 //! Exit codes: 0, all samples are good; 1, some are not, or a file cannot be read; 2, wrong arguments; 101, a panic;

@@ -1,7 +1,7 @@
 //! The main job in one program: hash every file below a folder, and report it.
 //!
 //! ```text
-//! cargo run --example quickstart [FOLDER]
+//! cargo run --all-features --example quickstart [FOLDER]
 //! ```
 //!
 //! Needs no account and no network: it starts a collector on loopback, and shows at the end what that received. With

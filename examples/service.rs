@@ -2,7 +2,7 @@
 //! SIGTERM or Ctrl-C. What it reports comes from `tracing` spans, from threads that fail, and from ureq.
 //!
 //! ```text
-//! cargo run --example service -- [--listen ADDRESS]
+//! cargo run --all-features --example service -- [--listen ADDRESS]
 //! curl --data-binary @Cargo.toml http://127.0.0.1:8080/sha256
 //! ```
 //!
