@@ -133,6 +133,9 @@
     )
 )]
 
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!("tinker-telemetry needs 64-bit atomics, which this target does not have");
+
 // The floors, in the order in which an event passes them. Each folder's mod.rs says what it is for; ARCHITECTURE.md has the
 // picture. A floor imports only floors that tests/house.rs lists below it.
 mod reporter; // what a program holds

@@ -94,6 +94,8 @@ fn assert_nothing_said() {
     let dumped = dumped();
     let canary = dumped.find(CANARY).or_else(|| dumped.find(PROXY_HEADER));
     assert!(canary.is_none(), "{:?}", canary.and_then(|at| dumped.get(at.saturating_sub(40)..at + 40)));
+    // As the crate's page says: the heads of requests and the answers, and no events.
+    assert!(!dumped.contains("event_name"), "events are dumped");
 }
 
 /// Keeps what a value says of itself, one way or another.
