@@ -41,14 +41,18 @@ fn child() {
 }
 
 fn run(variables: &[(&str, &str)]) -> String {
+    String::from_utf8(output(variables).stdout).unwrap()
+}
+
+fn output(variables: &[(&str, &str)]) -> Output {
     let mut program = Command::new(std::env::current_exe().unwrap());
     program.args(["--exact", "environment::child", "--nocapture"]).env(CHILD, "1");
     for name in READ {
         program.env_remove(name).env_remove(name.to_lowercase());
     }
-    let Output { stdout, status, .. } = program.envs(variables.iter().copied()).output().unwrap();
-    assert!(status.success());
-    String::from_utf8(stdout).unwrap()
+    let output = program.envs(variables.iter().copied()).output().unwrap();
+    assert!(output.status.success());
+    output
 }
 
 #[test]
@@ -91,4 +95,31 @@ fn what_is_wrong_is_named_and_never_shown() {
         assert!(output.contains("error=") && output.contains(named), "{output}");
         assert!(!output.contains(canary), "{output}");
     }
+}
+
+#[test]
+fn a_dry_run_prints_each_event_needs_no_key_and_sends_nothing() {
+    let collector = Collector::start().unwrap();
+    let dry = [("TINKER_TELEMETRY", "print"), ("DO_NOT_TRACK", "1"), ("TINKER_BASE_URL", &collector.url())];
+    let Output { stdout, stderr, .. } = output(&dry);
+    let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    assert!(stdout.contains("enabled=true accepted=true drained=true"), "{stdout}");
+    assert!(stdout.contains("telemetry: 3 offered, 0 delivered, 3 dropped (3 printed)"), "{stdout}");
+    let printed: Vec<_> = stderr.lines().filter(|line| line.starts_with("telemetry ")).collect();
+    let ends = ["INFO     SESSION_START", "INFO     step  value=1"];
+    assert!(ends.iter().zip(&printed).all(|(end, line)| line.ends_with(end)), "{stderr}");
+    assert!(printed.len() == 3 && printed[2].contains("SESSION_END  after"), "{stderr}");
+    assert!(!stderr.contains('\u{1b}'), "standard error is no terminal here");
+    assert!(collector.requests().is_empty());
+}
+
+#[test]
+fn a_dry_run_whose_reader_is_gone_ends_like_any_other() {
+    let mut program = Command::new("sh");
+    let this = std::env::current_exe().unwrap();
+    program.args(["-c", "exec 2>&-; exec \"$0\" --exact environment::child --nocapture"]).arg(this);
+    program.env(CHILD, "1").env("TINKER_TELEMETRY", "print");
+    let output = program.output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && stdout.contains("drained=true"), "{stdout}");
 }

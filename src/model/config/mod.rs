@@ -312,24 +312,39 @@ fn secret_header(text: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// Whether the environment wants telemetry.
-pub(crate) fn is_wanted() -> bool {
-    wanted_by(|name| std::env::var_os(name))
+/// What becomes of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Send,
+    /// A dry run.
+    Print,
+    Off,
 }
 
-fn wanted_by(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+/// What the environment asks for.
+pub(crate) fn mode() -> Mode {
+    mode_of(|name| std::env::var_os(name))
+}
+
+/// Whether the environment wants no colours, by the convention of `NO_COLOR`.
+pub(crate) fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+fn mode_of(variable: impl Fn(&str) -> Option<OsString>) -> Mode {
     let read = |name| read_variable(&variable, name).unwrap_or_default().to_ascii_lowercase();
     let is_no = |wish: &str| matches!(wish, "0" | "false" | "no" | "off");
     let (telemetry, do_not_track) = (read("TINKER_TELEMETRY"), read("DO_NOT_TRACK"));
-    let wanted = match telemetry.as_str() {
-        "" | "1" | "true" | "yes" | "on" => true,
+    let mode = match telemetry.as_str() {
+        "" | "1" | "true" | "yes" | "on" => Mode::Send,
+        "print" => return Mode::Print, // what stays on the machine tracks no one
         unclear if !is_no(unclear) => {
             log::warn!("TINKER_TELEMETRY is neither on nor off, so telemetry is off");
-            false
+            Mode::Off
         }
-        _ => false,
+        _ => Mode::Off,
     };
-    wanted && (do_not_track.is_empty() || is_no(&do_not_track))
+    if do_not_track.is_empty() || is_no(&do_not_track) { mode } else { Mode::Off }
 }
 
 /// A variable's text without surrounding white space. `None` if it is unset or empty. Text that is not Unicode keeps a

@@ -70,24 +70,29 @@ fn cloudflare_access_needs_both_halves() {
 
 #[test]
 fn tinker_telemetry_is_on_unless_it_clearly_or_unclearly_says_otherwise() {
-    let wanted = |value| wanted_by(environment(&[("TINKER_TELEMETRY", value)]));
+    let mode = |value| mode_of(environment(&[("TINKER_TELEMETRY", value)]));
     for on in ["", "1", "true", "yes", "on", " TRUE ", "Yes", "oN\t"] {
-        assert!(wanted(on), "{on:?}");
+        assert_eq!(mode(on), Mode::Send, "{on:?}");
     }
     for off in ["0", "false", "no", "off", " False", "NO", "2", "maybe", "ture", "-1", "\u{fffd}"] {
-        assert!(!wanted(off), "{off:?}");
+        assert_eq!(mode(off), Mode::Off, "{off:?}");
     }
-    assert!(wanted_by(environment(&[])));
+    for print in ["print", " PRINT "] {
+        assert_eq!(mode(print), Mode::Print, "{print:?}");
+    }
+    assert_eq!(mode_of(environment(&[])), Mode::Send);
 }
 
 #[test]
-fn do_not_track_switches_off_whatever_tinker_telemetry_says() {
-    let wanted = |value| wanted_by(environment(&[("DO_NOT_TRACK", value), ("TINKER_TELEMETRY", "on")]));
+fn do_not_track_switches_off_what_would_be_sent_and_leaves_what_is_printed() {
+    let mode =
+        |value, telemetry| mode_of(environment(&[("DO_NOT_TRACK", value), ("TINKER_TELEMETRY", telemetry)]));
     for asked in ["1", " 1 ", "true", "YES", "on", "please"] {
-        assert!(!wanted(asked), "{asked:?}");
+        assert_eq!(mode(asked, "on"), Mode::Off, "{asked:?}");
+        assert_eq!(mode(asked, "print"), Mode::Print, "{asked:?}");
     }
     for not_asked in ["", " ", "0", "false", "No", "off"] {
-        assert!(wanted(not_asked), "{not_asked:?}");
+        assert_eq!(mode(not_asked, "on"), Mode::Send, "{not_asked:?}");
     }
 }
 
