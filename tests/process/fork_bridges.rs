@@ -43,23 +43,26 @@ fn fork_beside(meanwhile: impl Fn() + Sync, forks: usize, child: impl Fn()) {
     });
 }
 
+/// Telemetry is off, so that no reporter notices forks: the bridges do, from their own first use.
 #[test]
-fn a_child_forked_beside_a_change_of_the_attachments_reads_and_changes_them() {
-    let (attachments, disabled) = (Attachments::new(), Reporter::disabled());
-    let collector = Collector::start().unwrap();
-    let _watches_for_forks = sessionless(&collector).start().unwrap();
-    let change = |id| {
-        attachments.attach(id, &disabled, EventFilter::all()).unwrap();
-        attachments.detach(id).unwrap();
-    };
-    fork_beside(
-        || change("of the parent"),
-        1_000,
-        || {
-            let _ = LogBridge::new(Nowhere, &attachments).enabled(&Metadata::builder().target("any").build());
-            change("of the child");
-        },
-    );
+fn a_child_forked_beside_a_change_of_the_attachments_reads_and_changes_them_with_telemetry_off() {
+    let test = "a_child_forked_beside_a_change_of_the_attachments_reads_and_changes_them_with_telemetry_off";
+    alone(test, "", |_| {
+        let (attachments, disabled) = (Attachments::new(), Reporter::disabled());
+        let bridge = LogBridge::new(Nowhere, &attachments);
+        let change = |id| {
+            attachments.attach(id, &disabled, EventFilter::all()).unwrap();
+            attachments.detach(id).unwrap();
+        };
+        fork_beside(
+            || change("of the parent"),
+            1_000,
+            || {
+                let _ = bridge.enabled(&Metadata::builder().target("any").build());
+                change("of the child");
+            },
+        );
+    });
 }
 
 #[test]
