@@ -46,6 +46,7 @@ mod shared;
 
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -72,7 +73,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// A running collector; see the [module's documentation](self) for a test that uses one.
 ///
 /// A drop closes every connection and frees the port, within some milliseconds, whatever the clients do. The methods
-/// take `&self` and may be called from any thread.
+/// take `&self` and may be called from any thread. A collector belongs to the process that started it: a forked child must
+/// not call its methods, and a drop there does nothing.
 #[must_use = "a drop ends the collector"]
 pub struct Collector {
     address: SocketAddr,
@@ -101,7 +103,7 @@ impl Collector {
     pub fn start_on(port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new());
         let accepting = {
             let shared = Arc::clone(&shared);
             thread::Builder::new().name("collector".into()).spawn(move || accept(&listener, &shared))?
@@ -193,6 +195,10 @@ impl Collector {
 
 impl Drop for Collector {
     fn drop(&mut self) {
+        let accepting = self.accepting.take();
+        if self.shared.is_of_parent() {
+            return mem::forget(accepting); // to detach it would touch a thread that is not in this process
+        }
         self.shared.close();
         drop(self.shared.wait_while(CONNECTIONS_END_WITHIN, |state| !state.open.is_empty()));
         // In std only a connection ends a blocked accept. If it is refused, the thread has seen the close by itself.
@@ -200,7 +206,7 @@ impl Drop for Collector {
             Ok(_) => true,
             Err(error) => matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset),
         };
-        match self.accepting.take() {
+        match accepting {
             Some(thread) if is_ending => drop(thread.join()),
             _ => log::debug!(
                 "the collector could not wake its accepting thread; port {} stays taken",
@@ -222,7 +228,9 @@ pub struct Hold(Arc<Shared>);
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.0.change(|state| state.holds -= 1);
+        if !self.0.is_of_parent() {
+            self.0.change(|state| state.holds -= 1);
+        }
     }
 }
 

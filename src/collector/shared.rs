@@ -9,11 +9,12 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{Answer, Received};
 use crate::model::event::Event;
+use crate::process::fork::{ForkGeneration, watch};
 
-#[derive(Default)]
 pub(super) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    process: ForkGeneration,
 }
 
 #[derive(Default)]
@@ -46,6 +47,17 @@ impl State {
 }
 
 impl Shared {
+    pub(super) fn new() -> Self {
+        watch();
+        Self { state: Mutex::default(), changed: Condvar::new(), process: ForkGeneration::current() }
+    }
+
+    /// Whether this process is a forked child of the one that started the collector. There, the collector has no thread,
+    /// its lock may be closed for ever, and its sockets are the parent's.
+    pub(super) fn is_of_parent(&self) -> bool {
+        self.process != ForkGeneration::current()
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
