@@ -1,4 +1,4 @@
-//! What a program logs, traces, panics about, or requests over HTTP anyway, as events.
+//! What a program already logs, traces, panics about or requests over HTTP, as events.
 //!
 //! | feature | |
 //! |---|---|
@@ -7,8 +7,11 @@
 //! | `panic-hook` | `install_panic_hook`: panics |
 //! | `ureq-middleware` | `UreqBridge`: requests of any ureq agent |
 //!
-//! A bridge holds its reporter weakly, so a global logger does not keep a session going. It ignores what happens
-//! inside the reporter's own work, so nothing that is said there comes back as an event.
+//! Programs use a bridge by its feature; no other folder imports this one. Three rules hold in every bridge:
+//!
+//! 1. It holds its reporter weakly. A global logger does not keep a session going.
+//! 2. It ignores what happens inside the reporter's own work. No record of that work comes back as an event.
+//! 3. It costs the program an event at most. It never blocks, and a panic in the program's own code stays inside.
 
 #[cfg(any(feature = "log-bridge", feature = "tracing"))]
 mod attachments;

@@ -1,4 +1,8 @@
-//! A panic hook: panics are reported as fatal exceptions before the program says or does anything about them.
+//! A panic hook: it reports a panic as a fatal exception before the program prints it or acts on it.
+//!
+//! The hook runs on the panicking thread, in the middle of whatever that thread did. So three rules hold here. It runs no
+//! code of the program's: a panic in a panic hook aborts the program. It writes nothing to the log, and takes no lock that
+//! is held while the program's code runs: the thread may hold any of those. Its waits are bounded.
 
 use std::cell::Cell;
 use std::panic::{self, PanicHookInfo};
@@ -13,35 +17,35 @@ use crate::process::reentrancy;
 use crate::reporter::{Reporter, WeakReporter};
 use crate::session::Session;
 
-/// How long the hook that was there before waits for ours: long enough for a report to get through where the network
-/// is well, since that hook may exit the program; short enough that nobody wonders where the panic's message is.
+/// How long the previous hook is held back. It may exit the program, so a report needs the time that a healthy network
+/// takes. It prints the panic, so a longer wait would look like a hang.
 const WAIT_BEFORE_MESSAGE: Duration = Duration::from_secs(1);
 
-/// Whom the hook reports to. No code but ours runs under this lock, so no panicking thread holds it.
+/// The reporters that the hook reports to. No code of the program's runs under this lock, so no panicking thread holds it.
 static REPORTERS: Inherited<Vec<WeakReporter>> = Inherited::new();
 
 thread_local! {
-    /// When this thread last waited in vain. Constant and without a destructor: readable until the thread's end.
+    /// When this thread last waited in vain. A constant without a destructor can be read until the thread ends.
     static LAST_VAIN_WAIT: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// Reports every panic of the process to this reporter: as an exception of severity `CRITICAL` and type `panic`, with
-/// its message, its place, the name of its thread, and a backtrace where `RUST_BACKTRACE` asks for one; then the
+/// the message, the place, the name of the thread, and a backtrace if `RUST_BACKTRACE` asks for one; then the
 /// session's end.
 ///
-/// The panicking thread waits until both have been sent or given up, for `flush_timeout` at most; the hook that was
-/// there before (by default the one that prints the panic) is called after a second of that at the latest. A thread
-/// that has waited in vain does not wait again for the panics that follow within `flush_timeout`. With `panic =
-/// "abort"` the program aborts after all this.
+/// The panicking thread waits until both are sent or given up, for `flush_timeout` at most. The previous hook (by
+/// default the one that prints the panic) is called after one second of that at the latest. A thread that has waited
+/// in vain does not wait again for the panics that follow within `flush_timeout`. With `panic = "abort"` the program
+/// aborts after all this.
 ///
-/// Panics on the reporter's own threads, and of data while it is encoded for an event, are not reported: they cost
-/// their event only, or with `panic = "abort"` the program. One inside [`Reporter::capture`] and its like is left to
+/// Panics on the reporter's own threads, and of data while it is encoded for an event, are not reported. They cost
+/// their event only, or with `panic = "abort"` the program. A panic inside [`Reporter::capture`] or `spawn` is left to
 /// the capture. In a program that catches its panics by other means the first one ends the session; later events and
 /// panics are still reported.
 ///
-/// The hook is installed once, and reports to every reporter that was passed to this function, until that is gone. A
-/// hook that is set later and does not call the previous one replaces it. Does nothing when called on a panicking
-/// thread.
+/// The hook is installed once. It reports to every reporter that was passed to this function, until that reporter is
+/// gone. A hook that is set later and does not call the previous one replaces it. A call on a panicking thread does
+/// nothing.
 ///
 /// ```
 /// use tinker_telemetry::{Config, Reporter, bridge};
@@ -52,7 +56,7 @@ thread_local! {
 /// # Ok::<(), tinker_telemetry::StartError>(())
 /// ```
 pub fn install_panic_hook(reporter: &Reporter) {
-    // No `Once`: a fork could catch one half done, and the child would wait for it for ever.
+    // A `Once` would not do: a fork may catch it half done, and the child would wait for it for ever.
     static INSTALLED: AtomicBool = AtomicBool::new(false);
     if !reporter.is_enabled() || thread::panicking() {
         return;
@@ -74,8 +78,7 @@ pub fn install_panic_hook(reporter: &Reporter) {
     }));
 }
 
-/// Reports the panic. Runs nobody's code, for a panic in here would abort the program; and writes nothing to the log,
-/// for this thread may hold the logger's lock.
+/// Reports the panic, unless it is the reporter's own or a capture will catch it.
 fn report(info: &PanicHookInfo<'_>) -> PanicReport {
     if reentrancy::is_inside() {
         return PanicReport::none();
@@ -87,7 +90,7 @@ fn report(info: &PanicHookInfo<'_>) -> PanicReport {
             Err(panic) => PanicReport::to_all(&panic),
         };
     }
-    // The program ends here. The panics that a capture waits for came first, and led here.
+    // The program ends here. Panics that were left to a capture came first, and are reported first.
     let sessions = sessions();
     for panic in panicking::take_left() {
         for session in &sessions {
@@ -97,18 +100,18 @@ fn report(info: &PanicHookInfo<'_>) -> PanicReport {
     PanicReport::to_all(&panic)
 }
 
-/// Whether the panic unwinds, as far as is known. Stable Rust tells of a panic that cannot, one that leaves a
-/// destructor during another panic for example, nowhere but in what `Debug` shows.
+/// Whether the panic unwinds. A panic that leaves a destructor during another panic does not, for example. Stable Rust
+/// shows that in `Debug` only.
 fn can_be_caught(info: &PanicHookInfo<'_>) -> bool {
     cfg!(panic = "unwind") && !format!("{info:?}").contains("can_unwind: false")
 }
 
-/// The sessions to tell. Held without owning them: a program that ends while a thread waits here waits as well.
+/// The sessions to report to. They are held without their owners: a drop of the last reporter meanwhile waits as always.
 fn sessions() -> Vec<Arc<Session>> {
     REPORTERS.read().iter().filter_map(WeakReporter::session).collect()
 }
 
-/// The sessions that were report of a panic, and when.
+/// The sessions that a panic was reported to, and when.
 struct PanicReport {
     sessions: Vec<Arc<Session>>,
     at: Instant,
@@ -119,7 +122,7 @@ impl PanicReport {
         Self { sessions: Vec::new(), at: Instant::now() }
     }
 
-    /// Tells everybody before anybody is waited for.
+    /// Reports to every session before it waits for one.
     fn to_all(panic: &Panic) -> Self {
         let report = Self { sessions: sessions(), at: Instant::now() };
         for session in &report.sessions {
@@ -128,7 +131,7 @@ impl PanicReport {
         report
     }
 
-    /// Waits until the reports are through, for what is left of each `flush_timeout` and for `at_most` in all.
+    /// Waits until the reports are sent or given up: for what is left of each `flush_timeout`, and for `at_most` in all.
     fn wait(&self, at_most: Duration) {
         let started = Instant::now();
         for session in &self.sessions {

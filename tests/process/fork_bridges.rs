@@ -1,5 +1,5 @@
 //! Keeps bridges usable in a child that was forked while another thread changed the attachments: it hangs in no lock
-//! that was held at the fork, and forwards what its parent forwarded.
+//! that was held at the fork, and forwards what its parent forwarded. Keeps the collector of a parent from a child's drop.
 #![cfg(all(unix, feature = "collector", feature = "log-bridge", feature = "panic-hook"))]
 
 #[path = "../support/process.rs"]
@@ -14,9 +14,9 @@ use std::thread;
 use log::{Level, Log, Metadata, Record};
 use process::{FINE, alone, fork};
 use support::{LIMIT, SESSION, names, session, sessionless};
-use tinker_telemetry::Reporter;
 use tinker_telemetry::bridge::{Attachments, EventFilter, LogBridge, install_panic_hook};
 use tinker_telemetry::collector::Collector;
+use tinker_telemetry::{Reporter, Severity};
 
 struct Nowhere;
 
@@ -43,23 +43,26 @@ fn fork_beside(meanwhile: impl Fn() + Sync, forks: usize, child: impl Fn()) {
     });
 }
 
+/// Telemetry is off, so that no reporter notices forks: the bridges do, from their own first use.
 #[test]
-fn a_child_forked_beside_a_change_of_the_attachments_reads_and_changes_them() {
-    let (attachments, disabled) = (Attachments::new(), Reporter::disabled());
-    let collector = Collector::start().unwrap();
-    let _watches_for_forks = sessionless(&collector).start().unwrap();
-    let change = |id| {
-        attachments.attach(id, &disabled, EventFilter::all()).unwrap();
-        attachments.detach(id).unwrap();
-    };
-    fork_beside(
-        || change("of the parent"),
-        1_000,
-        || {
-            let _ = LogBridge::new(Nowhere, &attachments).enabled(&Metadata::builder().target("any").build());
-            change("of the child");
-        },
-    );
+fn a_child_forked_beside_a_change_of_the_attachments_reads_and_changes_them_with_telemetry_off() {
+    let test = "a_child_forked_beside_a_change_of_the_attachments_reads_and_changes_them_with_telemetry_off";
+    alone(test, "", |_| {
+        let (attachments, disabled) = (Attachments::new(), Reporter::disabled());
+        let bridge = LogBridge::new(Nowhere, &attachments);
+        let change = |id| {
+            attachments.attach(id, &disabled, EventFilter::all()).unwrap();
+            attachments.detach(id).unwrap();
+        };
+        fork_beside(
+            || change("of the parent"),
+            1_000,
+            || {
+                let _ = bridge.enabled(&Metadata::builder().target("any").build());
+                change("of the child");
+            },
+        );
+    });
 }
 
 #[test]
@@ -117,4 +120,24 @@ fn a_child_forked_beside_an_installation_of_the_panic_hook_panics_and_goes_on() 
             },
         );
     });
+}
+
+#[test]
+fn a_child_that_drops_its_parents_collector_ends_and_breaks_nothing() {
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).start().unwrap();
+    let delivered = |count| {
+        reporter.log("of the parent", (), Severity::Info);
+        assert!(reporter.wait_until_drained(LIMIT));
+        assert_eq!(reporter.stats().delivered, count);
+    };
+    delivered(1);
+    let hold = collector.hold_answers();
+    let mut inherited = Some((collector, hold));
+    let child = fork(|| drop(inherited.take()));
+    assert_eq!(child.wait(), FINE);
+    let (collector, hold) = inherited.unwrap();
+    drop(hold);
+    delivered(2);
+    assert_eq!(collector.requests().len(), 2, "nothing was sent twice");
 }

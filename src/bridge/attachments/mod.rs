@@ -1,4 +1,8 @@
-//! Who listens: the reporters that bridges forward to, each under a name, as the handlers of Erlang's `:telemetry`.
+//! The reporters that bridges forward to, each under a name, as the handlers of Erlang's `:telemetry` are.
+//!
+//! Every record of the program passes here, on every thread, and most of them are not forwarded. So the list is never
+//! changed in place: a change replaces it, and each thread keeps the list that it saw last. A record costs one comparison
+//! of versions, and takes no lock and no reference count that another thread uses.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -17,19 +21,19 @@ use crate::process::fork::Inherited;
 use crate::process::reentrancy;
 use crate::reporter::{Reporter, WeakReporter};
 
-/// Never forwarded, nor what is below them: our own words, and those of the HTTP client, whose records at TRACE show
-/// all that is sent, and would be sent in their turn.
+/// The crates whose records are never forwarded: this one and its HTTP client. A record of theirs that is made while
+/// events are sent would be an event to send, and so on without end.
 const NEVER: [&str; 4] = ["tinker_telemetry", "ureq", "ureq_proto", "rustls"];
 
-/// The handler id of an attachment that was given none.
+/// The handler id of the attachment that [`Attachments::of`] makes.
 const HANDLER_ID: &str = "tinker-telemetry";
 
-/// The reporters that bridges forward to. Cheap to clone; all clones, and every bridge made with one, share the same
-/// list, which may change at any time.
+/// The reporters that bridges forward to. Cheap to clone: all clones, and every bridge made with one, share one list,
+/// which may change at any time.
 ///
-/// An attachment is a reporter and a filter, under a handler id. It forwards only what carries that reporter's
-/// session id, so a program with several sessions attaches one for each. It does not keep its session going, and is
-/// gone when the reporter's last clone is.
+/// An attachment is a reporter and a filter, under a handler id. It forwards only what carries the id of that reporter's
+/// session, so a program with several sessions attaches one reporter for each. An attachment does not keep its session
+/// going, and is gone when the reporter's last clone is dropped.
 ///
 /// ```
 /// use tinker_telemetry::Reporter;
@@ -45,23 +49,21 @@ const HANDLER_ID: &str = "tinker-telemetry";
 /// # Ok::<(), AttachError>(())
 /// ```
 ///
-/// This is how Erlang's `:telemetry` does it, but for one thing: a handler that fails is detached there, and an
-/// attachment cannot fail. What a reporter refuses is counted in its [`stats`](Reporter::stats), and what comes next is
-/// forwarded all the same.
+/// Erlang's `:telemetry` does the same, with one difference: it detaches a handler that fails, and an attachment cannot
+/// fail. If a reporter refuses an event, its [`stats`](Reporter::stats) count that, and later events are still forwarded.
 #[derive(Clone, Default)]
 pub struct Attachments {
     shared: Arc<AttachmentList>,
 }
 
-/// The list is replaced, never changed: whoever forwards does so from the one that was there, without the lock.
+/// The list, and its version.
 struct AttachmentList {
     list: Inherited<Arc<[Attachment]>>,
-    /// Of the list; no two lists have the same. Changes under the list's lock.
+    /// No two lists have the same version. It changes under the list's lock.
     version: AtomicU64,
 }
 
-/// The list that a thread saw last. Most records are not for us, and threads that only find that out must not meet at a
-/// lock, nor at a count of references. Holds no session, and no more than one list.
+/// The list that a thread saw last. It keeps no session alive, and no more than one list in memory.
 struct CachedList {
     version: u64,
     list: Rc<Arc<[Attachment]>>,
@@ -83,34 +85,43 @@ impl Default for AttachmentList {
     }
 }
 
-/// Why an attachment was not made, or not undone.
+/// Why an attachment was not made or not detached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachError {
-    /// There is an attachment with this handler id; it stays as it is.
+    /// There is an attachment with this handler id. It stays as it is.
     #[error("there is an attachment with this handler id")]
     AlreadyExists,
-    /// There is no attachment with this handler id: there never was, it was detached, or its reporter is gone.
+    /// There is no attachment with this handler id: it was never made, it was detached, or its reporter is gone.
     #[error("there is no attachment with this handler id")]
     NotFound,
 }
 
 impl Attachments {
-    /// Nobody listens yet.
+    /// An empty list.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// This reporter listens to the [default](EventFilter::default) events, with the handler id `tinker-telemetry`.
+    /// Forwards the [default](EventFilter::default) events to this reporter, under the handler id `tinker-telemetry`.
+    ///
+    /// ```
+    /// # let reporter = tinker_telemetry::Reporter::disabled();
+    /// use tinker_telemetry::bridge::{Attachments, EventFilter};
+    ///
+    /// let attachments = Attachments::of(&reporter);
+    /// attachments.attach("mine", &reporter, EventFilter::new(["checkpoint.*"]))?;
+    /// # Ok::<(), tinker_telemetry::bridge::AttachError>(())
+    /// ```
     pub fn of(reporter: &Reporter) -> Self {
         let attachments = Self::default();
-        // Cannot fail: the list is empty.
+        // It cannot fail: the list is empty.
         let _ = attachments.attach(HANDLER_ID, reporter, EventFilter::default());
         attachments
     }
 
-    /// From now on `reporter` gets the events that `filter` asks for and that carry its session's id. A reporter that
-    /// is switched off is attached like any other, and gets none.
+    /// From now on `reporter` gets the events that `filter` asks for and that carry the id of its session. A reporter
+    /// that is switched off is attached like any other, and gets none.
     pub fn attach(
         &self,
         handler_id: impl Into<String>,
@@ -132,7 +143,7 @@ impl Attachments {
         })
     }
 
-    /// Ends an attachment. An event that another thread is forwarding at this moment may still arrive.
+    /// Ends an attachment. An event that another thread forwards at this moment may still arrive.
     pub fn detach(&self, handler_id: &str) -> Result<(), AttachError> {
         self.change(|list| {
             let place = list.iter().position(|attachment| attachment.handler_id == handler_id);
@@ -144,25 +155,27 @@ impl Attachments {
     fn change<T>(&self, change: impl FnOnce(&mut Vec<Attachment>) -> T) -> T {
         let mut shared = self.shared.list.write();
         let mut list: Vec<_> = shared.iter().filter(|attachment| attachment.is_live()).cloned().collect();
-        let answer = change(&mut list);
+        let result = change(&mut list);
         *shared = list.into();
         self.shared.version.store(next_version(), Ordering::Release);
-        answer
+        result
     }
 
     /// The attachments, if any of them asks for an event named `stem` and one of `suffixes`.
     pub(super) fn interested_in(&self, stem: &str, suffixes: &[&str]) -> Option<Rc<Arc<[Attachment]>>> {
-        self.with(|list| list.iter().any(|one| one.is_interested_in(stem, suffixes)).then(|| Rc::clone(list)))
+        self.with(|list| {
+            list.iter().any(|each| each.is_interested_in(stem, suffixes)).then(|| Rc::clone(list))
+        })
     }
 
-    fn with<T>(&self, look: impl FnOnce(&Rc<Arc<[Attachment]>>) -> T) -> T {
+    fn with<T>(&self, read: impl FnOnce(&Rc<Arc<[Attachment]>>) -> T) -> T {
         let version = self.shared.version.load(Ordering::Acquire);
-        // Where the thread's locals are torn down already, each look is a first one.
-        let seen = CACHED.try_with(Cell::take).ok().flatten().filter(|seen| seen.version == version);
-        let seen = seen.unwrap_or_else(|| self.refresh());
-        let answer = look(&seen.list);
-        let _ = CACHED.try_with(|kept| kept.set(Some(seen)));
-        answer
+        // A thread that ends may have destroyed its cache. Then each call reads the shared list.
+        let cached = CACHED.try_with(Cell::take).ok().flatten().filter(|cached| cached.version == version);
+        let cached = cached.unwrap_or_else(|| self.refresh());
+        let result = read(&cached.list);
+        let _ = CACHED.try_with(|cache| cache.set(Some(cached)));
+        result
     }
 
     #[cold]
@@ -188,14 +201,14 @@ pub(super) struct Attachment {
     reporter: WeakReporter,
 }
 
-/// Those that ask for the event named `stem`, followed by `suffix`, in the session of this id.
-pub(super) fn listeners_of<'l>(
+/// The attachments that ask for the event named `stem` and `suffix` of the session with this id.
+pub(super) fn matching_attachments<'l>(
     list: &'l [Attachment],
     stem: &str,
     suffix: &str,
     id: &Value<'_>,
 ) -> Vec<&'l Attachment> {
-    list.iter().filter(|attachment| attachment.listens_to(stem, suffix, id)).collect()
+    list.iter().filter(|attachment| attachment.matches(stem, suffix, id)).collect()
 }
 
 impl Attachment {
@@ -203,7 +216,7 @@ impl Attachment {
         suffixes.iter().any(|suffix| self.filter.admits(stem, suffix))
     }
 
-    fn listens_to(&self, stem: &str, suffix: &str, id: &Value<'_>) -> bool {
+    fn matches(&self, stem: &str, suffix: &str, id: &Value<'_>) -> bool {
         self.filter.admits(stem, suffix) && self.session.as_ref().is_some_and(|session| session.is(id))
     }
 
@@ -226,7 +239,7 @@ impl fmt::Debug for Attachment {
     }
 }
 
-/// A session's id, and how `Debug` writes it: `?id` is a common way to give a string.
+/// A session's id, plain and as `Debug` writes it: programs often record a string as `?id`.
 #[derive(Clone, Debug)]
 struct SessionId {
     plain: Box<str>,
@@ -247,19 +260,19 @@ impl SessionId {
     }
 }
 
-/// Whether this target is one that must not come back as an event.
+/// Whether records of this target are never forwarded.
 pub(super) fn is_never_forwarded(target: &str) -> bool {
     let root = target.split_once("::").map_or(target, |(root, _)| root);
     NEVER.contains(&root)
 }
 
-/// The severity of an event by its name and otherwise.
-pub(super) fn severity(name: &str, otherwise: Severity) -> Severity {
-    if name.ends_with("exception") { Severity::Error } else { otherwise }
+/// The severity of an event of this name: an error for an exception, and `usual` for all others.
+pub(super) fn severity(name: &str, usual: Severity) -> Severity {
+    if name.ends_with("exception") { Severity::Error } else { usual }
 }
 
-/// Runs code of the program's own, which may panic, or say things that are not to be forwarded in turn. `None` where
-/// it panicked, and inside the quiet scope.
+/// Runs code of the program, which may panic, and whose own records must not be forwarded. `None` if it panicked, and
+/// if this thread is inside the reentrancy guard already.
 pub(super) fn run_guarded<T>(run: impl FnOnce() -> T) -> Option<T> {
     let _scope = reentrancy::enter()?;
     catch_panic(run)

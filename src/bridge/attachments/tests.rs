@@ -2,11 +2,11 @@ use super::super::fields::Number;
 use super::*;
 
 #[test]
-fn our_own_targets_and_the_http_clients_are_never_forwarded() {
+fn targets_of_this_crate_and_of_its_http_client_are_never_forwarded() {
     for target in ["ureq", "ureq::run", "ureq_proto::client", "rustls", "rustls::client::hs"] {
         assert!(is_never_forwarded(target), "{target}");
     }
-    assert!(is_never_forwarded("tinker_telemetry::episode"));
+    assert!(is_never_forwarded("tinker_telemetry::worker"));
     for target in ["", "ureq_other", "my_ureq", "my::ureq", "tinker_telemetry_tests", "rustls_pki_types"] {
         assert!(!is_never_forwarded(target), "{target}");
     }
@@ -14,20 +14,20 @@ fn our_own_targets_and_the_http_clients_are_never_forwarded() {
 
 #[test]
 fn a_thread_sees_every_change_of_every_list() {
-    let (one, other, nobody) = (Attachments::new(), Attachments::new(), Reporter::disabled());
-    let asked = |name: &str| [&one, &other].map(|list| list.interested_in(name, &[""]).is_some());
-    assert_eq!(asked("a"), [false, false]);
-    one.attach("first", &nobody, EventFilter::new(["a"])).unwrap();
-    assert_eq!((asked("a"), asked("b")), ([true, false], [false, false]));
-    other.attach("first", &nobody, EventFilter::new(["b"])).unwrap();
-    assert_eq!((asked("a"), asked("b")), ([true, false], [false, true]));
+    let (one, other, disabled) = (Attachments::new(), Attachments::new(), Reporter::disabled());
+    let asks_for = |name: &str| [&one, &other].map(|list| list.interested_in(name, &[""]).is_some());
+    assert_eq!(asks_for("a"), [false, false]);
+    one.attach("first", &disabled, EventFilter::new(["a"])).unwrap();
+    assert_eq!((asks_for("a"), asks_for("b")), ([true, false], [false, false]));
+    other.attach("first", &disabled, EventFilter::new(["b"])).unwrap();
+    assert_eq!((asks_for("a"), asks_for("b")), ([true, false], [false, true]));
     let elsewhere = one.clone();
     std::thread::spawn(move || elsewhere.detach("first")).join().unwrap().unwrap();
-    assert_eq!((asked("a"), asked("b")), ([false, false], [false, true]));
+    assert_eq!((asks_for("a"), asks_for("b")), ([false, false], [false, true]));
 }
 
 #[test]
-fn a_session_id_is_known_by_its_text() {
+fn a_session_id_is_compared_by_its_text() {
     let session = SessionId::new("12");
     assert!(session.is(&Value::Str("12")));
     assert!(session.is(&Value::Number(Number::U64(12))));

@@ -1,4 +1,4 @@
-//! What a record or a span says, shaped as an event's data: `{"measurements": {numbers}, "metadata": {the rest}}`.
+//! The fields of a record or a span as an event's data: `{"measurements": {numbers}, "metadata": {the rest}}`.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Write};
@@ -8,23 +8,23 @@ use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use crate::failure::text::cut;
 use crate::process::catch_panic::catch_panic;
 
-/// The field that says which session a record belongs to. It is in the request already, so not in the data.
+/// The field that names the session that a record belongs to. The request names the session, so the data does not.
 pub(super) const SESSION_ID: &str = "session_id";
 
-/// A value's text is cut here: an event with more is refused by default, and making more costs the caller.
+/// A value's text is cut here: an event with a longer text is refused by default, and to make it costs the caller time.
 const MAX_TEXT: usize = 256 * 1024;
 
-/// Stands for a text whose making panicked: the other fields are worth the event.
+/// In place of a text that panicked while it was made. The other fields are still worth an event.
 const PANICKED: &str = "(panicked while formatting)";
 
-/// What a field can be, `log`'s and `tracing`'s words for it brought together.
+/// What a field can be, in `log` as in `tracing`.
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     Null,
     Bool(bool),
     Number(Number),
     Str(&'a str),
-    /// A text yet to be made, by code that may panic.
+    /// A text that is not made yet. The code that makes it may panic.
     Text(&'a dyn Display),
 }
 
@@ -37,9 +37,9 @@ pub(super) enum Number {
     F64(f64),
 }
 
-/// Fields in order. Of several with one name the first counts, where they are in the same part of the data.
+/// Fields in order. Of several with one name, the first counts in each part of the data.
 pub(super) trait Fields {
-    /// Hands over each field. Asked twice for an event: for the numbers, then for the rest.
+    /// Passes each field on. It is called twice for an event: for the numbers, then for the rest.
     fn each<'a>(&'a self, take: &mut dyn FnMut(&'a str, Value<'_>));
 }
 
@@ -66,7 +66,7 @@ impl<F: Fields> Serialize for Part<'_, F> {
         let mut names = BTreeSet::from([SESSION_ID]);
         let mut written = Ok(());
         self.fields.each(&mut |name, value| {
-            // Those who hand over cannot be stopped, so after a failure the rest is only not listened to.
+            // The source cannot be stopped, so after a failure the other fields are ignored.
             if written.is_ok() && (self.belongs)(&value) && names.insert(name) {
                 written = map.serialize_entry(name, &value);
             }
@@ -97,8 +97,7 @@ impl Value<'_> {
         matches!(self, Self::Number(_))
     }
 
-    /// Whether this, written out, is `text`. Compares while it is written, so that nothing is allocated for an id that
-    /// is not ours.
+    /// Whether this value, as text, is `text`. It compares while it writes, so an id of another session allocates nothing.
     pub(super) fn reads(&self, text: &str) -> bool {
         struct Rest<'a>(&'a str);
 
@@ -130,7 +129,7 @@ impl Display for Value<'_> {
     }
 }
 
-/// Makes a text, within [`MAX_TEXT`], whatever the code that makes it does. Called inside the quiet scope.
+/// Makes a text of at most [`MAX_TEXT`] bytes, and survives a panic. Called inside the reentrancy guard.
 pub(super) fn text(value: &dyn Display) -> String {
     catch_panic(|| cut(value, MAX_TEXT)).unwrap_or_else(|| PANICKED.to_owned())
 }

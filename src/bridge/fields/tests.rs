@@ -10,7 +10,7 @@ impl Fields for Given<'_> {
     }
 }
 
-fn shaped(fields: &[(&str, Value<'_>)]) -> String {
+fn encoded(fields: &[(&str, Value<'_>)]) -> String {
     serde_json::to_string(&EventData(&Given(fields))).unwrap()
 }
 
@@ -41,19 +41,19 @@ fn numbers_are_measurements_and_the_rest_is_metadata() {
         r#""deep":-170141183460469231731687303715884105728,"loss":0.5},"#,
         r#""metadata":{"message":"saved","ok":true,"none":null,"text":"a \"text\""}}"#
     );
-    assert_eq!(shaped(&fields), expected);
-    assert_eq!(shaped(&[]), r#"{"measurements":{},"metadata":{}}"#);
+    assert_eq!(encoded(&fields), expected);
+    assert_eq!(encoded(&[]), r#"{"measurements":{},"metadata":{}}"#);
 }
 
 #[test]
-fn what_json_cannot_say_becomes_null() {
+fn a_number_that_json_cannot_write_becomes_null() {
     let fields =
         [("nan", Value::Number(Number::F64(f64::NAN))), ("inf", Value::Number(Number::F64(f64::INFINITY)))];
-    assert_eq!(shaped(&fields), r#"{"measurements":{"nan":null,"inf":null},"metadata":{}}"#);
+    assert_eq!(encoded(&fields), r#"{"measurements":{"nan":null,"inf":null},"metadata":{}}"#);
 }
 
 #[test]
-fn the_session_id_is_left_out_and_names_like_ours_stay() {
+fn the_session_id_is_left_out_and_fields_named_like_the_parts_stay() {
     let fields = [
         ("session_id", Value::Str("session-0001")),
         ("session_id", Value::Number(Number::U64(1))),
@@ -62,25 +62,25 @@ fn the_session_id_is_left_out_and_names_like_ours_stay() {
         ("measurements", Value::Bool(true)),
     ];
     let expected = r#"{"measurements":{"measurements":1},"metadata":{"metadata":"m","measurements":true}}"#;
-    assert_eq!(shaped(&fields), expected);
+    assert_eq!(encoded(&fields), expected);
 }
 
 #[test]
-fn of_one_name_the_first_counts() {
+fn of_fields_with_one_name_the_first_counts_in_each_part() {
     let fields = [
         ("a", Value::Number(Number::U64(1))),
         ("a", Value::Number(Number::U64(2))),
         ("a", Value::Str("x")),
         ("a", Value::Null),
     ];
-    assert_eq!(shaped(&fields), r#"{"measurements":{"a":1},"metadata":{"a":"x"}}"#);
+    assert_eq!(encoded(&fields), r#"{"measurements":{"a":1},"metadata":{"a":"x"}}"#);
 }
 
 #[test]
 fn a_text_that_panics_costs_only_itself() {
     let fields = [("bad", Value::Text(&Panics)), ("good", Value::Number(Number::U64(1)))];
     let expected = r#"{"measurements":{"good":1},"metadata":{"bad":"(panicked while formatting)"}}"#;
-    assert_eq!(shaped(&fields), expected);
+    assert_eq!(encoded(&fields), expected);
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Which events an attachment asks for, by name.
+//! The events that an attachment asks for, by name.
 
 use std::borrow::Cow;
 
-/// What the reporter's Elixir ancestor listens to unless told otherwise: HTTP requests and the state of the queue.
+/// What Tinkex, the Elixir SDK, forwards by default: HTTP requests and the state of the queue.
 const BY_DEFAULT: [&str; 4] = [
     "tinkex.http.request.start",
     "tinkex.http.request.stop",
@@ -10,8 +10,8 @@ const BY_DEFAULT: [&str; 4] = [
     "tinkex.queue.state_change",
 ];
 
-/// The names of the events that are forwarded. A name that ends in `*` stands for all that begin so, and `*` alone
-/// for all there are.
+/// The names of the events that are forwarded. A name that ends in `*` stands for all names that begin so, and `*` alone
+/// for every name.
 ///
 /// ```
 /// use tinker_telemetry::bridge::EventFilter;
@@ -32,7 +32,7 @@ enum Name {
 }
 
 impl EventFilter {
-    /// Forwards the events of these names; none, where there are none.
+    /// Forwards the events of these names. An empty list forwards none.
     pub fn new<N: Into<Cow<'static, str>>>(names: impl IntoIterator<Item = N>) -> Self {
         let names = names.into_iter().map(|name| Name::from(name.into()));
         Self { names: names.collect() }
@@ -43,7 +43,7 @@ impl EventFilter {
         Self::new(["*"])
     }
 
-    /// Whether the event named `stem`, followed by `suffix`, is asked for.
+    /// Whether the filter asks for the event named `stem` and `suffix`.
     pub(super) fn admits(&self, stem: &str, suffix: &str) -> bool {
         self.names.iter().any(|name| name.matches(stem, suffix))
     }
@@ -74,7 +74,7 @@ impl From<Cow<'static, str>> for Name {
 }
 
 impl Name {
-    /// In two parts, so that nobody has to join a span's name and its `.stop` just to ask.
+    /// The name comes in two parts, so that no text is made of a span's name and `.stop` only to compare it.
     fn matches(&self, stem: &str, suffix: &str) -> bool {
         match self {
             Self::Exactly(name) => name.strip_prefix(stem) == Some(suffix),

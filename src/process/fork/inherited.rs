@@ -2,7 +2,7 @@
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
-use super::ProcessCell;
+use super::{ProcessCell, watch};
 
 /// A value behind a lock, of which every process has its own. A child's begins as its parent's was at the fork. Where a
 /// thread of the parent's was about to change it, that lock stays closed, and the child's begins empty.
@@ -22,7 +22,11 @@ impl<T: Clone + Default> Inherited<T> {
     }
 
     fn lock(&self) -> &RwLock<T> {
-        self.0.get().unwrap_or_else(|| self.0.fill(RwLock::new(self.of_parent().unwrap_or_default())))
+        self.0.get().unwrap_or_else(|| {
+            // Before there is a lock that a fork could catch. With telemetry off no reporter has begun to watch.
+            watch();
+            self.0.fill(RwLock::new(self.of_parent().unwrap_or_default()))
+        })
     }
 
     fn of_parent(&self) -> Option<T> {
