@@ -1,0 +1,56 @@
+//! What the environment says. It is read here and nowhere else.
+
+use std::ffi::OsString;
+
+use super::Config;
+
+impl Config {
+    pub(super) fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let read = |name: &str| read_variable(&variable, name);
+        let mut config = Self::new(read("TINKER_API_KEY").unwrap_or_default());
+        if let Some(url) = read("TINKER_BASE_URL") {
+            config = config.base_url(url);
+        }
+        let (id, secret) = (read("CLOUDFLARE_ACCESS_CLIENT_ID"), read("CLOUDFLARE_ACCESS_CLIENT_SECRET"));
+        if id.is_some() || secret.is_some() {
+            config = config.cloudflare_access(id.unwrap_or_default(), secret.unwrap_or_default());
+        }
+        config
+    }
+}
+
+/// Whether the environment wants telemetry.
+pub(crate) fn is_wanted() -> bool {
+    wanted_by(|name| std::env::var_os(name))
+}
+
+pub(super) fn wanted_by(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    let read = |name| read_variable(&variable, name).unwrap_or_default().to_ascii_lowercase();
+    let is_no = |wish: &str| matches!(wish, "0" | "false" | "no" | "off");
+    let (telemetry, do_not_track) = (read("TINKER_TELEMETRY"), read("DO_NOT_TRACK"));
+    let wanted = match telemetry.as_str() {
+        "" | "1" | "true" | "yes" | "on" => true,
+        unclear if !is_no(unclear) => {
+            log::warn!("TINKER_TELEMETRY is neither on nor off, so telemetry is off");
+            false
+        }
+        _ => false,
+    };
+    wanted && (do_not_track.is_empty() || is_no(&do_not_track))
+}
+
+/// A variable's text without surrounding white space, and without quotes around it: `docker --env-file` keeps them. `None`
+/// if it is unset or empty. Text that is not Unicode keeps a character that no header or URL may have, so the validation
+/// finds it.
+pub(super) fn read_variable(variable: &impl Fn(&str) -> Option<OsString>, name: &str) -> Option<String> {
+    let value = variable(name)?;
+    let text = value.to_string_lossy();
+    let text = unquoted(text.trim());
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// The text between a pair of quotes of one kind, without white space around it.
+fn unquoted(text: &str) -> &str {
+    let between = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
+    between('"').or_else(|| between('\'')).map_or(text, str::trim)
+}
