@@ -307,18 +307,30 @@ impl Builder {
     /// Checks everything, starts the worker and reports the session's start. Takes a fraction of a millisecond and
     /// touches no network.
     ///
-    /// If telemetry is switched off, this checks nothing and returns [`Reporter::disabled`].
+    /// If telemetry is switched off, this checks nothing and returns [`Reporter::disabled`]. If the environment names a proxy
+    /// that cannot be used, it writes a warning to the program's log and returns the same.
     pub fn start(self) -> Result<Reporter, StartError> {
         if !self.enabled.unwrap_or_else(config::is_wanted) {
             return Ok(Reporter::disabled());
         }
-        let endpoint = self.config.validate()?;
+        match self.start_enabled() {
+            Err(error) if error.is_of_the_machine() => {
+                log::warn!("telemetry is off: {error}");
+                Ok(Reporter::disabled())
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn start_enabled(self) -> Result<Reporter, StartError> {
+        // What the program got wrong comes first: the machine's faults must not hide it.
         self.validate()?;
         let session_id = match &self.session_id {
             Some(id) if id.trim().is_empty() => return Err(StartError::EmptySessionId),
             Some(id) => id.clone(),
             None => format!("sessionless-{}", Ids::new().next().map_err(StartError::NoRandomness)?),
         };
+        let endpoint = self.config.validate()?;
         fork::watch();
         let route = Arc::new(Route::new(endpoint, self.http_timeout)?);
         let process = process_uuid::uuid().map_err(StartError::NoRandomness)?;

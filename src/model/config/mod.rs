@@ -10,7 +10,7 @@ use http::header::HeaderName;
 pub(crate) use environment::is_wanted;
 pub(crate) use validation::Endpoint;
 
-use crate::model::proxy::Proxy;
+use crate::model::proxy::{self, Proxy};
 
 /// Where Tinker's backend listens.
 const DEFAULT_BASE_URL: &str = "https://tinker.thinkingmachines.dev/services/tinker-prod";
@@ -91,14 +91,16 @@ impl Config {
 
     /// The proxy to send through: `http://user:password@host:port`. Only the host is required; the port defaults to
     /// 1080. User and password are percent-encoded. With the feature `tls` the proxy may be `https://` (port 443), and its
-    /// certificate must be trusted too.
+    /// certificate must be trusted too. It may also be `socks5://` or `socks4://`, or, for the proxy to look up the
+    /// endpoint's name, `socks5h://` or `socks4a://`.
     ///
     /// Defaults to the environment's when the reporter starts, for [`Config::new`] as well: `HTTPS_PROXY`, else
     /// `ALL_PROXY`, the lower case spelling first, as curl reads them. For an `http://` endpoint it is `http_proxy`, in
     /// lower case only.
     ///
-    /// Every request is tunnelled (`CONNECT`), so no proxy sees the API key of an `https://` endpoint. Loopback is
-    /// always reached directly. A proxy that cannot be used is refused at `start`.
+    /// Every request is tunnelled (`CONNECT` or SOCKS), so no proxy sees the API key of an `https://` endpoint. Loopback is
+    /// always reached directly. A proxy that was set here and cannot be used is an error at `start`. One of the environment
+    /// that cannot be used is a warning, and switches telemetry off: it belongs to the machine, which must not end the program.
     ///
     /// ```
     /// use tinker_telemetry::Config;
@@ -148,7 +150,7 @@ impl fmt::Debug for Config {
                 &self
                     .proxy
                     .as_ref()
-                    .map(|url| Proxy::parse("proxy", url).map(|proxy| proxy.place().to_owned())),
+                    .map(|url| Proxy::parse(proxy::SETTER, url).map(|proxy| proxy.place().to_owned())),
             )
             .field("no_proxy", &self.no_proxy)
             .field("root_certificates", &self.root_certificates.is_some())

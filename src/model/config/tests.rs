@@ -247,7 +247,7 @@ fn no_secret_is_in_any_debug() {
         .proxy(format!("http://{KEY}:{KEY}@proxy:3128"));
     assert!(!format!("{config:?} {config:#?}").contains(KEY));
     assert!(format!("{config:?}").contains("proxy:3128"));
-    let unusable = config.clone().proxy(format!("socks5://{KEY}"));
+    let unusable = config.clone().proxy(format!("socks6://{KEY}"));
     assert!(!format!("{unusable:?}").contains(KEY));
     let endpoint = config.base_url("http://localhost").validate_in(nothing).unwrap();
     assert!(!format!("{:?} {:?}", endpoint.headers, endpoint.uri).contains(KEY));
@@ -324,7 +324,7 @@ fn loopback_is_always_reached_directly() {
 #[test]
 fn a_proxy_that_cannot_be_used_is_refused_where_it_would_be_used() {
     let config = Config::new(KEY).base_url("http://tinker.example");
-    let bad = "socks5://me:canary@proxy";
+    let bad = "socks6://me:canary@proxy";
     for name in ["http_proxy", "all_proxy", "ALL_PROXY"] {
         let error = proxy_of(config.clone(), &[(name, bad)]).unwrap_err();
         assert!(error.contains(&format!("({name})")) && !error.contains("canary"), "{error}");

@@ -82,7 +82,7 @@ impl Config {
         let first_of = |names: &[&'static str]| {
             names.iter().find_map(|name| Some((*name, read_variable(&variable, name)?)))
         };
-        let set = self.proxy.as_deref().map(|url| Proxy::parse("proxy", url)).transpose()?;
+        let set = self.proxy.as_deref().map(|url| Proxy::parse(proxy::SETTER, url)).transpose()?;
         let host = target.host().unwrap_or_default();
         let no_proxy = self.no_proxy.clone().or_else(|| first_of(&proxy::EXCEPT).map(|(_, list)| list));
         if is_loopback(host) || no_proxy.is_some_and(|list| proxy::is_exempt(host, &list)) {
