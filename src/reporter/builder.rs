@@ -94,7 +94,8 @@ pub struct Builder {
 
 impl Reporter {
     /// Starts a reporter as the environment says. `TINKER_TELEMETRY` and `DO_NOT_TRACK` say whether to report at all; a
-    /// reporter that is switched off needs no key. The rest is as in [`Config::from_env`]. All settings are the defaults.
+    /// reporter that is switched off needs no key. (A `TINKER_TELEMETRY` that is set and empty leaves telemetry on, as in
+    /// Tinkex. The official SDK takes it for off.) The rest is as in [`Config::from_env`]. All settings are the defaults.
     ///
     /// ```no_run
     /// use tinker_telemetry::Reporter;

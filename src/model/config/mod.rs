@@ -37,6 +37,7 @@ pub struct Config {
     proxy: Option<String>,
     no_proxy: Option<String>,
     root_certificates: Option<Vec<u8>>,
+    added_root_certificates: Vec<Vec<u8>>,
     allow_insecure_http: bool,
 }
 
@@ -51,6 +52,7 @@ impl Config {
             proxy: None,
             no_proxy: None,
             root_certificates: None,
+            added_root_certificates: Vec::new(),
             allow_insecure_http: false,
         }
     }
@@ -120,10 +122,20 @@ impl Config {
         self
     }
 
-    /// Trusts these certificate authorities (PEM, one or more) instead of the ones that Mozilla trusts. Defaults to
-    /// Mozilla's.
+    /// Trusts these certificate authorities (PEM, one or more) instead of the ones that Mozilla trusts, and instead of those
+    /// in the file that `SSL_CERT_FILE` names. Defaults to both of these.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificates = Some(pem.into());
+        self
+    }
+
+    /// Trusts these certificate authorities (PEM, one or more) too. May be called more than once. Defaults to none.
+    ///
+    /// `SSL_CERT_FILE` does the same from outside the program, unless [`root_certificates`](Self::root_certificates) is set.
+    /// It names a PEM file, which `start` reads. A file that cannot be read is a warning that names it, and nothing else.
+    /// `SSL_CERT_DIR` is not read.
+    pub fn add_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.added_root_certificates.push(pem.into());
         self
     }
 
@@ -154,6 +166,7 @@ impl fmt::Debug for Config {
             )
             .field("no_proxy", &self.no_proxy)
             .field("root_certificates", &self.root_certificates.is_some())
+            .field("added_root_certificates", &self.added_root_certificates.len())
             .finish_non_exhaustive()
     }
 }

@@ -68,8 +68,16 @@ impl Config {
             headers.insert("cf-access-client-secret", secret_value(secret)?);
         }
         let uri = self.valid_uri()?;
-        let proxy = self.valid_proxy(&uri, variable)?;
-        Ok(Endpoint { uri, headers, proxy, root_certificates: self.root_certificates.clone() })
+        let proxy = self.valid_proxy(&uri, &variable)?;
+        Ok(Endpoint {
+            #[cfg(feature = "tls")]
+            root_certificates_file: self.root_certificates_file(&uri, proxy.as_ref(), &variable),
+            uri,
+            headers,
+            proxy,
+            root_certificates: self.root_certificates.clone(),
+            added_root_certificates: self.added_root_certificates.clone(),
+        })
     }
 
     /// The proxy on the way to the target. One that was set in code is checked even if it is not used. One in a variable
@@ -77,10 +85,10 @@ impl Config {
     fn valid_proxy(
         &self,
         target: &Uri,
-        variable: impl Fn(&str) -> Option<OsString>,
+        variable: &impl Fn(&str) -> Option<OsString>,
     ) -> Result<Option<Proxy>, StartError> {
         let first_of = |names: &[&'static str]| {
-            names.iter().find_map(|name| Some((*name, read_variable(&variable, name)?)))
+            names.iter().find_map(|name| Some((*name, read_variable(variable, name)?)))
         };
         let set = self.proxy.as_deref().map(|url| Proxy::parse(proxy::SETTER, url)).transpose()?;
         let host = target.host().unwrap_or_default();
@@ -94,6 +102,20 @@ impl Config {
         let is_https = target.scheme() == Some(&Scheme::HTTPS);
         let named = if is_https { first_of(&proxy::FOR_HTTPS) } else { first_of(&proxy::FOR_HTTP) };
         named.map(|(name, url)| Proxy::parse(name, &url)).transpose()
+    }
+
+    /// The file of certificates that the environment names, if any of them will be asked for.
+    #[cfg(feature = "tls")]
+    fn root_certificates_file(
+        &self,
+        target: &Uri,
+        proxy: Option<&Proxy>,
+        variable: &impl Fn(&str) -> Option<OsString>,
+    ) -> Option<String> {
+        let is_needed = target.scheme() == Some(&Scheme::HTTPS)
+            || proxy.is_some_and(|proxy| proxy.url().starts_with("https://"));
+        let is_wanted = is_needed && self.root_certificates.is_none();
+        is_wanted.then(|| read_variable(variable, "SSL_CERT_FILE")).flatten()
     }
 
     fn valid_api_key(&self) -> Result<HeaderValue, StartError> {
@@ -149,8 +171,13 @@ pub(crate) struct Endpoint {
     pub(crate) headers: HeaderMap,
     /// `None` if the endpoint is reached directly.
     pub(crate) proxy: Option<Proxy>,
-    /// PEM. The transport reads it, and says what is wrong with it.
+    /// PEM, in place of Mozilla's. The transport reads it, and says what is wrong with it.
     pub(crate) root_certificates: Option<Vec<u8>>,
+    /// PEM, besides.
+    pub(crate) added_root_certificates: Vec<Vec<u8>>,
+    /// A file of more that the environment names. The transport reads it.
+    #[cfg(feature = "tls")]
+    pub(crate) root_certificates_file: Option<String>,
 }
 
 /// Whether the host can only be this machine.

@@ -41,10 +41,9 @@ impl Proxy {
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
         let scheme = scheme.to_ascii_lowercase();
         let default_port = match scheme.as_str() {
-            "http" => 1080,
+            "http" | "socks" | "socks4" | "socks4a" | "socks5" | "socks5h" => 1080,
             "https" if cfg!(feature = "tls") => 443,
             "https" => return Err(invalid("is https, and this program was built without the feature `tls`")),
-            "socks" | "socks4" | "socks4a" | "socks5" | "socks5h" => 1080,
             _ => {
                 return Err(invalid(
                     "is neither http://, https:// nor socks4://, socks4a://, socks5://, socks5h://",
