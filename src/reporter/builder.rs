@@ -96,7 +96,8 @@ pub struct Builder {
 
 impl Reporter {
     /// Starts a reporter as the environment says. `TINKER_TELEMETRY` and `DO_NOT_TRACK` say whether to report at all; a
-    /// reporter that is switched off needs no key. The rest is as in [`Config::from_env`]. All settings are the defaults.
+    /// reporter that is switched off needs no key. (A `TINKER_TELEMETRY` that is set and empty leaves telemetry on, as in
+    /// Tinkex. The official SDK takes it for off.) The rest is as in [`Config::from_env`]. All settings are the defaults.
     ///
     /// ```no_run
     /// use tinker_telemetry::Reporter;
@@ -327,19 +328,31 @@ impl Builder {
     /// Checks everything, starts the worker and reports the session's start. Takes a fraction of a millisecond and
     /// touches no network.
     ///
-    /// If telemetry is switched off, this checks nothing and returns [`Reporter::disabled`].
+    /// If telemetry is switched off, this checks nothing and returns [`Reporter::disabled`]. If the environment names a proxy
+    /// that cannot be used, it writes a warning to the program's log and returns the same.
     pub fn start(self) -> Result<Reporter, StartError> {
         let mode = self.mode();
         if mode == Mode::Off {
             return Ok(Reporter::disabled());
         }
-        let endpoint = if mode == Mode::Send { Some(self.config.validate()?) } else { None };
+        match self.start_in(mode) {
+            Err(error) if error.is_of_the_machine() => {
+                log::warn!("telemetry is off: {error}");
+                Ok(Reporter::disabled())
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn start_in(self, mode: Mode) -> Result<Reporter, StartError> {
+        // What the program got wrong comes first: the machine's faults must not hide it.
         self.validate()?;
         let session_id = match &self.session_id {
             Some(id) if id.trim().is_empty() => return Err(StartError::EmptySessionId),
             Some(id) => id.clone(),
             None => format!("sessionless-{}", Ids::new().next().map_err(StartError::NoRandomness)?),
         };
+        let endpoint = if mode == Mode::Send { Some(self.config.validate()?) } else { None };
         fork::watch();
         let destination = match endpoint {
             Some(endpoint) => Destination::Backend(Arc::new(Route::new(endpoint, self.http_timeout)?)),

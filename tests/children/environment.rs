@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+use log::{LevelFilter, Log, Metadata, Record};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Reporter, Severity};
 
@@ -23,12 +24,29 @@ const READ: [&str; 10] = [
     "NO_PROXY",
 ];
 
+/// Prints what is logged, for the test to read.
+struct Print;
+
+impl Log for Print {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        println!("{}: {}", record.level(), record.args());
+    }
+
+    fn flush(&self) {}
+}
+
 /// The program: reports one event with whatever the environment says, and prints what became of it.
 #[test]
 fn child() {
     if std::env::var_os(CHILD).is_none() {
         return;
     }
+    log::set_logger(&Print).unwrap();
+    log::set_max_level(LevelFilter::Warn);
     match Reporter::from_env(SESSION) {
         Ok(reporter) => {
             let accepted = reporter.log("step", 1, Severity::Info);
@@ -79,6 +97,21 @@ fn a_program_that_is_switched_off_needs_no_key_and_sends_nothing() {
         assert!(output.contains("enabled=false accepted=false drained=true"), "{variable:?}: {output}");
     }
     assert!(collector.requests().is_empty());
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_proxy_that_cannot_be_used_does_not_end_the_program_but_what_the_program_got_wrong_does() {
+    let proxy = ("all_proxy", "ftp://me:canary-7c1d@proxy");
+    let url = ("TINKER_BASE_URL", "https://tinker.example");
+    let output = run(&[("TINKER_API_KEY", KEY), url, proxy]);
+    assert!(output.contains("enabled=false accepted=false drained=true"), "{output}");
+    let warnings: Vec<_> = output.lines().filter(|line| line.starts_with("WARN: ")).collect();
+    assert_eq!(warnings.len(), 1, "{output}");
+    assert!(warnings[0].starts_with("WARN: telemetry is off: the proxy (all_proxy) is "), "{output}");
+    assert!(!output.contains("canary"), "{output}");
+
+    assert!(run(&[url, proxy]).contains("error=no API key"));
 }
 
 #[test]

@@ -169,7 +169,7 @@ fn a_configuration_that_is_refused_is_not_repeated() {
         url("http://me:c4n4ry@tinker.example"),
         config().proxy("http://me:c4n4ry@"),
         config().proxy("http://me:c4n4ry@proxy example:3128"),
-        config().proxy("socks5://me:c4n4ry@proxy.example"),
+        config().proxy("socks4://me:c4n4ry@proxy.example"),
         config().proxy("http://me:c4n4ry@proxy.example:c4n4ry"),
         config().proxy("http://me:c4n4ry/1@proxy.example"),
     ];

@@ -1,8 +1,11 @@
 //! A table for each variable and each rule of the configuration.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 
+use super::environment::{Mode, mode_of};
 use super::*;
+use crate::model::error::StartError;
 
 const KEY: &str = "tml-canary-5f1e";
 
@@ -21,7 +24,7 @@ fn nothing(_: &str) -> Option<OsString> {
 
 fn header(variables: &[(&str, &str)], name: &str) -> Option<String> {
     let config = Config::from_variables(environment(variables)).base_url(LOCAL);
-    let endpoint = config.validate_in(nothing).unwrap();
+    let endpoint = config.validate_in(nothing).ok()?;
     endpoint.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
 }
 
@@ -52,6 +55,40 @@ fn tinker_base_url_is_the_backend_unless_set() {
         assert!(error.contains("base_url") && error.contains("`tls`"), "{error}");
     }
     assert_eq!(uri(" http://localhost:1/x/ ").unwrap(), "http://localhost:1/x/api/v1/telemetry");
+}
+
+#[test]
+fn every_variable_is_read_without_quotes_around_it() {
+    let table = [
+        (r#""tml-1""#, Some("tml-1")),
+        ("'tml-1'", Some("tml-1")),
+        (r#" " tml-1 " "#, Some("tml-1")),
+        (r#"""#, Some(r#"""#)),
+        (r#""tml-1"#, Some(r#""tml-1"#)),
+        (r#""tml-1'"#, Some(r#""tml-1'"#)),
+        (r#""'tml-1'""#, Some("'tml-1'")),
+        (r#""""#, None),
+        ("' '", None),
+    ];
+    for (value, read) in table {
+        let key = header(&[("TINKER_API_KEY", value)], "x-api-key");
+        assert_eq!(key.as_deref(), read, "{value}");
+    }
+    let quoted = [
+        ("TINKER_API_KEY", "'tml-1'"),
+        ("TINKER_BASE_URL", r#""http://tinker.example""#),
+        ("CLOUDFLARE_ACCESS_CLIENT_ID", "'id'"),
+        ("CLOUDFLARE_ACCESS_CLIENT_SECRET", "'hush'"),
+        ("http_proxy", r#""a:1""#),
+        ("NO_PROXY", "'x.org'"),
+    ];
+    let config = Config::from_variables(environment(&quoted)).allow_insecure_http(true);
+    let endpoint = config.validate_in(environment(&quoted)).unwrap();
+    assert_eq!(endpoint.uri, "http://tinker.example/api/v1/telemetry");
+    assert_eq!(endpoint.headers["cf-access-client-secret"], "hush");
+    assert_eq!(endpoint.proxy.unwrap().url(), "http://a:1");
+    assert_eq!(mode_of(environment(&[("TINKER_TELEMETRY", r#""off""#)])), Mode::Off);
+    assert_eq!(mode_of(environment(&[("DO_NOT_TRACK", "'1'")])), Mode::Off);
 }
 
 #[test]
@@ -215,7 +252,7 @@ fn no_secret_is_in_any_debug() {
         .proxy(format!("http://{KEY}:{KEY}@proxy:3128"));
     assert!(!format!("{config:?} {config:#?}").contains(KEY));
     assert!(format!("{config:?}").contains("proxy:3128"));
-    let unusable = config.clone().proxy(format!("socks5://{KEY}"));
+    let unusable = config.clone().proxy(format!("socks6://{KEY}"));
     assert!(!format!("{unusable:?}").contains(KEY));
     let endpoint = config.base_url("http://localhost").validate_in(nothing).unwrap();
     assert!(!format!("{:?} {:?}", endpoint.headers, endpoint.uri).contains(KEY));
@@ -292,7 +329,7 @@ fn loopback_is_always_reached_directly() {
 #[test]
 fn a_proxy_that_cannot_be_used_is_refused_where_it_would_be_used() {
     let config = Config::new(KEY).base_url("http://tinker.example");
-    let bad = "socks5://me:canary@proxy";
+    let bad = "socks6://me:canary@proxy";
     for name in ["http_proxy", "all_proxy", "ALL_PROXY"] {
         let error = proxy_of(config.clone(), &[(name, bad)]).unwrap_err();
         assert!(error.contains(&format!("({name})")) && !error.contains("canary"), "{error}");
