@@ -37,14 +37,20 @@ fn example(line: &[&str]) -> Command {
     command
 }
 
-/// Cargo builds the examples with the tests, unless one test is asked for.
+/// `cargo test` builds the examples, but not where it is asked for one test.
 fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.ancestors().nth(2).unwrap().join("examples").join(name);
+    let this = std::env::current_exe().unwrap();
+    let path = this.ancestors().nth(2).unwrap().join("examples").join(name);
     let changed = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    let sources = [&format!("{name}.rs"), "backend/mod.rs", "signals/mod.rs"];
-    let is_fresh = sources.iter().all(|file| changed(&Path::new("examples").join(file)) <= changed(&path));
-    assert!(is_fresh, "{name} is not built: run `cargo test --examples --no-run`, with the same features");
+    let source = Path::new("examples").join(name).with_extension("rs");
+    let text = fs::read_to_string(&source).unwrap();
+    let modules = text.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
+    let mut sources = modules.map(|module| Path::new("examples").join(module).join("mod.rs"));
+    let is_fresh = |source: &Path| changed(source) <= changed(&path);
+    assert!(
+        is_fresh(&source) && sources.all(|source| is_fresh(&source)),
+        "{name} is not built: run `cargo build --examples`, with the same features"
+    );
     path
 }
 
@@ -322,6 +328,28 @@ fn the_service_finishes_and_reports_when_a_signal_asks_it_to_stop() {
         assert_eq!(ended.status.code(), Some(0), "{}", ended.err);
         assert!(ended.out.contains("request.stop") && ended.out.contains("SESSION_END"), "{}", ended.out);
     }
+}
+
+#[test]
+fn a_second_signal_ends_the_service_while_a_client_is_silent() {
+    let (service, address) = started_service();
+    let _silent = TcpStream::connect(&address).unwrap();
+    // Connections are accepted in their order, so the silent one is accepted once this one is answered.
+    assert!(answer_to("GET /health HTTP/1.1\r\n\r\n", &address).starts_with("HTTP/1.1 200 "));
+    process::signal(&service.child, libc::SIGTERM);
+    service.says("stopping");
+    process::signal(&service.child, libc::SIGTERM);
+    assert_eq!(service.end().status.signal(), Some(libc::SIGTERM));
+}
+
+#[test]
+fn a_demo_that_fails_stops_the_service_and_is_reported() {
+    let folder = tempfile::tempdir().unwrap(); // without the files that it sends
+    let mut command = example(SERVICE);
+    command.current_dir(folder.path());
+    let ended = run(command);
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.err);
+    assert!(ended.out.contains("UNHANDLED_EXCEPTION     std::io::Error: No such file"), "{}", ended.out);
 }
 
 #[test]
