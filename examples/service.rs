@@ -55,9 +55,7 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let attachments = Attachments::new();
-    // By default a layer panics where standard error is closed.
-    let printed =
-        tracing_subscriber::fmt::layer().without_time().with_writer(io::stderr).log_internal_errors(false);
+    let printed = tracing_subscriber::fmt::layer().without_time().with_writer(io::stderr);
     tracing_subscriber::registry().with(printed).with(TracingBridge::new(&attachments)).init();
     match run(&arguments, &attachments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -224,7 +224,7 @@ fn what_cannot_be_read_is_named_and_reported_and_the_exit_code() {
 fn names_with_control_characters_are_printed_escaped() {
     let folder = tempfile::tempdir().unwrap();
     let (good, dangling) =
-        (folder.path().join("good\u{1b}[31m\nforged"), folder.path().join("bad\u{9b}2J\nx"));
+        (folder.path().join("good\u{1b}[31m\u{9b}2J\nforged"), folder.path().join("bad\u{9b}2J\nx"));
     fs::write(&good, "{}\n").unwrap();
     std::os::unix::fs::symlink("nowhere", &dangling).unwrap();
     let missing = folder.path().join("missing\u{1b}[2J\nx");
