@@ -69,7 +69,8 @@ use span::{Span, SpanFields, SpanSession, SpanState};
 /// when it is printed.
 ///
 /// Like every layer without a filter, this one makes the program form events of all levels. A filter saves that cost:
-/// `TracingBridge::new(&attachments).with_filter(LevelFilter::INFO)`.
+/// `TracingBridge::new(&attachments).with_filter(LevelFilter::INFO)`. Levels that the program compiled out (the features
+/// `max_level_…` of the crate `tracing`) do not arrive here.
 #[derive(Clone, Debug, Default)]
 pub struct TracingBridge {
     attachments: Attachments,
