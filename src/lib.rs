@@ -133,20 +133,26 @@
     )
 )]
 
-// The floors, in the order in which an event passes them. Each folder's mod.rs says what it is for; ARCHITECTURE.md has the
-// picture. A floor imports only floors that tests/house.rs lists below it.
-mod reporter; // what a program holds
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!("tinker-telemetry needs 64-bit atomics, which this target does not have");
 
-mod failure; // what an error or a panic says
-mod payload; // the caller's data as bytes
-mod queue; // from many callers to the one worker
-mod session; // what the clones of a reporter share
+// The floors. Each folder's mod.rs says what it is for; ARCHITECTURE.md has the picture, and tests/house.rs the order.
+// What a program holds:
+mod reporter;
+// From the caller's thread into the queue:
+mod failure;
+mod payload;
+mod session;
+// Between the caller's threads and the worker's:
+mod queue;
+// From the queue to the network, on the worker's thread:
+mod print;
 mod transport;
-mod wire; // events to the bytes of a request
-mod worker; // one thread: batch, deliver, settle // bytes out, a verdict back
-
-mod model; // words that all floors use
-mod process; // panics, calls from within, forks, threads
+mod wire;
+mod worker;
+// What all of them use:
+mod model;
+mod process;
 
 pub mod bridge; // logs, spans, panics and requests of the program, as events
 #[cfg(feature = "collector")]

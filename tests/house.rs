@@ -13,6 +13,7 @@ const FLOORS: &[&str] = &[
     "collector",
     "session",
     "worker",
+    "print",
     "transport",
     "wire",
     "queue",

@@ -1,6 +1,6 @@
 //! Why an HTTP request got no answer, in the crate's own words: those of ureq may repeat a URL with a password in it.
 
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 
 use ureq::Error;
 
@@ -35,6 +35,6 @@ pub(crate) fn is_broken_connection(error: &Error) -> bool {
 }
 
 #[cfg(feature = "tls")]
-fn is_tls_error(error: &io::Error) -> bool {
+fn is_tls_error(error: &std::io::Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
 }

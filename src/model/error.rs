@@ -2,6 +2,8 @@
 
 use std::{fmt, io};
 
+use crate::model::proxy;
+
 /// Why a reporter could not be started. Each variant names the field to mend, and never a value that may be secret.
 /// `Debug` shows the same sentence as `Display`: it is what a `main` that returns the error prints.
 ///
@@ -35,10 +37,10 @@ pub enum StartError {
         /// The host that it names.
         host: String,
     },
-    /// The proxy cannot be used. It is not repeated here, since its URL may carry a password.
+    /// The proxy that was set in code cannot be used. (One of the environment is a warning instead.) It is not repeated here, since its URL may carry a password.
     #[error("the proxy ({origin}) {reason}")]
     InvalidProxy {
-        /// Where it was read: the setter `proxy`, or the environment variable's name.
+        /// Where it was read: the setter `proxy`.
         origin: &'static str,
         /// What is wrong with it.
         reason: &'static str,
@@ -68,6 +70,13 @@ pub enum StartError {
     /// The worker's thread could not be started.
     #[error("the worker thread could not be started: {0}")]
     Thread(io::Error),
+}
+
+impl StartError {
+    /// Whether the fault is the machine's and not the program's: a proxy that a variable names.
+    pub(crate) fn is_of_the_machine(&self) -> bool {
+        matches!(self, Self::InvalidProxy { origin, .. } if *origin != proxy::SETTER)
+    }
 }
 
 impl fmt::Debug for StartError {

@@ -10,7 +10,7 @@ use crossbeam_channel::tick;
 use uuid::Uuid;
 
 use crate::failure::user_error::{UserError, UserErrorClassifier};
-use crate::model::config::{self, Config};
+use crate::model::config::{self, Config, Mode};
 use crate::model::error::StartError;
 use crate::model::stats::DropReason;
 use crate::process::fork::{self, ProcessOwned};
@@ -18,9 +18,10 @@ use crate::queue::admission::{Admission, Load, MAX_BYTES, MAX_EVENTS};
 use crate::queue::ledger::Ledger;
 use crate::queue::queue;
 use crate::reporter::Reporter;
+use crate::reporter::destination::{Destination, Sink};
 use crate::session::Session;
 use crate::session::pipeline::Pipeline;
-use crate::transport::client::{Http, Route};
+use crate::transport::client::Route;
 use crate::transport::retry::{MAX_WAIT, RetryPolicy};
 use crate::wire::batch::Batcher;
 use crate::wire::encode::Encoder;
@@ -77,6 +78,7 @@ pub struct Builder {
     /// `None` for work without a session.
     session_id: Option<String>,
     enabled: Option<bool>,
+    print: bool,
     classifier: Option<Arc<UserErrorClassifier>>,
     flush_interval: Duration,
     flush_threshold: usize,
@@ -94,7 +96,8 @@ pub struct Builder {
 
 impl Reporter {
     /// Starts a reporter as the environment says. `TINKER_TELEMETRY` and `DO_NOT_TRACK` say whether to report at all; a
-    /// reporter that is switched off needs no key. The rest is as in [`Config::from_env`]. All settings are the defaults.
+    /// reporter that is switched off needs no key. (A `TINKER_TELEMETRY` that is set and empty leaves telemetry on, as in
+    /// Tinkex. The official SDK takes it for off.) The rest is as in [`Config::from_env`]. All settings are the defaults.
     ///
     /// ```no_run
     /// use tinker_telemetry::Reporter;
@@ -144,6 +147,7 @@ impl Builder {
             config,
             session_id,
             enabled: None,
+            print: false,
             classifier: None,
             flush_interval: FLUSH_INTERVAL,
             flush_threshold: FLUSH_THRESHOLD,
@@ -163,6 +167,23 @@ impl Builder {
     /// Whether to report at all. Overrides the environment. Defaults to what `TINKER_TELEMETRY` and `DO_NOT_TRACK` say.
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = Some(enabled);
+        self
+    }
+
+    /// A dry run: each event is written to standard error as a line for people, and nothing is sent. No key is needed. The
+    /// events count as dropped for the reason [`Printed`](DropReason::Printed). [`enabled(false)`](Self::enabled) switches
+    /// this off too. Defaults to what the environment says: `TINKER_TELEMETRY=print` does the same.
+    ///
+    /// ```
+    /// use tinker_telemetry::{Config, Reporter, Severity, json};
+    ///
+    /// let reporter = Reporter::builder(Config::from_env(), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").print().start()?;
+    /// reporter.log("checkpoint.saved", json!({"step": 1200}), Severity::Info);
+    /// // telemetry 16:17:23.834 INFO     checkpoint.saved  step=1200
+    /// # Ok::<(), tinker_telemetry::StartError>(())
+    /// ```
+    pub fn print(mut self) -> Self {
+        self.print = true;
         self
     }
 
@@ -307,22 +328,38 @@ impl Builder {
     /// Checks everything, starts the worker and reports the session's start. Takes a fraction of a millisecond and
     /// touches no network.
     ///
-    /// If telemetry is switched off, this checks nothing and returns [`Reporter::disabled`].
+    /// If telemetry is switched off, this checks nothing and returns [`Reporter::disabled`]. If the environment names a proxy
+    /// that cannot be used, it writes a warning to the program's log and returns the same.
     pub fn start(self) -> Result<Reporter, StartError> {
-        if !self.enabled.unwrap_or_else(config::is_wanted) {
+        let mode = self.mode();
+        if mode == Mode::Off {
             return Ok(Reporter::disabled());
         }
-        let endpoint = self.config.validate()?;
+        match self.start_in(mode) {
+            Err(error) if error.is_of_the_machine() => {
+                log::warn!("telemetry is off: {error}");
+                Ok(Reporter::disabled())
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn start_in(self, mode: Mode) -> Result<Reporter, StartError> {
+        // What the program got wrong comes first: the machine's faults must not hide it.
         self.validate()?;
         let session_id = match &self.session_id {
             Some(id) if id.trim().is_empty() => return Err(StartError::EmptySessionId),
             Some(id) => id.clone(),
             None => format!("sessionless-{}", Ids::new().next().map_err(StartError::NoRandomness)?),
         };
+        let endpoint = if mode == Mode::Send { Some(self.config.validate()?) } else { None };
         fork::watch();
-        let route = Arc::new(Route::new(endpoint, self.http_timeout)?);
+        let destination = match endpoint {
+            Some(endpoint) => Destination::Backend(Arc::new(Route::new(endpoint, self.http_timeout)?)),
+            None => Destination::StandardError,
+        };
         let process = process_uuid::uuid().map_err(StartError::NoRandomness)?;
-        let (pipeline, worker) = self.pipeline(0, &route, Envelope::new(&session_id, process));
+        let (pipeline, worker) = self.pipeline(0, &destination, Envelope::new(&session_id, process));
         start_worker(worker).map_err(StartError::Thread)?;
         let pipeline = if self.session_id.is_some() { pipeline.with_session() } else { pipeline };
         Ok(Reporter::new(Session {
@@ -333,7 +370,7 @@ impl Builder {
             max_event_bytes: self.max_event_bytes,
             flush_timeout: self.flush_timeout,
             shutdown_timeout: self.shutdown_timeout,
-            renew: Box::new(move |parent| self.pipeline_of_child(parent, &session_id, &route)),
+            renew: Box::new(move |parent| self.pipeline_of_child(parent, &session_id, &destination)),
         }))
     }
 
@@ -341,16 +378,16 @@ impl Builder {
     fn pipeline(
         &self,
         first_number: u64,
-        route: &Arc<Route>,
+        destination: &Destination,
         envelope: Envelope,
-    ) -> (Pipeline, Worker<Http>) {
+    ) -> (Pipeline, Worker<Sink>) {
         let ledger = Arc::new(Ledger::new(self.admission()));
         let (producer, consumer) = queue(Arc::clone(&ledger), self.max_queue_size);
-        let transport = Http::new(Arc::clone(route));
+        let transport = destination.open();
         let pipeline = Pipeline::new(Arc::clone(&ledger), first_number, producer, transport.abort_handle());
         let batcher = Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len()));
         let policy = RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay };
-        let outage_log = OutageLog::new(route.destination());
+        let outage_log = OutageLog::new(destination.name());
         let delivery =
             Delivery::new(Arc::clone(&ledger), transport, envelope, policy, self.http_timeout, outage_log);
         let encoder = Encoder::new(SessionIndex::from(first_number));
@@ -360,10 +397,10 @@ impl Builder {
 
     /// A pipeline for a forked child. No error can be returned from where it is made: if the child gets no thread or no
     /// random numbers, the pipeline is closed and refuses events as `stopped`.
-    fn pipeline_of_child(&self, parent: &Pipeline, session_id: &str, route: &Arc<Route>) -> Pipeline {
+    fn pipeline_of_child(&self, parent: &Pipeline, session_id: &str, destination: &Destination) -> Pipeline {
         let process = process_uuid::uuid();
         let envelope = Envelope::new(session_id, *process.as_ref().unwrap_or(&Uuid::nil()));
-        let (pipeline, worker) = self.pipeline(parent.next_number(), route, envelope);
+        let (pipeline, worker) = self.pipeline(parent.next_number(), destination, envelope);
         if process.and_then(|_| start_worker(worker)).is_err() {
             pipeline.ledger.finish(DropReason::Internal);
         }
@@ -377,6 +414,17 @@ impl Builder {
             bytes: self.max_batch_bytes.min(self.max_queue_bytes) as u64,
         };
         Admission::new(limits, threshold)
+    }
+
+    fn mode(&self) -> Mode {
+        match (self.enabled, self.print) {
+            (Some(false), _) => Mode::Off,
+            (_, true) => Mode::Print,
+            (None, false) => config::mode(),
+            // A dry run that the environment asks for must send nothing.
+            (Some(true), false) if config::mode() == Mode::Print => Mode::Print,
+            (Some(true), false) => Mode::Send,
+        }
     }
 
     fn validate(&self) -> Result<(), StartError> {
@@ -418,6 +466,6 @@ impl fmt::Debug for Builder {
     }
 }
 
-fn start_worker(worker: Worker<Http>) -> io::Result<()> {
+fn start_worker(worker: Worker<Sink>) -> io::Result<()> {
     fork::start_thread("tinker-reporter", || worker.run_thread())
 }

@@ -8,6 +8,7 @@
 
 pub(crate) mod builder;
 pub(crate) mod capture;
+mod destination;
 pub(crate) mod provider;
 
 use std::borrow::Cow;

@@ -19,7 +19,7 @@ pub(crate) struct Pipeline {
     /// Past 0 in a forked child.
     first_number: u64,
     producer: Producer,
-    abort_handle: Abort,
+    abort_handle: Option<Abort>,
     /// The session's end, which is told once; `None` where the session's start and end are not this pipeline's to tell.
     pub(crate) session_end: Option<Once>,
 }
@@ -30,7 +30,7 @@ impl Pipeline {
         ledger: Arc<Ledger>,
         first_number: u64,
         producer: Producer,
-        abort_handle: Abort,
+        abort_handle: Option<Abort>,
     ) -> Self {
         Self { ledger, first_number, producer, abort_handle, session_end: None }
     }
@@ -80,7 +80,7 @@ impl Pipeline {
         self.producer.wake();
         if !reentrancy::is_inside() && !self.ledger.wait_finished(deadline) {
             self.ledger.finish(DropReason::Deadline);
-            self.abort_handle.abort();
+            self.abort_handle.iter().for_each(Abort::abort);
         }
         let stats = self.ledger.stats();
         stats.pending == 0 && stats.dropped.deadline == 0

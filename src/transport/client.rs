@@ -74,11 +74,13 @@ impl Route {
             .user_agent(headers::USER_AGENT) // for the proxy; requests carry it among their own headers
             .max_idle_connections(1);
         #[cfg(feature = "tls")]
-        let config = config.tls_config(tls::config(endpoint.root_certificates.as_deref())?);
+        let config = config.tls_config(tls::config(&endpoint)?);
         #[cfg(not(feature = "tls"))]
-        if endpoint.root_certificates.is_some() {
+        if endpoint.root_certificates.is_some() || !endpoint.added_root_certificates.is_empty() {
+            let replaces = endpoint.root_certificates.is_some();
+            let setting = if replaces { "root_certificates" } else { "add_root_certificates" };
             let reason = "needs the feature `tls`, which this program was built without";
-            return Err(StartError::InvalidSetting { setting: "root_certificates", reason });
+            return Err(StartError::InvalidSetting { setting, reason });
         }
         let mut headers = endpoint.headers;
         let secrets = Secrets::take_from(&mut headers);

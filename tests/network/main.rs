@@ -18,4 +18,5 @@ mod tls;
 
 mod proxies;
 mod real_proxy;
+mod socks;
 mod trust;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use tinker_telemetry::collector::Collector;
-use tinker_telemetry::{Config, Reporter, Severity, StartError, Stats};
+use tinker_telemetry::{Config, Reporter, Severity, Stats};
 
 use crate::real::Server;
 use crate::support::{LIMIT, NEVER, assert_adds_up};
@@ -204,13 +204,16 @@ fn behind_a_dead_proxy_nothing_is_reached_directly() {
 }
 
 #[test]
-fn a_proxy_that_cannot_be_used_is_told_at_the_start() {
-    let urls = ["socks5://me:hush-hush.5f@127.0.0.1:3128", "http://me:hush-hush.5f@", "ftp://hush-hush.5f"];
+fn a_proxy_of_the_environment_that_cannot_be_used_is_one_warning_and_switches_telemetry_off() {
+    let urls = ["socks6://me:hush-hush.5f@127.0.0.1:3128", "http://me:hush-hush.5f@", "ftp://hush-hush.5f"];
     let environments = urls.map(|url| [WITH_KEY, AT_HTTPS, ("HTTPS_PROXY", url)]);
     let environments = environments.each_ref().map(<[_; 3]>::as_slice);
-    sandbox::run("real_proxy::a_proxy_that_cannot_be_used_is_told_at_the_start", &environments, || {
-        let error = Reporter::from_env("session-0001").err().unwrap();
-        assert!(matches!(error, StartError::InvalidProxy { origin: "HTTPS_PROXY", .. }), "{error}");
-        assert!(!format!("{error} {error:?} {:?}", Config::from_env()).contains("hush"), "{error}");
+    let test = "real_proxy::a_proxy_of_the_environment_that_cannot_be_used_is_one_warning_and_switches_telemetry_off";
+    sandbox::run(test, &environments, || {
+        log::keep();
+        let reporter = Reporter::from_env("session-0001").unwrap();
+        assert!(!reporter.is_enabled());
+        assert_eq!(log::warnings_with("telemetry is off: the proxy (HTTPS_PROXY) ").len(), 1);
+        assert!(!format!("{} {:?}", log::everything(), Config::from_env()).contains("hush"));
     });
 }

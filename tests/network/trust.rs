@@ -3,6 +3,7 @@
 #![cfg(all(feature = "collector", feature = "tls"))]
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use tinker_telemetry::collector::Collector;
@@ -126,5 +127,92 @@ fn authorities_that_are_none_are_refused_at_the_start() {
         let error = reporter(config).start().err().unwrap();
         assert!(matches!(error, StartError::InvalidSetting { setting: "root_certificates", .. }), "{error}");
         assert!(!error.to_string().contains("canary"), "{error}");
+    }
+}
+
+#[test]
+fn authorities_that_were_added_are_trusted_besides_the_others() {
+    let (ours, theirs) = (Authority::new(), Authority::named("Another"));
+    for authority in [&ours, &theirs] {
+        let server = TlsServer::start(&authority.certificate("localhost", Validity::Now));
+        let config = Config::new(KEY).base_url(format!("https://localhost:{}", server.port()));
+        let both = [
+            config.clone().add_root_certificates(ours.pem()).add_root_certificates(theirs.pem()),
+            config.clone().root_certificates(ours.pem()).add_root_certificates(theirs.pem()),
+        ];
+        for config in both {
+            assert_eq!(report(config).delivered, 3);
+        }
+        let stranger = Authority::named("Stranger");
+        assert_eq!(report(config.add_root_certificates(stranger.pem())).delivered, 0);
+    }
+    let error = reporter(Config::new(KEY).add_root_certificates("canary")).start().err().unwrap();
+    assert_eq!(error.to_string(), "add_root_certificates holds no certificate that can be read");
+}
+
+const CHILD: &str = "TELEMETRY_TEST_TRUST";
+
+/// The program: this binary again, with `SSL_CERT_FILE`. Prints what became of three events, and the warnings.
+#[test]
+fn child() {
+    let Ok(url) = std::env::var(CHILD) else { return };
+    log::keep();
+    let mut config = Config::new(KEY).base_url(url);
+    if let Ok(pem) = std::env::var("TELEMETRY_TEST_ROOTS") {
+        config = config.root_certificates(pem);
+    }
+    println!("delivered={}", report(config).delivered);
+    println!("{:?}", log::warnings_with("SSL_CERT_FILE"));
+}
+
+fn run_with_file(file: &str, url: &str, roots: Option<&str>) -> String {
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    program.args(["--exact", "trust::child", "--nocapture"]).env(CHILD, url).env("SSL_CERT_FILE", file);
+    program.envs(roots.map(|pem| ("TELEMETRY_TEST_ROOTS", pem)));
+    let Output { stdout, status, .. } = program.output().unwrap();
+    assert!(status.success());
+    String::from_utf8(stdout).unwrap()
+}
+
+#[test]
+fn the_file_of_the_environment_adds_authorities_unless_others_were_set_instead() {
+    let authority = Authority::new();
+    let server = TlsServer::start(&authority.certificate("localhost", Validity::Now));
+    let url = format!("https://localhost:{}", server.port());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("company.pem");
+    std::fs::write(&file, authority.pem()).unwrap();
+    let file = file.to_str().unwrap();
+    for spelling in [file.to_owned(), format!("\"{file}\"")] {
+        let output = run_with_file(&spelling, &url, None);
+        assert!(output.contains("delivered=3\n[]"), "{output}");
+    }
+    let output = run_with_file(file, &url, Some(Authority::named("Stranger").pem()));
+    assert!(output.contains("delivered=0\n[]"), "{output}");
+}
+
+#[test]
+fn a_file_of_the_environment_that_cannot_be_used_is_one_warning_that_names_it() {
+    let authority = Authority::new();
+    let server = TlsServer::start(&authority.certificate("localhost", Validity::Now));
+    let url = format!("https://localhost:{}", server.port());
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("text"), "canary").unwrap();
+    std::fs::write(path("broken"), UNREADABLE).unwrap();
+    std::fs::File::create(path("large")).unwrap().set_len(1 << 40).unwrap(); // holds nothing on disk
+    let mut files = vec![path("missing"), path("text"), path("broken"), path("large"), path("")];
+    #[cfg(unix)]
+    {
+        assert!(Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
+        files.push(path("pipe"));
+    }
+    for file in files {
+        let output = run_with_file(&file, &url, Some(authority.pem()));
+        assert!(output.contains("delivered=3\n[]"), "not read where others were set instead: {output}");
+        let output = run_with_file(&file, &url, None);
+        assert!(output.contains(&format!("SSL_CERT_FILE ({file}): it ")), "{output}");
+        assert!(output.contains("delivered=0") && output.matches("telemetry does").count() == 1, "{output}");
+        assert!(!output.contains("canary"), "{output}");
     }
 }

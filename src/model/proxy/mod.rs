@@ -24,11 +24,15 @@ pub(crate) struct Proxy {
     place: String,
 }
 
+/// The setter of [`Config`](crate::Config), where an `origin` is not a variable.
+pub(crate) const SETTER: &str = "proxy";
+
 impl Proxy {
     /// Reads a proxy's URL; `origin` is the setter or the variable that it came from.
     ///
     /// As curl: without a scheme it is `http://`, without a port 1080, or 443 for `https://`. Unlike curl, which
-    /// ignores a path, a URL with one is refused: it is likely to be the rest of a password with a `/` in it.
+    /// ignores a path, a URL with one is refused: it is likely to be the rest of a password with a `/` in it. `socks://` is
+    /// SOCKS 5, which desktops mean by it; curl takes it for SOCKS 4.
     pub(crate) fn parse(origin: &'static str, url: &str) -> Result<Self, StartError> {
         let invalid = |reason| StartError::InvalidProxy { origin, reason };
         if url.is_empty() {
@@ -37,13 +41,14 @@ impl Proxy {
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
         let scheme = scheme.to_ascii_lowercase();
         let default_port = match scheme.as_str() {
-            "http" => 1080,
+            "http" | "socks" | "socks4" | "socks4a" | "socks5" | "socks5h" => 1080,
             "https" if cfg!(feature = "tls") => 443,
             "https" => return Err(invalid("is https, and this program was built without the feature `tls`")),
-            socks if socks.starts_with("socks") => {
-                return Err(invalid("is a SOCKS proxy; only HTTP ones are supported"));
+            _ => {
+                return Err(invalid(
+                    "is neither http://, https:// nor socks4://, socks4a://, socks5://, socks5h://",
+                ));
             }
-            _ => return Err(invalid("is neither http:// nor https://")),
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.contains(['/', '?', '#']) {
@@ -65,6 +70,9 @@ impl Proxy {
             None => return Err(invalid("is not a URL")),
         };
         let place = format!("{host}:{port}");
+        if credentials.is_some() && scheme.starts_with("socks4") {
+            return Err(invalid("has a user name, which SOCKS 4 has no place for"));
+        }
         let credentials = credentials.map(|user| format!("{user}@")).unwrap_or_default();
         Ok(Self { origin, url: format!("{scheme}://{credentials}{place}"), place })
     }

@@ -83,16 +83,19 @@ pub enum DropReason {
     Deadline,
     /// The reporter itself failed.
     Internal,
+    /// A dry run: the event was printed, and not sent.
+    Printed,
 }
 
 impl DropReason {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Rejected,
         Self::Unauthorized,
         Self::TooLarge,
         Self::RetriesExhausted,
         Self::Deadline,
         Self::Internal,
+        Self::Printed,
     ];
 
     /// The reason in `snake_case`, as [`Stats`] shows it.
@@ -104,6 +107,7 @@ impl DropReason {
             Self::RetriesExhausted => "retries_exhausted",
             Self::Deadline => "deadline",
             Self::Internal => "internal",
+            Self::Printed => "printed",
         }
     }
 }
@@ -185,6 +189,8 @@ pub struct Dropped {
     pub deadline: u64,
     /// See [`DropReason::Internal`].
     pub internal: u64,
+    /// See [`DropReason::Printed`].
+    pub printed: u64,
 }
 
 impl Dropped {
@@ -197,6 +203,7 @@ impl Dropped {
             DropReason::RetriesExhausted => self.retries_exhausted,
             DropReason::Deadline => self.deadline,
             DropReason::Internal => self.internal,
+            DropReason::Printed => self.printed,
         }
     }
 
@@ -208,6 +215,7 @@ impl Dropped {
             DropReason::RetriesExhausted => &mut self.retries_exhausted,
             DropReason::Deadline => &mut self.deadline,
             DropReason::Internal => &mut self.internal,
+            DropReason::Printed => &mut self.printed,
         } += events;
     }
 
@@ -272,9 +280,9 @@ impl fmt::Display for Stats {
 }
 
 /// The counts that are not 0, by reason: `2 rejected, 1 deadline`.
-struct Reasons([(&'static str, u64); 6]);
+struct Reasons<const N: usize>([(&'static str, u64); N]);
 
-impl fmt::Display for Reasons {
+impl<const N: usize> fmt::Display for Reasons<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, (reason, count)) in self.0.iter().filter(|(_, count)| *count > 0).enumerate() {
             let comma = if place == 0 { "" } else { ", " };

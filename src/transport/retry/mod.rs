@@ -12,6 +12,10 @@ pub(crate) enum Verdict {
     Silence(String),
     /// Somebody was there, and ended the connection without an answer: the cause, likewise.
     HungUp(String),
+    /// A dry run: the events were printed.
+    Printed,
+    /// A dry run that could not print.
+    NotPrinted,
 }
 
 /// What is read of an answer. Its body says nothing that matters.
@@ -60,6 +64,8 @@ impl RetryPolicy {
     pub(crate) fn next(&self, attempt: u32, verdict: &Verdict, chance: f64) -> RetryStep {
         let answer = match verdict {
             Verdict::Silence(_) | Verdict::HungUp(_) => return self.retry(attempt, None, chance),
+            Verdict::Printed => return RetryStep::GiveUp(DropReason::Printed),
+            Verdict::NotPrinted => return RetryStep::GiveUp(DropReason::Internal),
             Verdict::Response(answer) => answer,
         };
         match (answer.status, answer.should_retry) {

@@ -37,6 +37,9 @@ impl OutageLog {
 
     /// An attempt did not deliver.
     pub(crate) fn failed(&mut self, verdict: &Verdict) {
+        if *verdict == Verdict::Printed {
+            return; // as it was meant
+        }
         let was_failing = std::mem::replace(&mut self.failing, true);
         let is_known = match verdict {
             Verdict::Response(Response { status: 401 | 403, .. }) => {
@@ -49,6 +52,8 @@ impl OutageLog {
         }
         let host = &self.host;
         write(|| match verdict {
+            Verdict::Printed => {}
+            Verdict::NotPrinted => log::warn!("telemetry cannot be printed to standard error"),
             Verdict::Silence(cause) | Verdict::HungUp(cause) => {
                 log::warn!("telemetry does not reach {host}: {cause}");
             }
