@@ -30,11 +30,11 @@ fn install_returns_the_level_that_arrives_and_warns_if_a_lower_one_was_asked_for
     assert_eq!(bridge.install(LevelFilter::Trace).unwrap(), STATIC_MAX_LEVEL);
     log::error!("of the program");
 
-    let printed = printer.0.lock().unwrap();
+    let records = printer.0.lock().unwrap();
     match STATIC_MAX_LEVEL {
-        LevelFilter::Trace => assert_eq!(*printed, ["ERROR of the program"]),
+        LevelFilter::Trace => assert_eq!(*records, ["ERROR of the program"]),
         LevelFilter::Off => assert_eq!(
-            *printed,
+            *records,
             [
                 "WARN no record of the crate log arrives, warnings of telemetry neither: a feature max_level_… of that crate \
               compiles them out"
