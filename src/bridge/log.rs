@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use ::log::kv::{self, Key, VisitSource, VisitValue};
-use ::log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
+use ::log::{Level, LevelFilter, Log, Metadata, Record, STATIC_MAX_LEVEL, SetLoggerError};
 
 use super::attachments::{Attachments, is_never_forwarded, matching_attachments, run_guarded, severity};
 use super::fields::{EventData, Fields, Number, SESSION_ID, Value};
@@ -61,13 +61,21 @@ impl<L: Log> LogBridge<L> {
 
     /// Makes this the program's logger, and `max_level` the level down to which records arrive at all. Returns an error
     /// and changes nothing if the program has a logger already.
-    pub fn install(self, max_level: LevelFilter) -> Result<(), SetLoggerError>
+    ///
+    /// Returns the level down to which records do arrive. It is not `max_level` if the program was built without records
+    /// of that level: every crate of a program can set the features `max_level_…` of the crate `log`, for all of them.
+    /// Then this also writes a warning to the wrapped logger. With `max_level_off` no record arrives, and none of the
+    /// reporter's own warnings.
+    pub fn install(self, max_level: LevelFilter) -> Result<LevelFilter, SetLoggerError>
     where
         L: 'static,
     {
         ::log::set_boxed_logger(Box::new(self))?;
         ::log::set_max_level(max_level);
-        Ok(())
+        if max_level > STATIC_MAX_LEVEL {
+            warn_of_compiled_out_levels();
+        }
+        Ok(max_level.min(STATIC_MAX_LEVEL))
     }
 
     fn forward(&self, record: &Record<'_>) {
@@ -118,6 +126,16 @@ impl<L> fmt::Debug for LogBridge<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogBridge").field("attachments", &self.attachments).finish_non_exhaustive()
     }
+}
+
+/// Writes to the program's logger itself, because the macros of `log` are compiled out.
+fn warn_of_compiled_out_levels() {
+    let what = match STATIC_MAX_LEVEL {
+        LevelFilter::Off => "no record of the crate log arrives, warnings of telemetry neither".to_owned(),
+        lowest => format!("no record of the crate log below the level {lowest} arrives"),
+    };
+    let text = format_args!("{what}: a feature max_level_… of that crate compiles them out");
+    ::log::logger().log(&Record::builder().level(Level::Warn).target(module_path!()).args(text).build());
 }
 
 fn level(level: Level) -> Severity {

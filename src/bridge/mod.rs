@@ -40,3 +40,11 @@ pub use panic_hook::install_panic_hook;
 pub use tracing::TracingBridge;
 #[cfg(feature = "ureq-middleware")]
 pub use ureq::{Retries, UreqBridge};
+
+/// The names of events about an HTTP request: those that `UreqBridge` reports, and those that a filter asks for by default.
+#[cfg(any(feature = "log-bridge", feature = "tracing", feature = "ureq-middleware"))]
+mod http_request {
+    pub(super) const START: &str = "http.request.start";
+    pub(super) const STOP: &str = "http.request.stop";
+    pub(super) const EXCEPTION: &str = "http.request.exception";
+}

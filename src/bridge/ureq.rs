@@ -7,17 +7,11 @@ use ureq::http::{Request, Response};
 use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::{Body, Error, SendBody};
 
+use super::http_request::{EXCEPTION, START, STOP};
 use crate::failure::http_error::cause;
 use crate::model::event::Severity;
 use crate::process::reentrancy;
 use crate::reporter::{Reporter, WeakReporter};
-
-/// A request is sent.
-const START: &str = "http.request.start";
-/// A response arrived, whatever its status.
-const STOP: &str = "http.request.stop";
-/// No response arrived.
-const EXCEPTION: &str = "http.request.exception";
 
 /// Reports the requests of a ureq agent: `http.request.start`, then `http.request.stop` when the head of a response
 /// arrives, whatever its status, or `http.request.exception` (severity `ERROR`) when none arrives.

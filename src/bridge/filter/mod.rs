@@ -2,8 +2,15 @@
 
 use std::borrow::Cow;
 
-/// What Tinkex, the Elixir SDK, forwards by default: HTTP requests and the state of the queue.
-const BY_DEFAULT: [&str; 4] = [
+use super::http_request;
+
+/// What is forwarded by default: HTTP requests and the state of the queue, by this crate's names and by those of Tinkex,
+/// the Elixir SDK, whose reporter has the same default.
+const BY_DEFAULT: [&str; 8] = [
+    http_request::START,
+    http_request::STOP,
+    http_request::EXCEPTION,
+    "queue.state_change",
     "tinkex.http.request.start",
     "tinkex.http.request.stop",
     "tinkex.http.request.exception",
@@ -50,8 +57,8 @@ impl EventFilter {
 }
 
 impl Default for EventFilter {
-    /// HTTP requests and the state of the queue: `tinkex.http.request.start`, `.stop` and `.exception`, and
-    /// `tinkex.queue.state_change`.
+    /// HTTP requests and the state of the queue: `http.request.start`, `http.request.stop`, `http.request.exception` and
+    /// `queue.state_change`, with or without the prefix `tinkex.` that the Elixir SDK writes.
     fn default() -> Self {
         Self::new(BY_DEFAULT)
     }

@@ -31,13 +31,15 @@ fn a_name_matches_whole_a_star_matches_beginnings_however_the_name_is_cut() {
 }
 
 #[test]
-fn http_requests_and_queue_states_are_asked_for_by_default() {
+fn http_requests_and_queue_states_are_asked_for_by_default_by_our_names_and_tinkexs() {
     let filter = EventFilter::default();
-    for suffix in [".start", ".stop", ".exception"] {
-        assert!(filter.admits("tinkex.http.request", suffix));
+    for prefix in ["", "tinkex."] {
+        for suffix in [".start", ".stop", ".exception"] {
+            assert!(filter.admits(&format!("{prefix}http.request"), suffix), "{prefix}, {suffix}");
+        }
+        assert!(filter.admits(&format!("{prefix}queue.state_change"), ""));
+        assert!(!filter.admits(&format!("{prefix}retry"), ".start"));
     }
-    assert!(filter.admits("tinkex.queue.state_change", ""));
-    assert!(!filter.admits("tinkex.retry", ".start"));
-    assert!(!EventFilter::new(Vec::<String>::new()).admits("tinkex.http.request", ".start"));
-    assert!(EventFilter::all().admits("tinkex.retry", ".start"));
+    assert!(!EventFilter::new(Vec::<String>::new()).admits("http.request", ".start"));
+    assert!(EventFilter::all().admits("retry", ".start"));
 }

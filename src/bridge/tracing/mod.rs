@@ -48,17 +48,17 @@ use span::{Span, SpanFields, SpanSession, SpanState};
 /// tracing_subscriber::registry().with(TracingBridge::new(&attachments)).init();
 ///
 /// tracing::info_span!("session", session_id = "session-0001").in_scope(|| {
-///     let request = tracing::info_span!("tinkex.http.request", method = "POST", status = tracing::field::Empty);
+///     let request = tracing::info_span!("http.request", method = "POST", status = tracing::field::Empty);
 ///     request.record("status", 200);
 ///     drop(request);
-///     tracing::warn!(name: "tinkex.queue.state_change", queue_state = "paused_capacity");
+///     tracing::warn!(name: "queue.state_change", queue_state = "paused_capacity");
 /// });
 /// assert!(reporter.wait_until_drained(Duration::from_secs(5)));
 /// # let events = collector.events();
 /// # let names: Vec<_> = events.iter().skip(1).map(|event| event.name()).collect();
 /// # assert_eq!(
 /// #     names,
-/// #     ["tinkex.http.request.start", "tinkex.http.request.stop", "tinkex.queue.state_change"]
+/// #     ["http.request.start", "http.request.stop", "queue.state_change"]
 /// # );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -69,7 +69,8 @@ use span::{Span, SpanFields, SpanSession, SpanState};
 /// when it is printed.
 ///
 /// Like every layer without a filter, this one makes the program form events of all levels. A filter saves that cost:
-/// `TracingBridge::new(&attachments).with_filter(LevelFilter::INFO)`.
+/// `TracingBridge::new(&attachments).with_filter(LevelFilter::INFO)`. Levels that the program compiled out (the features
+/// `max_level_…` of the crate `tracing`) do not arrive here.
 #[derive(Clone, Debug, Default)]
 pub struct TracingBridge {
     attachments: Attachments,

@@ -175,6 +175,11 @@ fn an_attachment_gets_only_the_names_it_asks_for() {
     ear.attachments.attach("sampler", &ear.reporter, EventFilter::new(["sampler::*"])).unwrap();
     let logger = &ear.bridge;
     for target in [
+        "http.request.start",
+        "http.request.stop",
+        "http.request.exception",
+        "queue.state_change",
+        "http.request",
         "tinkex.http.request.start",
         "tinkex.http.request.stop",
         "tinkex.http.request.exception",
@@ -186,10 +191,15 @@ fn an_attachment_gets_only_the_names_it_asks_for() {
     ] {
         log::info!(logger: logger, target: target, session_id = SESSION; "");
         let metadata = Metadata::builder().target(target).level(Level::Trace).build();
-        let is_wanted = !["tinkex.http.request", "tinkex.retry.start", "sampler"].contains(&target);
+        let is_wanted =
+            !["http.request", "tinkex.http.request", "tinkex.retry.start", "sampler"].contains(&target);
         assert_eq!(logger.enabled(&metadata), is_wanted, "{target}");
     }
     let expected = [
+        "http.request.start",
+        "http.request.stop",
+        "http.request.exception",
+        "queue.state_change",
         "tinkex.http.request.start",
         "tinkex.http.request.stop",
         "tinkex.http.request.exception",
