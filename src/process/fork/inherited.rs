@@ -5,8 +5,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockE
 use super::ProcessCell;
 
 /// A value behind a lock. Every process has a value and a lock of its own. A child's value begins as a copy of its
-/// parent's. If a thread of the parent held the lock for writing at the fork, the copy cannot be made, and the child's
-/// value begins empty.
+/// parent's. If a thread of the parent held the lock for writing at the fork, the copy cannot be made, and the
+/// child's value begins empty.
 pub(crate) struct Inherited<T>(ProcessCell<RwLock<T>>);
 
 impl<T: Clone + Default> Inherited<T> {

@@ -5,8 +5,8 @@
 //! So the child must not touch what was made before the fork, not even to drop it.
 //!
 //! The idea: a handler in the child counts forks, and each such value is kept in a [`ProcessOwned`] together with the
-//! count at which it was made. The process that made the value sees it. A child sees an empty place, and fills it with
-//! a value of its own when it needs one.
+//! count at which it was made. The process that made the value sees it. A child sees an empty place, and fills it
+//! with a value of its own when it needs one.
 //!
 //! The invariants:
 //!
@@ -97,8 +97,8 @@ impl ForkGeneration {
 /// Starts a thread inside the [reentrancy] scope. Works in a forked child too.
 ///
 /// In a child a thread of the standard library may hang: it takes a lock of the library when it starts and when it
-/// ends, and a fork can leave that lock closed. (Seen with Rust 1.95 on Linux, in one child of some hundreds, beside a
-/// parent that starts threads all the time.) So a child gets a bare thread of the C library, which handles forks
+/// ends, and a fork can leave that lock closed. (Seen with Rust 1.95 on Linux, in one child of some hundreds, beside
+/// a parent that starts threads all the time.) So a child gets a bare thread of the C library, which handles forks
 /// itself.
 pub(crate) fn start_thread(name: &str, main: impl FnOnce() + Send + 'static) -> io::Result<()> {
     // What this thread logs, or a panic of it, is no event of the program.

@@ -1,7 +1,7 @@
 //! The "do not report" scope of a thread: nothing that happens inside it becomes an event.
 //!
-//! The worker's thread is always inside, so that the log records of its HTTP client are not reported. A caller's thread
-//! is inside while its data is encoded, so that a `Serialize` that logs does not recurse. Every bridge asks
+//! The worker's thread is always inside, so that the log records of its HTTP client are not reported. A caller's
+//! thread is inside while its data is encoded, so that a `Serialize` that logs does not recurse. Every bridge asks
 //! [`is_inside`] first.
 
 use std::cell::Cell;

@@ -1,8 +1,8 @@
 //! Values that belong to one process.
 //!
-//! A forked child must neither use nor drop what its parent made: another thread of the parent may have held a lock in
-//! it at the moment of the fork. [`ProcessCell`] is a place that each process fills for itself; [`ProcessOwned`] is a
-//! value that the first process has from the start, with such a place beside it for a child's value.
+//! A forked child must neither use nor drop what its parent made: another thread of the parent may have held a lock
+//! in it at the moment of the fork. [`ProcessCell`] is a place that each process fills for itself; [`ProcessOwned`]
+//! is a value that the first process has from the start, with such a place beside it for a child's value.
 //!
 //! Nothing here takes a lock: a child may find any lock closed for ever.
 
@@ -40,15 +40,15 @@ impl<T> ProcessCell<T> {
         (filled.process == ForkGeneration::current()).then_some(&filled.value)
     }
 
-    /// The value that was put in last, by this process or by the one that it was forked from. Of a parent's value only
-    /// parts that need no lock may be used.
+    /// The value that was put in last, by this process or by the one that it was forked from. Of a parent's value
+    /// only parts that need no lock may be used.
     pub(super) fn last(&self) -> Option<&T> {
         self.filled().map(|filled| &filled.value)
     }
 
     fn filled(&self) -> Option<&CellEntry<T>> {
-        // SAFETY: the pointer is null or comes from the box of a `fill`. Only the drop of the cell frees that box, and
-        // no borrow outlives the cell. A `fill` that replaces the pointer, in a child, does not free the old box.
+        // SAFETY: the pointer is null or comes from the box of a `fill`. Only the drop of the cell frees that box,
+        // and no borrow outlives the cell. A `fill` that replaces the pointer, in a child, does not free the old box.
         unsafe { self.filled.load(Ordering::Acquire).as_ref() }
     }
 
