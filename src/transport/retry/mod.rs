@@ -24,7 +24,7 @@ pub(crate) struct Response {
     pub(crate) status: u16,
     /// The header `x-should-retry`.
     pub(crate) should_retry: Option<bool>,
-    /// The headers `retry-after-ms` and `retry-after`, where they name a wait we are ready to keep.
+    /// The wait that the headers `retry-after-ms` and `retry-after` ask for, at most [`MAX_WAIT`].
     pub(crate) retry_after: Option<Duration>,
 }
 
@@ -34,8 +34,10 @@ pub(crate) enum RetryStep {
     Delivered,
     /// Send the same bytes again after this wait.
     Retry(Duration),
-    /// Cut it in two and send the halves; a single event is dropped as `too_large`.
+    /// Cut it in two and send the halves. A single event is dropped as `too_large`.
     Split,
+    /// One event may have spoilt it: find that event, so that the others are delivered.
+    Isolate,
     GiveUp(DropReason),
 }
 
@@ -74,6 +76,7 @@ impl RetryPolicy {
                 self.retry(attempt, answer.retry_after, chance)
             }
             (413, _) => RetryStep::Split,
+            (400 | 422, _) => RetryStep::Isolate,
             (401 | 403, _) => RetryStep::GiveUp(DropReason::Unauthorized),
             _ => RetryStep::GiveUp(DropReason::Rejected),
         }
@@ -102,8 +105,8 @@ impl RetryPolicy {
     }
 }
 
-/// The wait that the headers ask for: `retry-after-ms`, else `retry-after` in seconds or as a date. Only a wait of
-/// more than nothing and at most [`MAX_WAIT`] counts; a header that says anything else is not there.
+/// The wait that the headers ask for: `retry-after-ms`, else `retry-after` in seconds or as a date. A longer wait than
+/// [`MAX_WAIT`] counts as that. A wait of nothing, a date in the past and any other text count as no header.
 pub(crate) fn retry_after(ms: Option<&str>, after: Option<&str>, now: SystemTime) -> Option<Duration> {
     let from_ms = ms.and_then(|text| parse_number(text, 0.001));
     let from_seconds = || after.and_then(|text| parse_number(text, 1.0));
@@ -112,17 +115,15 @@ pub(crate) fn retry_after(ms: Option<&str>, after: Option<&str>, now: SystemTime
 }
 
 fn parse_number(text: &str, unit: f64) -> Option<Duration> {
-    let seconds = text.trim().parse::<f64>().ok()? * unit;
-    Duration::try_from_secs_f64(seconds).ok().filter(is_acceptable)
+    let seconds = text.trim().parse::<f64>().ok().filter(|number| number.is_finite())? * unit;
+    // Within the limit before it becomes a `Duration`, which cannot hold every number.
+    let seconds = seconds.min(MAX_WAIT.as_secs_f64());
+    Duration::try_from_secs_f64(seconds).ok().filter(|wait| !wait.is_zero())
 }
 
 fn parse_date(text: &str, now: SystemTime) -> Option<Duration> {
     let at = httpdate::parse_http_date(text.trim()).ok()?;
-    at.duration_since(now).ok().filter(is_acceptable)
-}
-
-fn is_acceptable(wait: &Duration) -> bool {
-    !wait.is_zero() && *wait <= MAX_WAIT
+    at.duration_since(now).ok().filter(|wait| !wait.is_zero()).map(|wait| wait.min(MAX_WAIT))
 }
 
 #[cfg(test)]

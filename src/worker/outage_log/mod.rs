@@ -13,6 +13,8 @@ pub(crate) struct OutageLog {
     failing: bool,
     /// Whether the key is refused: a trouble of its own, since it does not pass unless somebody hears of it.
     unauthorized: bool,
+    /// Whether the log has mentioned that the server dislikes some events.
+    disliked: bool,
     /// Whether events are being refused.
     refusing: bool,
     /// How many refusals the log has mentioned.
@@ -24,8 +26,8 @@ pub(crate) struct OutageLog {
 
 impl OutageLog {
     pub(crate) fn new(host: String) -> Self {
-        let (failing, unauthorized, refusing) = (false, false, false);
-        Self { host, failing, unauthorized, refusing, logged: 0, refused_before: 0, dropped: 0 }
+        let (failing, unauthorized, disliked, refusing) = (false, false, false, false);
+        Self { host, failing, unauthorized, disliked, refusing, logged: 0, refused_before: 0, dropped: 0 }
     }
 
     /// A batch is about to be sent: if it fails, that costs what is refused from now on.
@@ -60,6 +62,24 @@ impl OutageLog {
             Verdict::Response(answer) => {
                 log::warn!("telemetry to {host} got status {}", answer.status);
             }
+        });
+    }
+
+    /// Of a batch that the server disliked, so many events were rejected. If it was all of them, the requests themselves
+    /// are wrong. If it was some, these events are, which is worth one warning in a reporter's life.
+    pub(crate) fn rejected(&mut self, events: u64, of: u64, verdict: &Verdict) {
+        if events == of {
+            self.failed(verdict);
+            self.dropped(events);
+            return;
+        }
+        if events == 0 || std::mem::replace(&mut self.disliked, true) {
+            return;
+        }
+        let Verdict::Response(Response { status, .. }) = verdict else { return };
+        let host = &self.host;
+        write(|| {
+            log::warn!("telemetry to {host} got status {status} for {events} of {of} events in a batch")
         });
     }
 
