@@ -6,7 +6,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::tick;
 use uuid::Uuid;
 
 use crate::failure::user_error::{UserError, UserErrorClassifier};
@@ -32,6 +31,7 @@ use crate::wire::session_index::SessionIndex;
 use crate::worker::Worker;
 use crate::worker::delivery::Delivery;
 use crate::worker::outage_log::OutageLog;
+use crate::worker::ticker::Ticker;
 
 /// Long enough that a quiet program makes few requests, and short enough that a person who watches sees events live.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(10);
@@ -391,7 +391,8 @@ impl Builder {
         let delivery =
             Delivery::new(Arc::clone(&ledger), transport, envelope, policy, self.http_timeout, outage_log);
         let encoder = Encoder::new(SessionIndex::from(first_number));
-        let worker = Worker::new(ledger, consumer, tick(self.flush_interval), batcher, delivery, encoder);
+        let worker =
+            Worker::new(ledger, consumer, Ticker::every(self.flush_interval), batcher, delivery, encoder);
         (pipeline, worker)
     }
 

@@ -2,11 +2,12 @@
 
 pub(crate) mod delivery;
 pub(crate) mod outage_log;
+pub(crate) mod ticker;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, never, select};
+use crossbeam_channel::{never, select};
 
 use crate::model::stats::DropReason;
 use crate::process::catch_panic::catch_panic;
@@ -17,11 +18,12 @@ use crate::transport::Transport;
 use crate::wire::batch::{Batch, Batcher};
 use crate::wire::encode::Encoder;
 use crate::worker::delivery::Delivery;
+use crate::worker::ticker::Ticker;
 
 pub(crate) struct Worker<T> {
     ledger: Arc<Ledger>,
     consumer: Consumer,
-    ticker: Receiver<Instant>,
+    ticker: Ticker,
     batcher: Batcher,
     delivery: Delivery<T>,
     encoder: Encoder,
@@ -36,7 +38,7 @@ impl<T: Transport> Worker<T> {
     pub(crate) fn new(
         ledger: Arc<Ledger>,
         consumer: Consumer,
-        ticker: Receiver<Instant>,
+        ticker: Ticker,
         batcher: Batcher,
         delivery: Delivery<T>,
         encoder: Encoder,
@@ -58,7 +60,7 @@ impl<T: Transport> Worker<T> {
             let has_none = self.batcher.is_empty() && self.consumer.is_empty();
             let arrivals = if has_none { &self.consumer.chunks } else { &nobody };
             select! {
-                recv(self.ticker) -> _ => self.tick(),
+                recv(self.ticker.next) -> _ => self.tick(),
                 recv(self.consumer.wakeup) -> rung => match rung {
                     Ok(()) => self.flush_if_asked(),
                     // Nobody can offer anything any more: this pipeline was made and not taken, after a fork.
@@ -78,12 +80,13 @@ impl<T: Transport> Worker<T> {
         if self.consumer.wakeup.try_recv().is_ok() {
             self.flush_if_asked();
         }
-        if self.ticker.try_recv().is_ok() {
+        if self.ticker.next.try_recv().is_ok() {
             self.tick();
         }
     }
 
     fn tick(&mut self) {
+        self.ticker.rearm(); // before anything that can panic
         self.flush();
         self.delivery.outage_log.refusals(&self.ledger.refused());
     }

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use uuid::Uuid;
 
 use super::*;
@@ -100,7 +100,8 @@ impl Bench {
             Delivery::new(Arc::clone(&ledger), transport, envelope, policy, HTTP_TIMEOUT, outage_log);
         let encoder = Encoder::new(SessionIndex::default());
         let batcher = Batcher::new(100, 1_000_000);
-        let worker = Worker::new(Arc::clone(&ledger), consumer, ticks, batcher, delivery, encoder);
+        let worker =
+            Worker::new(Arc::clone(&ledger), consumer, Ticker::by_hand(ticks), batcher, delivery, encoder);
         let thread = thread::spawn(|| worker.run_thread());
         Self { ledger, producer, chunks, wakeup, ticker, attempts, replies, thread }
     }
