@@ -182,7 +182,10 @@ impl Session {
 
     fn end_session(&self) {
         if let Some(end) = &self.pipeline().session_end {
-            end.call_once(|| self.announce(EventBody::SessionEnd(self.started.elapsed())));
+            // Contained, or the panic would make every later call of the session's end panic too.
+            end.call_once(|| {
+                _ = catch_panic(|| self.announce(EventBody::SessionEnd(self.started.elapsed())))
+            });
         }
     }
 
