@@ -194,7 +194,7 @@ impl<R> CaptureResult<R> {
             }
             Self::Panic(panic, payload) => {
                 session.report_fatal_panic(&panic);
-                session.outlast_fatal();
+                session.wait_after_fatal();
                 resume_unwind(payload)
             }
         }

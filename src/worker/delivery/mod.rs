@@ -1,4 +1,4 @@
-//! One batch until its fate: attempts, waits, halves.
+//! Delivers one batch: attempts, waits, halves, until each event has its fate.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,11 +21,11 @@ pub(crate) struct Delivery<T> {
     http_timeout: Duration,
     pub(super) outage_log: OutageLog,
     keys: Ids,
-    /// Whether an attempt of the last batch failed in a way that may pass.
+    /// Whether an attempt of the last batch failed in a way that a later attempt may not.
     is_outage: bool,
 }
 
-/// What an attempt, with its retries, came to.
+/// What is decided about a batch, before its claim is settled.
 enum BatchOutcome {
     Fate(Fate),
     /// The server finds the batch too large: its halves may fit.
@@ -35,7 +35,7 @@ enum BatchOutcome {
 }
 
 impl<T: Transport> Delivery<T> {
-    /// Sends through `transport`, and settles what it sends in `ledger`. Each attempt may take `http_timeout`.
+    /// Sends through `transport` and settles in `ledger`. Each attempt may take `http_timeout`.
     pub(crate) fn new(
         ledger: Arc<Ledger>,
         transport: T,
@@ -48,8 +48,8 @@ impl<T: Transport> Delivery<T> {
         Self { ledger, transport, envelope, policy, http_timeout, outage_log, keys, is_outage }
     }
 
-    /// Sends a batch, and returns when every event of it has its fate. Gives the smallest size that the server found
-    /// too large for several events together, if there was one.
+    /// Sends a batch and returns when each of its events has its fate. If the server found several events together too
+    /// large, returns the smallest such size.
     pub(crate) fn deliver(&mut self, batch: &Batch) -> Option<usize> {
         let ledger = Arc::clone(&self.ledger);
         self.deliver_claimed(&ledger, batch, ledger.claim(batch.load()))
@@ -123,7 +123,7 @@ impl<T: Transport> Delivery<T> {
         if std::mem::take(&mut self.is_outage) {
             self.ledger.wait_before_next_batch(Instant::now() + self.policy.spread(random_fraction()));
         }
-        self.outage_log.begins(&self.ledger.refused());
+        self.outage_log.batch_begins(&self.ledger.refused());
         let mut attempt = 0;
         loop {
             let deadline = self.ledger.deadline();
@@ -131,7 +131,7 @@ impl<T: Transport> Delivery<T> {
                 return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
             };
             let verdict = self.transport.post(&request, attempt, limit);
-            fork::exit_if_forked(); // ureq logs too
+            fork::exit_if_forked(); // ureq has logged, and the program's logger may have forked
             let step = self.policy.next(attempt, &verdict, random_fraction());
             self.is_outage |= step.is_outage();
             match step {
@@ -144,7 +144,7 @@ impl<T: Transport> Delivery<T> {
                 RetryStep::Isolate => return BatchOutcome::Disliked(verdict),
                 RetryStep::GiveUp(reason) => return BatchOutcome::Fate(self.give_up(reason, &verdict)),
                 RetryStep::Retry(wait) => {
-                    self.outage_log.failed(&verdict);
+                    self.outage_log.attempt_failed(&verdict);
                     if !self.wait(wait, &verdict, deadline) {
                         return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
                     }
@@ -155,35 +155,35 @@ impl<T: Transport> Delivery<T> {
     }
 
     fn give_up(&mut self, reason: DropReason, verdict: &Verdict) -> Fate {
-        self.outage_log.failed(verdict);
+        self.outage_log.attempt_failed(verdict);
         Fate::Dropped(reason)
     }
 
     fn note(&mut self, fate: Fate, events: u64) {
         match fate {
-            Fate::Delivered => self.outage_log.delivered(&self.ledger.refused()),
-            Fate::Dropped(_) => self.outage_log.dropped(events),
+            Fate::Delivered => self.outage_log.batch_delivered(&self.ledger.refused()),
+            Fate::Dropped(_) => self.outage_log.events_dropped(events),
         }
     }
 
-    /// What an attempt may take; `None` once the deadline has passed.
+    /// How long an attempt may take. `None` once the deadline has passed.
     fn time_for_attempt(&self, deadline: Option<Instant>) -> Option<Duration> {
         let Some(deadline) = deadline else { return Some(self.http_timeout) };
         let left = deadline.saturating_duration_since(Instant::now());
         (!left.is_zero()).then(|| left.min(self.http_timeout))
     }
 
-    /// Waits before a retry; a close since the caller saw `deadline` cuts it short, to a last attempt. `false`: there
-    /// is no use in waiting, because the deadline comes first, or because a program waits to end and nobody is there:
-    /// a machine that is offline must not cost it seconds.
+    /// Waits before a retry. A `stop` after the caller read `deadline` ends the wait, and the retry is the last attempt.
+    /// `false` if a wait is of no use: the deadline comes first, or a program waits to end and no server answers. A
+    /// machine that is offline must not cost it seconds.
     fn wait(&self, wait: Duration, verdict: &Verdict, deadline: Option<Instant>) -> bool {
         let until = Instant::now() + wait;
-        let is_somebody_there = !matches!(verdict, Verdict::Silence(_));
-        let worth_it = deadline.is_none_or(|deadline| is_somebody_there && until < deadline);
-        if worth_it {
+        let has_server = !matches!(verdict, Verdict::NoAnswer(_));
+        let is_of_use = deadline.is_none_or(|deadline| has_server && until < deadline);
+        if is_of_use {
             self.ledger.pause(until, deadline);
         }
-        worth_it
+        is_of_use
     }
 }
 
@@ -194,7 +194,7 @@ fn hand_over<'l>(ledger: &'l Ledger, whole: Claim<'_>, halves: &[Batch; 2]) -> [
     claims
 }
 
-/// A number in 0..1 for the jitter; 0 where the system has none to give.
+/// A number in 0..1 for the jitter. 0 if the system has no random number.
 fn random_fraction() -> f64 {
     f64::from(getrandom::u32().unwrap_or_default()) / 2_f64.powi(32)
 }
