@@ -94,7 +94,7 @@ impl<T: Transport> Delivery<T> {
             match outcome {
                 BatchOutcome::Fate(fate) => self.settle(half, claim, fate),
                 BatchOutcome::Disliked(_) if other_is_delivered => {
-                    rejected += self.isolate(ledger, half, claim)
+                    rejected += self.isolate(ledger, half, claim);
                 }
                 BatchOutcome::Disliked(_) => {
                     claim.settle(Fate::Dropped(DropReason::Rejected));

@@ -13,8 +13,8 @@ pub(crate) struct OutageLog {
     is_failing: bool,
     /// The server refuses the key. This has a warning of its own, even during an outage: only a person can mend it.
     is_unauthorized: bool,
-    /// The log has mentioned that the server dislikes some events.
-    has_disliked: bool,
+    /// The status for single events that is in the log. One is enough.
+    logged_dislike: Option<u16>,
     /// Events are being refused.
     is_refusing: bool,
     /// How many refusals are in the log.
@@ -31,7 +31,7 @@ impl OutageLog {
             host,
             is_failing: false,
             is_unauthorized: false,
-            has_disliked: false,
+            logged_dislike: None,
             is_refusing: false,
             logged_refusals: 0,
             refused_before: 0,
@@ -82,13 +82,13 @@ impl OutageLog {
             self.events_dropped(events);
             return;
         }
-        if events == 0 || std::mem::replace(&mut self.has_disliked, true) {
+        let Verdict::Response(Response { status, .. }) = verdict else { return };
+        if events == 0 || self.logged_dislike.replace(*status).is_some() {
             return;
         }
-        let Verdict::Response(Response { status, .. }) = verdict else { return };
         let host = &self.host;
         write(|| {
-            log::warn!("telemetry to {host} got status {status} for {events} of {of} events in a batch")
+            log::warn!("telemetry to {host} got status {status} for {events} of {of} events in a batch");
         });
     }
 
