@@ -362,7 +362,9 @@ fn keep_sequence_locks_busy<'s>(scope: &'s thread::Scope<'s, '_>, is_over: &'s A
     for _ in 0..2 {
         scope.spawn(move || {
             while !is_over.load(Ordering::Relaxed) {
-                cells.iter().for_each(|cell| cell.store([1; 512]));
+                for cell in cells {
+                    cell.store([1; 512]);
+                }
             }
         });
     }
