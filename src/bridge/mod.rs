@@ -35,7 +35,7 @@ pub use filter::EventFilter;
 #[cfg(feature = "log-bridge")]
 pub use log::LogBridge;
 #[cfg(feature = "panic-hook")]
-pub use panic_hook::install_panic_hook;
+pub use panic_hook::{FatalPanics, install_panic_hook, install_panic_hook_with};
 #[cfg(feature = "tracing")]
 pub use tracing::TracingBridge;
 #[cfg(feature = "ureq-middleware")]
