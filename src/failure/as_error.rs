@@ -1,9 +1,9 @@
-//! Whatever can be reported as an error.
+//! Every type that can be reported as an error.
 
 use std::error::Error;
 
-/// Anything that can be reported as an error: every `std::error::Error`, a trait object of it, a box of one, and
-/// `anyhow::Error` and its like. `Kind` only keeps the implementations apart; the compiler finds it.
+/// A type that can be reported as an error: every `std::error::Error`, a trait object or a box of one,
+/// `anyhow::Error` and similar types. `Kind` only keeps the implementations apart; the compiler infers it.
 ///
 /// ```
 /// # let reporter = tinker_telemetry::Reporter::disabled();
@@ -21,19 +21,32 @@ use std::error::Error;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be reported as an error",
-    note = "an error is a `std::error::Error`, a trait object or a box of one, or `anyhow::Error` and its like"
+    note = "an error is a `std::error::Error`, a trait object or a box of one, or `anyhow::Error` and similar types"
 )]
 pub trait AsError<Kind> {
     /// The error itself.
+    ///
+    /// ```
+    /// use tinker_telemetry::AsError;
+    ///
+    /// let boxed: Box<dyn std::error::Error> = "no sample".into();
+    /// assert_eq!(boxed.as_error().to_string(), "no sample");
+    /// ```
     fn as_error(&self) -> &(dyn Error + 'static);
 
-    /// The name of its type, where the compiler knows it.
+    /// The name of the error's type, if the compiler knows it.
+    ///
+    /// ```
+    /// use tinker_telemetry::AsError;
+    ///
+    /// assert_eq!(std::fmt::Error.type_name(), Some("core::fmt::Error"));
+    /// ```
     fn type_name(&self) -> Option<&'static str> {
         None
     }
 }
 
-/// The kinds of [`AsError`].
+/// The values of `Kind` of [`AsError`].
 #[doc(hidden)]
 pub mod kind {
     #[derive(Debug)]
@@ -90,7 +103,7 @@ impl AsError<kind::Boxed> for Box<dyn Error + Send> {
     }
 }
 
-/// A `Box` of a thread-safe error, and `anyhow::Error` and its like.
+/// A `Box` of a thread-safe error, `anyhow::Error` and similar types.
 impl<P: AsRef<dyn Error + Send + Sync + 'static>> AsError<kind::Shared> for P {
     fn as_error(&self) -> &(dyn Error + 'static) {
         self.as_ref()

@@ -99,12 +99,11 @@ fn read_socks5(client: &mut TcpStream) -> io::Result<String> {
         client.write_all(&[5, 0])?;
     }
     let request = bytes(client, 4)?;
-    let host = match request[3] {
-        1 => bytes(client, 4)?.iter().map(ToString::to_string).collect::<Vec<_>>().join("."),
-        _ => {
-            let length = byte(client)?;
-            String::from_utf8_lossy(&bytes(client, length)?).into_owned()
-        }
+    let host = if request[3] == 1 {
+        bytes(client, 4)?.iter().map(ToString::to_string).collect::<Vec<_>>().join(".")
+    } else {
+        let length = byte(client)?;
+        String::from_utf8_lossy(&bytes(client, length)?).into_owned()
     };
     let port = bytes(client, 2)?;
     Ok(format!("{credentials}{host}:{}", u16::from_be_bytes([port[0], port[1]])))

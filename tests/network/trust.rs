@@ -4,6 +4,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tinker_telemetry::collector::Collector;
@@ -36,6 +37,7 @@ fn report(config: Config) -> Stats {
 
 #[test]
 fn an_authority_that_was_set_is_trusted_and_its_connection_kept() {
+    let _alone = one_at_a_time();
     let authority = Authority::new();
     for name in ["localhost", "127.0.0.1"] {
         let server = TlsServer::start(&authority.certificate(name, Validity::Now));
@@ -53,6 +55,13 @@ fn an_authority_that_was_set_is_trusted_and_its_connection_kept() {
     }
 }
 
+/// Held by each test here: their warnings name the same host, and one test counts them.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The warnings that this server is not reached for this reason, and by no proxy: those are other tests'.
 fn warnings_of(reason: &str) -> Vec<String> {
     let mut warnings = log::warnings_with("telemetry does not reach localhost: ");
@@ -62,6 +71,7 @@ fn warnings_of(reason: &str) -> Vec<String> {
 
 #[test]
 fn whoever_cannot_prove_the_host_gets_no_request() {
+    let _alone = one_at_a_time();
     log::keep();
     let trusted = Authority::new();
     let (stranger, impostor) = (Authority::named("Stranger"), Authority::new());
@@ -73,6 +83,7 @@ fn whoever_cannot_prove_the_host_gets_no_request() {
         ("its name, not its key", impostor.certificate("localhost", Validity::Now), "BadSignature"),
     ];
     for (what, certificate, reason) in table {
+        let before = warnings_of(reason).len();
         let server = TlsServer::start(&certificate);
         let url = format!("https://localhost:{}", server.port());
         let stats = report(Config::new(KEY).base_url(url).root_certificates(trusted.pem()));
@@ -82,7 +93,7 @@ fn whoever_cannot_prove_the_host_gets_no_request() {
             (3, 0),
             "{what}: retried, and sent nothing"
         );
-        let warnings = warnings_of(reason);
+        let warnings = warnings_of(reason).split_off(before);
         assert_eq!(warnings.len(), 1, "{what}: {}", log::everything());
         assert!(warnings[0].contains("localhost") && warnings[0].contains("TLS:"), "{warnings:?}");
     }
@@ -103,6 +114,7 @@ fn whoever_cannot_prove_the_host_gets_no_request() {
 
 #[test]
 fn a_mute_tls_peer_costs_one_timeout_for_each_attempt() {
+    let _alone = one_at_a_time();
     // Its backlog takes the connections; none is ever answered.
     let mute = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let url = format!("https://localhost:{}", mute.local_addr().unwrap().port());
@@ -118,6 +130,7 @@ fn a_mute_tls_peer_costs_one_timeout_for_each_attempt() {
 
 #[test]
 fn authorities_that_are_none_are_refused_at_the_start() {
+    let _alone = one_at_a_time();
     let certificate = Authority::new().certificate("localhost", Validity::Now);
     let broken = Authority::new().pem().replace("-----END CERTIFICATE-----", "");
     let not_base64 = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";
@@ -132,6 +145,7 @@ fn authorities_that_are_none_are_refused_at_the_start() {
 
 #[test]
 fn authorities_that_were_added_are_trusted_besides_the_others() {
+    let _alone = one_at_a_time();
     let (ours, theirs) = (Authority::new(), Authority::named("Another"));
     for authority in [&ours, &theirs] {
         let server = TlsServer::start(&authority.certificate("localhost", Validity::Now));
@@ -155,6 +169,7 @@ const CHILD: &str = "TELEMETRY_TEST_TRUST";
 /// The program: this binary again, with `SSL_CERT_FILE`. Prints what became of three events, and the warnings.
 #[test]
 fn child() {
+    let _alone = one_at_a_time();
     let Ok(url) = std::env::var(CHILD) else { return };
     log::keep();
     let mut config = Config::new(KEY).base_url(url);
@@ -176,6 +191,7 @@ fn run_with_file(file: &str, url: &str, roots: Option<&str>) -> String {
 
 #[test]
 fn the_file_of_the_environment_adds_authorities_unless_others_were_set_instead() {
+    let _alone = one_at_a_time();
     let authority = Authority::new();
     let server = TlsServer::start(&authority.certificate("localhost", Validity::Now));
     let url = format!("https://localhost:{}", server.port());
@@ -193,6 +209,7 @@ fn the_file_of_the_environment_adds_authorities_unless_others_were_set_instead()
 
 #[test]
 fn a_file_of_the_environment_that_cannot_be_used_is_one_warning_that_names_it() {
+    let _alone = one_at_a_time();
     let authority = Authority::new();
     let server = TlsServer::start(&authority.certificate("localhost", Validity::Now));
     let url = format!("https://localhost:{}", server.port());

@@ -7,7 +7,7 @@ fn layers(inner: impl Error + Send + Sync + 'static) -> anyhow::Error {
 }
 
 #[test]
-fn user_statuses_are_4xx_that_no_retry_mends() {
+fn user_statuses_are_all_4xx_but_408_and_429() {
     let user: Vec<u16> = (100..600).filter(|status| is_user_status(*status)).collect();
     assert_eq!(user.len(), 98);
     assert!(user.contains(&400) && user.contains(&499));
@@ -39,10 +39,10 @@ fn a_user_error_in_a_box_or_an_arc_is_found() {
 }
 
 #[test]
-fn foreign_errors_are_user_errors_once_taught() {
+fn a_foreign_error_is_a_user_error_if_the_classifier_recognises_it() {
     let error = layers(fmt::Error);
     let classifier =
-        |error: &(dyn Error + 'static)| error.is::<fmt::Error>().then(|| UserError::new("fmt", "as taught"));
+        |error: &(dyn Error + 'static)| error.is::<fmt::Error>().then(|| UserError::new("fmt", "classified"));
     assert_eq!(find_user_error(error.as_ref(), None), None);
-    assert_eq!(find_user_error(error.as_ref(), Some(&classifier)).unwrap().message, "as taught");
+    assert_eq!(find_user_error(error.as_ref(), Some(&classifier)).unwrap().message, "classified");
 }

@@ -123,7 +123,7 @@ fn a_request_without_an_answer_is_an_exception_in_our_own_words() {
     assert!(exceptions.iter().all(|(_, severity, _)| *severity == Severity::Error));
     let errors: Vec<_> =
         exceptions.iter().map(|(.., data)| data["metadata"]["error"].as_str().unwrap()).collect();
-    assert_eq!(errors, ["connection refused", "not a request that can be sent", "timed out"]);
+    assert_eq!(errors, ["connection refused", "not a request to be sent", "timed out"]);
 }
 
 #[test]
