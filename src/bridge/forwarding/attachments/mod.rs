@@ -162,7 +162,11 @@ impl Attachments {
     }
 
     /// The attachments, if any of them asks for an event named `stem` and one of `suffixes`.
-    pub(super) fn interested_in(&self, stem: &str, suffixes: &[&str]) -> Option<Rc<Arc<[Attachment]>>> {
+    pub(in crate::bridge) fn interested_in(
+        &self,
+        stem: &str,
+        suffixes: &[&str],
+    ) -> Option<Rc<Arc<[Attachment]>>> {
         self.with(|list| {
             list.iter().any(|each| each.is_interested_in(stem, suffixes)).then(|| Rc::clone(list))
         })
@@ -193,7 +197,7 @@ impl fmt::Debug for Attachments {
 }
 
 #[derive(Clone)]
-pub(super) struct Attachment {
+pub(in crate::bridge) struct Attachment {
     handler_id: String,
     /// `None`: the reporter is switched off.
     session: Option<SessionId>,
@@ -202,7 +206,7 @@ pub(super) struct Attachment {
 }
 
 /// The attachments that ask for the event named `stem` and `suffix` of the session with this id.
-pub(super) fn matching_attachments<'l>(
+pub(in crate::bridge) fn matching_attachments<'l>(
     list: &'l [Attachment],
     stem: &str,
     suffix: &str,
@@ -220,7 +224,12 @@ impl Attachment {
         self.filter.admits(stem, suffix) && self.session.as_ref().is_some_and(|session| session.is(id))
     }
 
-    pub(super) fn report(&self, name: Cow<'static, str>, data: impl Serialize, severity: Severity) {
+    pub(in crate::bridge) fn report(
+        &self,
+        name: Cow<'static, str>,
+        data: impl Serialize,
+        severity: Severity,
+    ) {
         self.reporter.log(name, data, severity);
     }
 
@@ -261,19 +270,19 @@ impl SessionId {
 }
 
 /// Whether records of this target are never forwarded.
-pub(super) fn is_never_forwarded(target: &str) -> bool {
+pub(in crate::bridge) fn is_never_forwarded(target: &str) -> bool {
     let root = target.split_once("::").map_or(target, |(root, _)| root);
     NEVER.contains(&root)
 }
 
 /// The severity of an event of this name: an error for an exception, and `usual` for all others.
-pub(super) fn severity(name: &str, usual: Severity) -> Severity {
+pub(in crate::bridge) fn severity(name: &str, usual: Severity) -> Severity {
     if name.ends_with("exception") { Severity::Error } else { usual }
 }
 
 /// Runs code of the program, which may panic, and whose own records must not be forwarded. `None` if it panicked, and
 /// if this thread is inside the reentrancy guard already.
-pub(super) fn run_guarded<T>(run: impl FnOnce() -> T) -> Option<T> {
+pub(in crate::bridge) fn run_guarded<T>(run: impl FnOnce() -> T) -> Option<T> {
     let _scope = reentrancy::enter()?;
     catch_panic(run)
 }
