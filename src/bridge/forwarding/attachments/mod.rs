@@ -75,6 +75,9 @@ thread_local! {
 
 static NEXT_VERSION: AtomicU64 = AtomicU64::new(0);
 
+/// The number in the next handler id that is made here.
+static NEXT_HANDLER: AtomicU64 = AtomicU64::new(1);
+
 fn next_version() -> u64 {
     NEXT_VERSION.fetch_add(1, Ordering::Relaxed)
 }
@@ -128,18 +131,39 @@ impl Attachments {
         reporter: &Reporter,
         filter: EventFilter,
     ) -> Result<(), AttachError> {
-        let attachment = Attachment {
-            handler_id: handler_id.into(),
-            session: reporter.session_id().map(SessionId::new),
-            filter,
-            reporter: reporter.downgrade(),
-        };
+        let attachment = Attachment::new(handler_id.into(), reporter, filter);
         self.change(|list| {
-            if list.iter().any(|other| other.handler_id == attachment.handler_id) {
+            if has(list, &attachment.handler_id) {
                 return Err(AttachError::AlreadyExists);
             }
             list.push(attachment);
             Ok(())
+        })
+    }
+
+    /// Attaches as [`attach`](Self::attach) does, under a handler id of its own, which it returns.
+    ///
+    /// ```
+    /// # let reporter = tinker_telemetry::Reporter::disabled();
+    /// use tinker_telemetry::bridge::{Attachments, EventFilter};
+    ///
+    /// let attachments = Attachments::new();
+    /// let handler_id = attachments.add(&reporter, EventFilter::new(["checkpoint.*"]));
+    /// attachments.detach(&handler_id)?;
+    /// # Ok::<(), tinker_telemetry::bridge::AttachError>(())
+    /// ```
+    pub fn add(&self, reporter: &Reporter, filter: EventFilter) -> String {
+        let mut attachment = Attachment::new(String::new(), reporter, filter);
+        self.change(|list| {
+            loop {
+                let handler_id = format!("{HANDLER_ID}-{}", NEXT_HANDLER.fetch_add(1, Ordering::Relaxed));
+                // The program may have given an attachment this very id.
+                if !has(list, &handler_id) {
+                    attachment.handler_id.clone_from(&handler_id);
+                    list.push(attachment);
+                    return handler_id;
+                }
+            }
         })
     }
 
@@ -215,7 +239,16 @@ pub(in crate::bridge) fn matching_attachments<'l>(
     list.iter().filter(|attachment| attachment.matches(stem, suffix, id)).collect()
 }
 
+fn has(list: &[Attachment], handler_id: &str) -> bool {
+    list.iter().any(|attachment| attachment.handler_id == handler_id)
+}
+
 impl Attachment {
+    fn new(handler_id: String, reporter: &Reporter, filter: EventFilter) -> Self {
+        let session = reporter.session_id().map(SessionId::new);
+        Self { handler_id, session, filter, reporter: reporter.downgrade() }
+    }
+
     fn is_interested_in(&self, stem: &str, suffixes: &[&str]) -> bool {
         suffixes.iter().any(|suffix| self.filter.admits(stem, suffix))
     }

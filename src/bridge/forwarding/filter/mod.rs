@@ -56,6 +56,20 @@ impl EventFilter {
     }
 }
 
+/// The names of events, as for [`EventFilter::new`].
+///
+/// ```
+/// use tinker_telemetry::bridge::EventFilter;
+///
+/// let parts = ["loader", "sampler"];
+/// let filter: EventFilter = parts.iter().map(|part| format!("{part}::*")).collect();
+/// ```
+impl<N: Into<Cow<'static, str>>> FromIterator<N> for EventFilter {
+    fn from_iter<I: IntoIterator<Item = N>>(names: I) -> Self {
+        Self::new(names)
+    }
+}
+
 impl Default for EventFilter {
     /// HTTP requests and the state of the queue: `http.request.start`, `http.request.stop`, `http.request.exception` and
     /// `queue.state_change`, with or without the prefix `tinkex.` that the Elixir SDK writes.
