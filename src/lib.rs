@@ -115,7 +115,7 @@
 //! - `collector`: a small collector on loopback, for tests of programs that report.
 //! - `log-bridge`: forwards the records of the `log` crate that carry the session's id; see `bridge::LogBridge`.
 //! - `tracing`: forwards the events and spans of the `tracing` crate that carry it; see `bridge::TracingBridge`.
-//! - `panic-hook`: reports every panic as a fatal exception; see `bridge::install_panic_hook`.
+//! - `panic-hook`: reports every panic, and ends the session if the program ends; see `bridge::install_panic_hook`.
 //! - `ureq-middleware`: reports the requests of any ureq agent; see `bridge::UreqBridge`.
 
 #![warn(missing_docs, unreachable_pub)]

@@ -6,8 +6,10 @@ use std::fmt;
 use ::log::kv::{self, Key, VisitSource, VisitValue};
 use ::log::{Level, LevelFilter, Log, Metadata, Record, STATIC_MAX_LEVEL, SetLoggerError};
 
-use super::attachments::{Attachments, is_never_forwarded, matching_attachments, run_guarded, severity};
-use super::fields::{EventData, Fields, Number, SESSION_ID, Value};
+use super::forwarding::attachments::{
+    Attachments, is_never_forwarded, matching_attachments, run_guarded, severity,
+};
+use super::forwarding::fields::{EventData, Fields, Number, SESSION_ID, Value};
 use crate::model::event::Severity;
 use crate::process::reentrancy;
 

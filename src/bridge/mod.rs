@@ -14,11 +14,7 @@
 //! 3. It costs the program an event at most. It never blocks, and a panic in the program's own code stays inside.
 
 #[cfg(any(feature = "log-bridge", feature = "tracing"))]
-mod attachments;
-#[cfg(any(feature = "log-bridge", feature = "tracing"))]
-mod fields;
-#[cfg(any(feature = "log-bridge", feature = "tracing"))]
-mod filter;
+mod forwarding;
 #[cfg(feature = "log-bridge")]
 mod log;
 #[cfg(feature = "panic-hook")]
@@ -29,13 +25,13 @@ mod tracing;
 mod ureq;
 
 #[cfg(any(feature = "log-bridge", feature = "tracing"))]
-pub use attachments::{AttachError, Attachments};
+pub use forwarding::attachments::{AttachError, Attachments};
 #[cfg(any(feature = "log-bridge", feature = "tracing"))]
-pub use filter::EventFilter;
+pub use forwarding::filter::EventFilter;
 #[cfg(feature = "log-bridge")]
 pub use log::LogBridge;
 #[cfg(feature = "panic-hook")]
-pub use panic_hook::install_panic_hook;
+pub use panic_hook::{FatalPanics, install_panic_hook, install_panic_hook_with};
 #[cfg(feature = "tracing")]
 pub use tracing::TracingBridge;
 #[cfg(feature = "ureq-middleware")]

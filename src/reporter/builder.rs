@@ -18,8 +18,8 @@ use crate::queue::ledger::Ledger;
 use crate::queue::queue;
 use crate::reporter::Reporter;
 use crate::reporter::destination::{Destination, Sink};
-use crate::session::Session;
 use crate::session::pipeline::Pipeline;
+use crate::session::{Session, VainWait};
 use crate::transport::client::Route;
 use crate::transport::retry::{MAX_WAIT, RetryPolicy};
 use crate::wire::batch::Batcher;
@@ -245,8 +245,8 @@ impl Builder {
         self
     }
 
-    /// How long [`log_fatal_exception`](Reporter::log_fatal_exception), [`capture_fatal`](Reporter::capture_fatal)
-    /// and the panic hook wait at the most. Zero: they do not wait. Defaults to 30 s.
+    /// How long [`log_fatal_exception`](Reporter::log_fatal_exception) and [`capture_fatal`](Reporter::capture_fatal)
+    /// wait at the most. Zero: they do not wait. Defaults to 30 s.
     pub fn flush_timeout(mut self, timeout: Duration) -> Self {
         self.flush_timeout = timeout;
         self
@@ -319,7 +319,7 @@ impl Builder {
     }
 
     /// How long the drop of the last clone may take; what is pending then is dropped as `deadline`. Zero drops at once
-    /// what was not sent yet. Defaults to 5 s.
+    /// what was not sent yet. The panic hook waits as long at the most. Defaults to 5 s.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self
@@ -370,6 +370,7 @@ impl Builder {
             max_event_bytes: self.max_event_bytes,
             flush_timeout: self.flush_timeout,
             shutdown_timeout: self.shutdown_timeout,
+            vain_wait: VainWait::default(),
             renew: Box::new(move |parent| self.pipeline_of_child(parent, &session_id, &destination)),
         }))
     }

@@ -16,6 +16,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Weak};
+use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -242,8 +243,7 @@ impl Reporter {
     /// assert_eq!(stats.offered, stats.accepted + stats.refused.total());
     /// ```
     pub fn stats(&self) -> Stats {
-        let pipeline = self.owner.as_ref().and_then(|owner| owner.pipeline.get());
-        pipeline.map(|pipeline| pipeline.ledger.stats()).unwrap_or_default()
+        self.session().map(Session::stats).unwrap_or_default()
     }
 }
 
@@ -309,7 +309,9 @@ impl Drop for Owner {
     fn drop(&mut self) {
         // A forked child that never used the reporter has nothing to stop.
         if self.pipeline.get().is_some() {
-            self.stop(self.shutdown_timeout);
+            // A panic whose hook has waited for as long already does not wait again.
+            let is_repeated = thread::panicking() && self.has_waited_in_vain();
+            self.stop(if is_repeated { Duration::ZERO } else { self.shutdown_timeout });
         }
     }
 }

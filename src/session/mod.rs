@@ -14,6 +14,7 @@ pub(crate) mod pipeline;
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -23,7 +24,7 @@ use crate::failure::exception;
 use crate::failure::panicking::Panic;
 use crate::failure::user_error::{self, UserErrorClassifier};
 use crate::model::event::Severity;
-use crate::model::stats::RefusalReason;
+use crate::model::stats::{RefusalReason, Stats};
 use crate::payload::record::{EventBody, EventHeader, Record};
 use crate::process::catch_panic::catch_panic;
 use crate::process::fork::ProcessOwned;
@@ -42,6 +43,18 @@ pub(crate) struct Session {
     pub(crate) max_event_bytes: usize,
     pub(crate) flush_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
+    pub(crate) vain_wait: VainWait,
+}
+
+/// How many events had been delivered when a panicking thread had waited in vain. [`NO_VAIN_WAIT`] if none has.
+pub(crate) struct VainWait(AtomicU64);
+
+const NO_VAIN_WAIT: u64 = u64::MAX;
+
+impl Default for VainWait {
+    fn default() -> Self {
+        Self(AtomicU64::new(NO_VAIN_WAIT))
+    }
 }
 
 pub(crate) type Renew = dyn Fn(&Pipeline) -> Pipeline + Send + Sync;
@@ -123,6 +136,27 @@ impl Session {
         }
         self.wait_until_drained(self.flush_timeout);
         log::info!("session {} ended with a fatal exception", self.id);
+    }
+
+    /// Whether a panicking thread has waited for this session in vain, and nothing was delivered since.
+    pub(crate) fn has_waited_in_vain(&self) -> bool {
+        let delivered = self.vain_wait.0.load(Ordering::Relaxed);
+        delivered != NO_VAIN_WAIT && delivered == self.stats().delivered
+    }
+
+    #[cfg(feature = "panic-hook")]
+    pub(crate) fn note_vain_wait(&self) {
+        self.vain_wait.0.store(self.stats().delivered, Ordering::Relaxed);
+    }
+
+    /// How many accepted events were not delivered and never will be.
+    #[cfg(feature = "panic-hook")]
+    pub(crate) fn lost(&self) -> u64 {
+        self.stats().dropped.total()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.pipeline.get().map(|pipeline| pipeline.ledger.stats()).unwrap_or_default()
     }
 
     fn log_exception<E: AsError<Kind> + ?Sized, Kind>(

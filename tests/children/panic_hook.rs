@@ -1,17 +1,19 @@
-//! Keeps the panic hook to its word: every panic that no code catches is reported once and on time, whatever its
-//! thread holds. Each test is played by a process of its own, which is this binary started again as `child`.
+//! Keeps the panic hook to its word: every panic that no capture catches is reported once and on time, whatever its thread
+//! holds, and a thread waits for its report only where it should. `tests/process/panic_on_main.rs` has the panics of a main
+//! thread. Each test is played by a process of its own, which is this binary started again as `child`.
 #![cfg(all(feature = "panic-hook", feature = "collector"))]
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::panic::{self, AssertUnwindSafe, catch_unwind, panic_any};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tinker_telemetry::bridge::{self, FatalPanics};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::event::{Event, UnhandledExceptionEvent};
-use tinker_telemetry::{Builder, Config, Reporter, Severity, bridge};
+use tinker_telemetry::{Builder, Config, Reporter, Severity, json};
 
 use crate::support::{LIMIT, NEVER, Panics};
 
@@ -29,6 +31,7 @@ fn child() {
     let builder = Reporter::builder(Config::new("tml-test").base_url(url), "session-0001")
         .enabled(true)
         .flush_timeout(NEVER)
+        .shutdown_timeout(LIMIT)
         .retry_base_delay(Duration::from_millis(1));
     match scenario.as_str() {
         "thread" => panic_on_thread(builder),
@@ -39,11 +42,14 @@ fn child() {
         "worker" => worker_that_panics(builder),
         "logger" => panic_with_the_loggers_lock(builder, log::LevelFilter::Info),
         "logger at trace" => {
-            panic_with_the_loggers_lock(builder.flush_timeout(BRIEF), log::LevelFilter::Trace);
+            panic_with_the_loggers_lock(builder.shutdown_timeout(BRIEF), log::LevelFilter::Trace);
         }
         "stalled" => stalled_server_and_full_queue(builder),
         "second" => second_panic_while_the_first_waits(builder),
         "recovered" => recovered_panics_during_a_panic(builder),
+        "pool" => caught_panics_of_a_pool(builder),
+        "vain" => waits_in_vain(builder),
+        "chosen" => choice_that_is_replaced(builder),
         "double" => double_panic(&start(builder)),
         "double in capture" => {
             let reporter = start(builder);
@@ -63,6 +69,12 @@ fn start(builder: Builder) -> Reporter {
     reporter
 }
 
+fn start_fatal(builder: Builder) -> Reporter {
+    let reporter = builder.start().unwrap();
+    bridge::install_panic_hook_with(&reporter, FatalPanics::Always);
+    reporter
+}
+
 /// Has a thread of this name panic, to its end.
 fn die(name: &str, payload: &'static str) {
     let work = move || panic!("{payload}");
@@ -73,7 +85,7 @@ fn die(name: &str, payload: &'static str) {
 fn panic_on_thread(builder: Builder) {
     let reporter = start(builder);
     die("trainer", "loss is NaN");
-    assert_eq!(reporter.stats().pending, 0, "the panicking thread waited");
+    reporter.log("goes on", (), Severity::Info);
 }
 
 fn odd_payload_without_a_name(builder: Builder) {
@@ -91,7 +103,7 @@ fn installed_twice(builder: Builder) {
 
 fn earlier_hook_that_exits(builder: Builder) {
     panic::set_hook(Box::new(|_| std::process::exit(7)));
-    let _reporter = start(builder);
+    let _reporter = start_fatal(builder);
     die("trainer", "before the exit");
 }
 
@@ -134,7 +146,7 @@ fn panic_with_the_loggers_lock(builder: Builder, level: log::LevelFilter) {
     }
     log::set_boxed_logger(Box::new(Locked(Mutex::default()))).unwrap();
     log::set_max_level(level);
-    let reporter = start(builder);
+    let reporter = start_fatal(builder);
     thread::spawn(|| log::error!("{Panics}")).join().unwrap_err();
     assert!(
         level == log::LevelFilter::Trace || reporter.stats().delivered == 3,
@@ -147,8 +159,7 @@ fn stalled_server_and_full_queue(builder: Builder) {
     let (say, heard) = mpsc::channel();
     let say = Mutex::new(say);
     panic::set_hook(Box::new(move |_| say.lock().unwrap().send(Instant::now()).unwrap()));
-    let builder = builder.flush_timeout(BRIEF).shutdown_timeout(Duration::ZERO);
-    let reporter = start(builder.max_queue_size(1));
+    let reporter = start_fatal(builder.shutdown_timeout(BRIEF).max_queue_size(1));
     while reporter.log("filler", (), Severity::Info) {}
     let started = Instant::now();
     die("trainer", "stalled");
@@ -156,10 +167,11 @@ fn stalled_server_and_full_queue(builder: Builder) {
     assert!(said < Duration::from_secs(1) + SLACK / 3, "the earlier hook was called after {said:?}");
     assert!((BRIEF..BRIEF + SLACK).contains(&waited), "{waited:?}");
     assert_eq!(reporter.stats().pending, 3, "the filler, the panic, the session's end");
+    reporter.stop(Duration::ZERO);
 }
 
 fn second_panic_while_the_first_waits(builder: Builder) {
-    let reporter = start(builder);
+    let reporter = start_fatal(builder);
     let first = thread::spawn(|| die("first", "first"));
     io::stdin().read_exact(&mut [0]).unwrap(); // the first is on the wire
     let second = thread::spawn(|| die("second", "second"));
@@ -178,7 +190,7 @@ impl Drop for OnDrop {
 }
 
 fn recovered_panics_during_a_panic(builder: Builder) {
-    let reporter = start(builder.flush_timeout(BRIEF).shutdown_timeout(Duration::ZERO));
+    let reporter = start_fatal(builder.shutdown_timeout(BRIEF));
     let started = Instant::now();
     let thread = thread::spawn(|| {
         let _recovers = OnDrop(|| (0..10).for_each(|_| drop(catch_unwind(|| panic!("inner")))));
@@ -189,6 +201,44 @@ fn recovered_panics_during_a_panic(builder: Builder) {
     // A wait for each would be 33 seconds.
     assert!((BRIEF..5 * BRIEF).contains(&waited), "{waited:?}");
     assert_eq!(reporter.stats().pending, 13, "start, outer, end, and the inner ones");
+    reporter.stop(Duration::ZERO);
+}
+
+/// At defaults, as a server has it: a wait would be five seconds.
+fn caught_panics_of_a_pool(_: Builder) {
+    let url = std::env::var("CHILD_URL").unwrap();
+    let config = Config::new("tml-test").base_url(url);
+    let reporter = start(Reporter::builder(config, "session-0001").enabled(true));
+    let started = Instant::now();
+    let pool = thread::spawn(|| (0..3).for_each(|_| drop(catch_unwind(|| panic!("of a job")))));
+    pool.join().unwrap();
+    let elapsed = started.elapsed();
+    assert!(elapsed < SLACK, "{elapsed:?}");
+    assert_eq!(reporter.stats().pending, 4, "the session's start and the panics, and no end");
+    reporter.stop(Duration::ZERO);
+}
+
+fn waits_in_vain(builder: Builder) {
+    let reporter = start_fatal(builder.http_timeout(Duration::from_secs(1)).max_retries(0));
+    die("first", "waits until the report is given up");
+    assert_eq!((reporter.stats().pending, reporter.stats().dropped.total()), (0, 3));
+    die("second", "does not wait");
+    assert_eq!(reporter.stats().pending, 1);
+    println!("\nmay be answered"); // for the parent, which has kept all answers until now
+    io::stdout().flush().unwrap();
+    while reporter.stats().delivered == 0 {
+        reporter.log("after the outage", (), Severity::Info);
+        reporter.wait_until_drained(LIMIT);
+    }
+    die("third", "waits again, and not in vain");
+    assert_eq!(reporter.stats().pending, 0);
+}
+
+fn choice_that_is_replaced(builder: Builder) {
+    let reporter = start_fatal(builder);
+    bridge::install_panic_hook_with(&reporter, FatalPanics::Never);
+    die("trainer", "not fatal");
+    reporter.log("goes on", json!({"fatal": false}), Severity::Info);
 }
 
 fn double_panic(_reporter: &Reporter) {
@@ -230,7 +280,7 @@ fn gone(builder: Builder) {
 }
 
 fn dropped_while_a_thread_waits(builder: Builder) {
-    let reporter = start(builder.shutdown_timeout(BRIEF));
+    let reporter = start_fatal(builder.shutdown_timeout(BRIEF));
     let dying = thread::spawn(|| die("dying", "not the owner"));
     io::stdin().read_exact(&mut [0]).unwrap(); // the report is on the wire
     let started = Instant::now();
@@ -262,7 +312,7 @@ impl Watched {
             .env("RUST_BACKTRACE", backtrace)
             .env_remove("RUST_LIB_BACKTRACE")
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -312,12 +362,15 @@ impl Seen {
 /// The names of what a session with one fatal exception has.
 const FATAL: [&str; 3] = ["SESSION_START", "UNHANDLED_EXCEPTION", "SESSION_END"];
 
+/// The names of what a session has in which a panic was not fatal.
+const GOES_ON: [&str; 4] = ["SESSION_START", "UNHANDLED_EXCEPTION", "goes on", "SESSION_END"];
+
 #[test]
-fn a_panic_is_a_fatal_exception_with_its_message_thread_and_place() {
+fn a_panic_of_a_thread_is_an_exception_with_its_message_thread_and_place_and_the_session_goes_on() {
     let seen = play("thread");
-    assert_eq!((seen.names(), seen.code), (FATAL.to_vec(), Some(0)), "{}", seen.output);
+    assert_eq!((seen.names(), seen.code), (GOES_ON.to_vec(), Some(0)), "{}", seen.output);
     let exception = seen.exceptions()[0];
-    assert_eq!((exception.severity, exception.error_type.as_str()), (Severity::Critical, "panic"));
+    assert_eq!((exception.severity, exception.error_type.as_str()), (Severity::Error, "panic"));
     assert_eq!(exception.error_message, "loss is NaN");
     let traceback = exception.traceback.as_ref().unwrap();
     assert!(
@@ -381,7 +434,7 @@ fn a_panic_that_holds_the_loggers_lock_is_reported() {
 }
 
 #[test]
-fn with_a_stalled_server_and_a_full_queue_a_panic_costs_its_flush_timeout() {
+fn with_a_stalled_server_and_a_full_queue_a_fatal_panic_costs_its_shutdown_timeout() {
     let collector = Collector::start().unwrap();
     let _hold = collector.hold_answers();
     let seen = Watched::start("stalled", &collector, "0").end(&collector);
@@ -408,6 +461,34 @@ fn a_thread_that_waited_in_vain_does_not_wait_again_for_its_next_panics() {
     let _hold = collector.hold_answers();
     let seen = Watched::start("recovered", &collector, "0").end(&collector);
     assert_eq!(seen.code, Some(0), "{}", seen.output);
+}
+
+#[test]
+fn panics_that_a_pool_catches_cost_no_wait_and_do_not_end_the_session() {
+    let collector = Collector::start().unwrap();
+    let _hold = collector.hold_answers();
+    let seen = Watched::start("pool", &collector, "0").end(&collector);
+    assert_eq!(seen.code, Some(0), "{}", seen.output);
+}
+
+#[test]
+fn after_a_wait_in_vain_no_thread_waits_until_something_was_delivered() {
+    let collector = Collector::start().unwrap();
+    let hold = collector.hold_answers();
+    let mut watched = Watched::start("vain", &collector, "0");
+    let mut lines = BufReader::new(watched.child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "may be answered"));
+    drop(hold);
+    drop(lines.by_ref().last());
+    let seen = watched.end(&collector);
+    assert_eq!(seen.code, Some(0), "{}", seen.output);
+    assert_eq!(seen.messages().last(), Some(&"waits again, and not in vain"));
+}
+
+#[test]
+fn a_choice_overrides_what_is_fatal_and_a_later_choice_replaces_it() {
+    let seen = play("chosen");
+    assert_eq!((seen.names(), seen.code), (GOES_ON.to_vec(), Some(0)), "{}", seen.output);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::thread;
 use log::{Level, Log, Metadata, Record};
 use process::{FINE, alone, fork};
 use support::{LIMIT, SESSION, names, session, sessionless};
-use tinker_telemetry::bridge::{Attachments, EventFilter, LogBridge, install_panic_hook};
+use tinker_telemetry::bridge::{Attachments, EventFilter, FatalPanics, LogBridge, install_panic_hook_with};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Reporter, Severity};
 
@@ -110,13 +110,13 @@ fn a_child_forked_beside_an_installation_of_the_panic_hook_panics_and_goes_on() 
         std::panic::set_hook(Box::new(|_| ())); // the default one prints, under locks of the standard library's
         let collector = Collector::start().unwrap();
         let reporter = sessionless(&collector).start().unwrap();
-        install_panic_hook(&reporter);
+        install_panic_hook_with(&reporter, FatalPanics::Always);
         fork_beside(
-            || install_panic_hook(&reporter),
+            || install_panic_hook_with(&reporter, FatalPanics::Always),
             30, // since each of these children has something to send
             || {
                 catch_unwind(|| panic_any("as the test wants it")).unwrap_err();
-                install_panic_hook(&reporter);
+                install_panic_hook_with(&reporter, FatalPanics::Always);
             },
         );
     });

@@ -13,10 +13,10 @@ use tracing_core::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::bridge::attachments::{
+use crate::bridge::forwarding::attachments::{
     Attachments, is_never_forwarded, matching_attachments, run_guarded, severity,
 };
-use crate::bridge::fields::{EventData, Fields, Number, SESSION_ID, Value};
+use crate::bridge::forwarding::fields::{EventData, Fields, Number, SESSION_ID, Value};
 use crate::model::event::Severity;
 use crate::process::reentrancy;
 use span::{Span, SpanFields, SpanSession, SpanState};

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tracing_subscriber::registry::ExtensionsMut;
 
-use crate::bridge::fields::{Fields, Number, SESSION_ID, Value, text};
+use crate::bridge::forwarding::fields::{Fields, Number, SESSION_ID, Value, text};
 
 /// The field that makes a span's end an exception.
 const ERROR: &str = "error";

@@ -230,6 +230,36 @@ fn a_handler_id_names_one_attachment_until_it_is_detached() {
 }
 
 #[test]
+fn an_attachment_without_a_handler_id_gets_one_of_its_own() {
+    let ear = Ear::asking_for(EventFilter::new(["first"]));
+    let logger = &ear.bridge;
+    let second = ear.attachments.add(&ear.reporter, EventFilter::new(["second"]));
+    let third = ear.attachments.add(&ear.reporter, EventFilter::new(["third"]));
+    assert_ne!(second, third);
+    for target in ["first", "second", "third"] {
+        log::info!(logger: logger, target: target, session_id = SESSION; "");
+    }
+    assert_eq!(ear.attachments.detach(&second), Ok(()));
+    log::info!(logger: logger, target: "second", session_id = SESSION; "detached");
+    assert_eq!(ear.heard_names(), ["first", "second", "third"]);
+}
+
+#[test]
+fn an_id_of_an_attachments_own_is_none_that_the_program_has_given() {
+    let attachments = Attachments::new();
+    let disabled = Reporter::disabled();
+    let made = attachments.add(&disabled, EventFilter::all());
+    let (stem, number) = made.rsplit_once('-').unwrap();
+    let next: u64 = number.parse::<u64>().unwrap() + 1;
+    // Other tests take numbers meanwhile, so several of the next are taken.
+    for number in next..next + 100 {
+        attachments.attach(format!("{stem}-{number}"), &disabled, EventFilter::all()).unwrap();
+    }
+    let made = attachments.add(&disabled, EventFilter::all());
+    assert_eq!(attachments.detach(&made), Ok(()));
+}
+
+#[test]
 fn each_session_gets_its_own() {
     let ear = Ear::new();
     let others = Collector::start().unwrap();

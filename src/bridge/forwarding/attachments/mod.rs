@@ -75,6 +75,9 @@ thread_local! {
 
 static NEXT_VERSION: AtomicU64 = AtomicU64::new(0);
 
+/// The number in the next handler id that is made here.
+static NEXT_HANDLER: AtomicU64 = AtomicU64::new(1);
+
 fn next_version() -> u64 {
     NEXT_VERSION.fetch_add(1, Ordering::Relaxed)
 }
@@ -128,18 +131,39 @@ impl Attachments {
         reporter: &Reporter,
         filter: EventFilter,
     ) -> Result<(), AttachError> {
-        let attachment = Attachment {
-            handler_id: handler_id.into(),
-            session: reporter.session_id().map(SessionId::new),
-            filter,
-            reporter: reporter.downgrade(),
-        };
+        let attachment = Attachment::new(handler_id.into(), reporter, filter);
         self.change(|list| {
-            if list.iter().any(|other| other.handler_id == attachment.handler_id) {
+            if has(list, &attachment.handler_id) {
                 return Err(AttachError::AlreadyExists);
             }
             list.push(attachment);
             Ok(())
+        })
+    }
+
+    /// Attaches as [`attach`](Self::attach) does, under a handler id of its own, which it returns.
+    ///
+    /// ```
+    /// # let reporter = tinker_telemetry::Reporter::disabled();
+    /// use tinker_telemetry::bridge::{Attachments, EventFilter};
+    ///
+    /// let attachments = Attachments::new();
+    /// let handler_id = attachments.add(&reporter, EventFilter::new(["checkpoint.*"]));
+    /// attachments.detach(&handler_id)?;
+    /// # Ok::<(), tinker_telemetry::bridge::AttachError>(())
+    /// ```
+    pub fn add(&self, reporter: &Reporter, filter: EventFilter) -> String {
+        let mut attachment = Attachment::new(String::new(), reporter, filter);
+        self.change(|list| {
+            loop {
+                let handler_id = format!("{HANDLER_ID}-{}", NEXT_HANDLER.fetch_add(1, Ordering::Relaxed));
+                // The program may have given an attachment this very id.
+                if !has(list, &handler_id) {
+                    attachment.handler_id.clone_from(&handler_id);
+                    list.push(attachment);
+                    return handler_id;
+                }
+            }
         })
     }
 
@@ -162,7 +186,11 @@ impl Attachments {
     }
 
     /// The attachments, if any of them asks for an event named `stem` and one of `suffixes`.
-    pub(super) fn interested_in(&self, stem: &str, suffixes: &[&str]) -> Option<Rc<Arc<[Attachment]>>> {
+    pub(in crate::bridge) fn interested_in(
+        &self,
+        stem: &str,
+        suffixes: &[&str],
+    ) -> Option<Rc<Arc<[Attachment]>>> {
         self.with(|list| {
             list.iter().any(|each| each.is_interested_in(stem, suffixes)).then(|| Rc::clone(list))
         })
@@ -193,7 +221,7 @@ impl fmt::Debug for Attachments {
 }
 
 #[derive(Clone)]
-pub(super) struct Attachment {
+pub(in crate::bridge) struct Attachment {
     handler_id: String,
     /// `None`: the reporter is switched off.
     session: Option<SessionId>,
@@ -202,7 +230,7 @@ pub(super) struct Attachment {
 }
 
 /// The attachments that ask for the event named `stem` and `suffix` of the session with this id.
-pub(super) fn matching_attachments<'l>(
+pub(in crate::bridge) fn matching_attachments<'l>(
     list: &'l [Attachment],
     stem: &str,
     suffix: &str,
@@ -211,7 +239,16 @@ pub(super) fn matching_attachments<'l>(
     list.iter().filter(|attachment| attachment.matches(stem, suffix, id)).collect()
 }
 
+fn has(list: &[Attachment], handler_id: &str) -> bool {
+    list.iter().any(|attachment| attachment.handler_id == handler_id)
+}
+
 impl Attachment {
+    fn new(handler_id: String, reporter: &Reporter, filter: EventFilter) -> Self {
+        let session = reporter.session_id().map(SessionId::new);
+        Self { handler_id, session, filter, reporter: reporter.downgrade() }
+    }
+
     fn is_interested_in(&self, stem: &str, suffixes: &[&str]) -> bool {
         suffixes.iter().any(|suffix| self.filter.admits(stem, suffix))
     }
@@ -220,7 +257,12 @@ impl Attachment {
         self.filter.admits(stem, suffix) && self.session.as_ref().is_some_and(|session| session.is(id))
     }
 
-    pub(super) fn report(&self, name: Cow<'static, str>, data: impl Serialize, severity: Severity) {
+    pub(in crate::bridge) fn report(
+        &self,
+        name: Cow<'static, str>,
+        data: impl Serialize,
+        severity: Severity,
+    ) {
         self.reporter.log(name, data, severity);
     }
 
@@ -261,19 +303,19 @@ impl SessionId {
 }
 
 /// Whether records of this target are never forwarded.
-pub(super) fn is_never_forwarded(target: &str) -> bool {
+pub(in crate::bridge) fn is_never_forwarded(target: &str) -> bool {
     let root = target.split_once("::").map_or(target, |(root, _)| root);
     NEVER.contains(&root)
 }
 
 /// The severity of an event of this name: an error for an exception, and `usual` for all others.
-pub(super) fn severity(name: &str, usual: Severity) -> Severity {
+pub(in crate::bridge) fn severity(name: &str, usual: Severity) -> Severity {
     if name.ends_with("exception") { Severity::Error } else { usual }
 }
 
 /// Runs code of the program, which may panic, and whose own records must not be forwarded. `None` if it panicked, and
 /// if this thread is inside the reentrancy guard already.
-pub(super) fn run_guarded<T>(run: impl FnOnce() -> T) -> Option<T> {
+pub(in crate::bridge) fn run_guarded<T>(run: impl FnOnce() -> T) -> Option<T> {
     let _scope = reentrancy::enter()?;
     catch_panic(run)
 }

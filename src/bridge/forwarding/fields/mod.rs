@@ -9,7 +9,7 @@ use crate::failure::text::cut;
 use crate::process::catch_panic::catch_panic;
 
 /// The field that names the session that a record belongs to. The request names the session, so the data does not.
-pub(super) const SESSION_ID: &str = "session_id";
+pub(in crate::bridge) const SESSION_ID: &str = "session_id";
 
 /// A value's text is cut here: an event with a longer text is refused by default, and to make it costs the caller time.
 const MAX_TEXT: usize = 256 * 1024;
@@ -19,7 +19,7 @@ const PANICKED: &str = "(panicked while formatting)";
 
 /// What a field can be, in `log` as in `tracing`.
 #[derive(Clone, Copy)]
-pub(super) enum Value<'a> {
+pub(in crate::bridge) enum Value<'a> {
     Null,
     Bool(bool),
     Number(Number),
@@ -29,7 +29,7 @@ pub(super) enum Value<'a> {
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Number {
+pub(in crate::bridge) enum Number {
     U64(u64),
     I64(i64),
     U128(u128),
@@ -38,13 +38,13 @@ pub(super) enum Number {
 }
 
 /// Fields in order. Of several with one name, the first counts in each part of the data.
-pub(super) trait Fields {
+pub(in crate::bridge) trait Fields {
     /// Passes each field on. It is called twice for an event: for the numbers, then for the rest.
     fn each<'a>(&'a self, take: &mut dyn FnMut(&'a str, Value<'_>));
 }
 
 /// Fields as an event's data.
-pub(super) struct EventData<'f, F>(pub(super) &'f F);
+pub(in crate::bridge) struct EventData<'f, F>(pub(in crate::bridge) &'f F);
 
 impl<F: Fields> Serialize for EventData<'_, F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -98,7 +98,7 @@ impl Value<'_> {
     }
 
     /// Whether this value, as text, is `text`. It compares while it writes, so an id of another session allocates nothing.
-    pub(super) fn reads(&self, text: &str) -> bool {
+    pub(in crate::bridge) fn reads(&self, text: &str) -> bool {
         struct Rest<'a>(&'a str);
 
         impl Write for Rest<'_> {
@@ -130,7 +130,7 @@ impl Display for Value<'_> {
 }
 
 /// Makes a text of at most [`MAX_TEXT`] bytes, and survives a panic. Called inside the reentrancy guard.
-pub(super) fn text(value: &dyn Display) -> String {
+pub(in crate::bridge) fn text(value: &dyn Display) -> String {
     catch_panic(|| cut(value, MAX_TEXT)).unwrap_or_else(|| PANICKED.to_owned())
 }
 

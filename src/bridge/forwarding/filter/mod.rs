@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::http_request;
+use crate::bridge::http_request;
 
 /// What is forwarded by default: HTTP requests and the state of the queue, by this crate's names and by those of Tinkex,
 /// the Elixir SDK, whose reporter has the same default.
@@ -51,8 +51,22 @@ impl EventFilter {
     }
 
     /// Whether the filter asks for the event named `stem` and `suffix`.
-    pub(super) fn admits(&self, stem: &str, suffix: &str) -> bool {
+    pub(in crate::bridge) fn admits(&self, stem: &str, suffix: &str) -> bool {
         self.names.iter().any(|name| name.matches(stem, suffix))
+    }
+}
+
+/// The names of events, as for [`EventFilter::new`].
+///
+/// ```
+/// use tinker_telemetry::bridge::EventFilter;
+///
+/// let parts = ["loader", "sampler"];
+/// let filter: EventFilter = parts.iter().map(|part| format!("{part}::*")).collect();
+/// ```
+impl<N: Into<Cow<'static, str>>> FromIterator<N> for EventFilter {
+    fn from_iter<I: IntoIterator<Item = N>>(names: I) -> Self {
+        Self::new(names)
     }
 }
 
