@@ -49,8 +49,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
             Ok(files) => hash_all(&reporter, files.into_iter().chain(missing.clone())),
             // Whoever typed the argument can mend it: a user error, not a failure of the program.
             Err(error) => {
-                let error =
-                    ApiError::new(format!("{}: {error}", folder.display())).category(ErrorCategory::User);
+                let error = ApiError::new(format!("{}: {error}", folder.display()))
+                    .with_category(ErrorCategory::User);
                 println!("{error}");
                 reporter.log_exception(&error, Severity::Error);
             }

@@ -29,7 +29,9 @@ pub fn is_bench() -> bool {
 
 /// A reporter for work without a session, so that nothing but the benchmark's own events is sent.
 pub fn builder(url: &str) -> Builder {
-    Reporter::sessionless(Config::new("tml-example").base_url(url)).enabled(true).flush_interval(NEVER)
+    Reporter::sessionless_builder(Config::new("tml-example").base_url(url))
+        .enabled(true)
+        .flush_interval(NEVER)
 }
 
 /// The same with a queue of this size, at which a flush is not asked for before it is full.

@@ -71,6 +71,20 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 ///     .start()?;
 /// # Ok::<(), tinker_telemetry::StartError>(())
 /// ```
+///
+/// A service with a session for each job clones one builder, and gives each clone its id:
+///
+/// ```
+/// use tinker_telemetry::{Config, Reporter};
+///
+/// # let job_sessions = ["0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64"];
+/// let settings = Reporter::sessionless_builder(Config::new("tml-example").base_url("http://127.0.0.1:8080"));
+/// for session_id in job_sessions {
+///     let reporter = settings.clone().session_id(session_id).start()?;
+/// }
+/// # Ok::<(), tinker_telemetry::StartError>(())
+/// ```
+#[derive(Clone)]
 #[must_use = "nothing is reported until `start` is called"]
 pub struct Builder {
     config: Config,
@@ -123,18 +137,36 @@ impl Reporter {
         Builder::new(config, Some(session_id.into()))
     }
 
-    /// Settings for a reporter of work that has no session. The id is `sessionless-` and a UUID. Neither a session start
-    /// nor a session end is reported.
+    /// Starts a reporter of work that has no session, with the default settings. Neither a session start nor a session end
+    /// is reported.
+    ///
+    /// The id is `sessionless-` and a UUID, as the official SDK makes it for clients that open no session. A backend may
+    /// insist on the bare UUID of a session that it opened: then open one, and pass its id to
+    /// [`builder`](Self::builder).
     ///
     /// ```
     /// use tinker_telemetry::{Config, Reporter};
     ///
     /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
-    /// let reporter = Reporter::sessionless(config).start()?;
+    /// let reporter = Reporter::sessionless(config)?;
     /// assert!(reporter.session_id().is_none_or(|id| id.starts_with("sessionless-")));
     /// # Ok::<(), tinker_telemetry::StartError>(())
     /// ```
-    pub fn sessionless(config: Config) -> Builder {
+    pub fn sessionless(config: Config) -> Result<Self, StartError> {
+        Self::sessionless_builder(config).start()
+    }
+
+    /// Settings for a reporter as [`sessionless`](Self::sessionless) starts it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tinker_telemetry::{Config, Reporter};
+    ///
+    /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
+    /// let reporter = Reporter::sessionless_builder(config).flush_interval(Duration::from_secs(2)).start()?;
+    /// # Ok::<(), tinker_telemetry::StartError>(())
+    /// ```
+    pub fn sessionless_builder(config: Config) -> Builder {
         Builder::new(config, None)
     }
 }
@@ -161,6 +193,12 @@ impl Builder {
         }
     }
 
+    /// The id of the session to report to, in place of the one that this builder was made with. Defaults to that one.
+    pub fn session_id(mut self, session_id: impl Into<String>) -> Self {
+        self.session_id = Some(session_id.into());
+        self
+    }
+
     /// Whether to report at all. Overrides the environment. Defaults to what `TINKER_TELEMETRY` and `DO_NOT_TRACK` say.
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = Some(enabled);
@@ -169,7 +207,7 @@ impl Builder {
 
     /// Teaches the reporter which errors of other crates were caused by the user. The closure is called for each error of
     /// a chain that the crate does not recognise itself. It recognises an [`ApiError`](crate::ApiError) and a
-    /// `ureq::Error::StatusCode`. The closure must not block. A later call replaces an earlier one. Defaults to none.
+    /// `ureq::Error::StatusCode`. [`Reporter::find_user_error`] asks it too. The closure must not block. A later call replaces an earlier one. Defaults to none.
     ///
     /// An error that carries a status, of the `http` crate for example:
     ///
@@ -312,12 +350,13 @@ impl Builder {
     /// that cannot be used, it writes a warning to the program's log and returns the same.
     pub fn start(self) -> Result<Reporter, StartError> {
         if !self.enabled.unwrap_or_else(config::is_wanted) {
-            return Ok(Reporter::disabled());
+            return Ok(Reporter::switched_off(self.classifier));
         }
+        let classifier = self.classifier.clone();
         match self.start_enabled() {
             Err(error) if error.is_of_the_machine() => {
                 log::warn!("telemetry is off: {error}");
-                Ok(Reporter::disabled())
+                Ok(Reporter::switched_off(classifier))
             }
             outcome => outcome,
         }

@@ -84,16 +84,28 @@ impl Session {
     }
 
     /// Reports a panic that was caught.
+    #[cfg(feature = "panic-hook")]
     pub(crate) fn report_panic(&self, panic: &Panic) {
-        if self.log_panic(panic, Severity::Error, Lane::Ordinary) {
+        self.report_panic_at(Severity::Error, panic);
+    }
+
+    /// The same with this severity.
+    pub(crate) fn report_panic_at(&self, severity: Severity, panic: &Panic) {
+        if self.log_panic(panic, severity, Lane::Ordinary) {
             self.flush();
         }
     }
 
     /// Reports a panic that ends the session, and the end. Neither waits nor logs, and takes no lock that is held
     /// while anybody's code runs: the panicking thread may hold any other.
+    #[cfg(feature = "panic-hook")]
     pub(crate) fn report_fatal_panic(&self, panic: &Panic) {
-        self.log_panic(panic, Severity::Critical, Lane::Fatal);
+        self.report_fatal_panic_at(Severity::Critical, panic);
+    }
+
+    /// The same with this severity.
+    pub(crate) fn report_fatal_panic_at(&self, severity: Severity, panic: &Panic) {
+        self.log_panic(panic, severity, Lane::Fatal);
         self.end_fatally();
         self.flush();
     }

@@ -1,13 +1,15 @@
 //! Is an error the user's doing? Pure: a walk down its chain of sources.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::failure::as_error::AsError;
+use crate::failure::as_error::{AsError, unshared};
 
 /// Sources followed at the most: an error whose `source` is itself must not hold the caller for ever.
 pub(crate) const MAX_DEPTH: usize = 64;
@@ -21,7 +23,7 @@ pub(crate) const MAX_DEPTH: usize = 64;
 /// use serde_json::json;
 /// use tinker_telemetry::{ApiError, find_user_error_in_chain};
 ///
-/// let error = ApiError::new("Payload is invalid").status(422).body(json!({"errors": ["invalid field"]}));
+/// let error = ApiError::new("Payload is invalid").with_status(422).with_body(json!({"errors": ["invalid field"]}));
 /// let error = std::io::Error::other(error); // wrapped on its way up
 /// assert_eq!(find_user_error_in_chain(&error).unwrap().status_code, Some(422));
 /// ```
@@ -40,6 +42,13 @@ pub struct ApiError {
 }
 
 /// Whose doing an [`ApiError`] is, where the API says so.
+///
+/// ```
+/// use tinker_telemetry::{ApiError, ErrorCategory};
+///
+/// let category = "user".parse().unwrap_or(ErrorCategory::Unknown);
+/// assert!(ApiError::new("no such model").with_category(category).is_user_error());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCategory {
@@ -51,6 +60,41 @@ pub enum ErrorCategory {
     Unknown,
 }
 
+impl ErrorCategory {
+    const ALL: [Self; 3] = [Self::User, Self::Server, Self::Unknown];
+
+    /// The category as the API spells it, for example `user`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Server => "server",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for ErrorCategory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A text that names no [`ErrorCategory`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an error category: user, server or unknown")]
+#[non_exhaustive]
+pub struct ParseErrorCategoryError;
+
+/// Reads the API's spelling, in any case.
+impl FromStr for ErrorCategory {
+    type Err = ParseErrorCategoryError;
+
+    fn from_str(text: &str) -> Result<Self, ParseErrorCategoryError> {
+        let found = Self::ALL.into_iter().find(|category| category.as_str().eq_ignore_ascii_case(text));
+        found.ok_or(ParseErrorCategoryError)
+    }
+}
+
 impl ApiError {
     /// An error with this message and nothing else known.
     pub fn new(message: impl Into<String>) -> Self {
@@ -59,22 +103,22 @@ impl ApiError {
 
     /// Sets the HTTP status.
     #[must_use = "the setters give the error back"]
-    pub fn status(mut self, status: u16) -> Self {
+    pub fn with_status(mut self, status: u16) -> Self {
         self.status = Some(status);
         self
     }
 
     /// Sets the category.
     #[must_use = "the setters give the error back"]
-    pub fn category(mut self, category: ErrorCategory) -> Self {
+    pub fn with_category(mut self, category: ErrorCategory) -> Self {
         self.category = Some(category);
         self
     }
 
-    /// Sets the body of the answer.
+    /// Sets the body of the answer. `null` is none.
     #[must_use = "the setters give the error back"]
-    pub fn body(mut self, body: impl Into<Value>) -> Self {
-        self.body = Some(body.into());
+    pub fn with_body(mut self, body: impl Into<Value>) -> Self {
+        self.body = Some(body.into()).filter(|body| !body.is_null());
         self
     }
 
@@ -101,8 +145,13 @@ pub struct UserError {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_code: Option<u16>,
     /// The body of the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "says_nothing")]
     pub body: Option<Value>,
+}
+
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+fn says_nothing(body: &Option<Value>) -> bool {
+    body.as_ref().is_none_or(Value::is_null)
 }
 
 impl UserError {
@@ -138,7 +187,8 @@ pub(crate) type UserErrorClassifier = dyn Fn(&(dyn Error + 'static)) -> Option<U
 /// The first user error in a chain of sources, from the error itself down; `None` where there is none.
 ///
 /// Knows [`ApiError`], and `ureq::Error::StatusCode`. A reporter that was taught other foreign errors with
-/// [`Builder::user_errors`](crate::Builder::user_errors) asks that too when it reports.
+/// [`Builder::user_errors`](crate::Builder::user_errors) asks that too when it reports, and so does
+/// [`Reporter::find_user_error`](crate::Reporter::find_user_error).
 pub fn find_user_error_in_chain<E: AsError<Kind> + ?Sized, Kind>(error: &E) -> Option<UserError> {
     find_user_error(error.as_error(), None)
 }
@@ -166,9 +216,9 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     let next = |link: &&'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> {
         let link = *link;
         let wrapped = link.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| link.source())
+        wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| link.source()).map(unshared)
     };
-    std::iter::successors(Some(error), next).take(MAX_DEPTH)
+    std::iter::successors(Some(unshared(error)), next).take(MAX_DEPTH)
 }
 
 /// What ureq makes of an answer with an error status, unless it was told not to. This crate is built on ureq, so nobody

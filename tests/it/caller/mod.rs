@@ -6,4 +6,5 @@ mod drain;
 mod errors;
 mod last_drop;
 mod literal;
+mod provider;
 mod readme;
