@@ -66,7 +66,7 @@
 //! }
 //!
 //! fn main() {
-//!     REPORTER.get_or_init(|| Reporter::from_env("session-0001").unwrap_or_else(|_| Reporter::disabled()));
+//!     REPORTER.get_or_init(|| Reporter::from_env("0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").unwrap_or_else(|_| Reporter::disabled()));
 //!     // …
 //!     exit(0);
 //! }

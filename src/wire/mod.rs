@@ -4,6 +4,7 @@
 //! batch when it is sent. An event's bytes never change after that: a retry sends the same body.
 
 pub(crate) mod batch;
+pub(crate) mod context;
 pub(crate) mod encode;
 pub(crate) mod envelope;
 pub(crate) mod ids;

@@ -1,5 +1,6 @@
 //! The one thread: takes events from the queue, gathers them into batches, has each delivered.
 
+pub(crate) mod before_send;
 pub(crate) mod delivery;
 pub(crate) mod outage_log;
 
@@ -11,11 +12,12 @@ use crossbeam_channel::{Receiver, never, select};
 use crate::model::stats::DropReason;
 use crate::process::catch_panic::catch_panic;
 use crate::queue::admission::Load;
-use crate::queue::ledger::Ledger;
+use crate::queue::ledger::{Fate, Ledger};
 use crate::queue::{CALLER_WAIT, Consumer};
 use crate::transport::Transport;
 use crate::wire::batch::{Batch, Batcher};
 use crate::wire::encode::Encoder;
+use crate::worker::before_send::BeforeSend;
 use crate::worker::delivery::Delivery;
 
 pub(crate) struct Worker<T> {
@@ -25,6 +27,7 @@ pub(crate) struct Worker<T> {
     batcher: Batcher,
     delivery: Delivery<T>,
     encoder: Encoder,
+    before_send: BeforeSend,
     /// The last flush that was answered.
     flushed: u64,
     /// An event's JSON on its way into the batch.
@@ -41,7 +44,23 @@ impl<T: Transport> Worker<T> {
         delivery: Delivery<T>,
         encoder: Encoder,
     ) -> Self {
-        Self { ledger, consumer, ticker, batcher, delivery, encoder, flushed: 0, json: Vec::new() }
+        let before_send = BeforeSend::default();
+        Self {
+            ledger,
+            consumer,
+            ticker,
+            batcher,
+            delivery,
+            encoder,
+            before_send,
+            flushed: 0,
+            json: Vec::new(),
+        }
+    }
+
+    /// Asks this about each event before it goes into a batch.
+    pub(crate) fn with_before_send(self, before_send: BeforeSend) -> Self {
+        Self { before_send, ..self }
     }
 
     /// The thread's whole life. A panic costs the batch that it struck, counted as `internal`, never the program.
@@ -152,6 +171,10 @@ impl<T: Transport> Worker<T> {
         self.json.clear();
         if self.encoder.write(&event, &mut self.json).is_err() {
             return GatherStep::Event; // no random id to be had; the claim counts the event as lost
+        }
+        if let Err(reason) = self.before_send.apply(&mut self.json) {
+            claim.settle(Fate::Dropped(reason));
+            return GatherStep::Event;
         }
         claim.hand_over();
         match self.batcher.push(&self.json, weight) {

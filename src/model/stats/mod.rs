@@ -76,7 +76,7 @@ pub enum DropReason {
     Rejected,
     /// The server answered 401 or 403.
     Unauthorized,
-    /// The event was sent alone and the server still answered 413.
+    /// The event was sent alone and the server still answered 413, or `before_send` made it larger than `max_event_bytes`.
     TooLarge,
     /// Every retry was used up.
     RetriesExhausted,
@@ -84,16 +84,19 @@ pub enum DropReason {
     Deadline,
     /// The reporter itself failed.
     Internal,
+    /// The builder's `before_send` returned nothing, or panicked.
+    Withheld,
 }
 
 impl DropReason {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Rejected,
         Self::Unauthorized,
         Self::TooLarge,
         Self::RetriesExhausted,
         Self::Deadline,
         Self::Internal,
+        Self::Withheld,
     ];
 
     /// The reason in `snake_case`, as [`Stats`] shows it.
@@ -105,6 +108,7 @@ impl DropReason {
             Self::RetriesExhausted => "retries_exhausted",
             Self::Deadline => "deadline",
             Self::Internal => "internal",
+            Self::Withheld => "withheld",
         }
     }
 }
@@ -197,6 +201,8 @@ pub struct Dropped {
     pub deadline: u64,
     /// See [`DropReason::Internal`].
     pub internal: u64,
+    /// See [`DropReason::Withheld`].
+    pub withheld: u64,
 }
 
 impl Dropped {
@@ -209,6 +215,7 @@ impl Dropped {
             DropReason::RetriesExhausted => self.retries_exhausted,
             DropReason::Deadline => self.deadline,
             DropReason::Internal => self.internal,
+            DropReason::Withheld => self.withheld,
         }
     }
 
@@ -220,6 +227,7 @@ impl Dropped {
             DropReason::RetriesExhausted => &mut self.retries_exhausted,
             DropReason::Deadline => &mut self.deadline,
             DropReason::Internal => &mut self.internal,
+            DropReason::Withheld => &mut self.withheld,
         } += events;
     }
 
@@ -343,9 +351,9 @@ impl fmt::Display for Stats {
 }
 
 /// The counts that are not 0, by reason: `2 rejected, 1 deadline`.
-struct Reasons([(&'static str, u64); 6]);
+struct Reasons<const N: usize>([(&'static str, u64); N]);
 
-impl fmt::Display for Reasons {
+impl<const N: usize> fmt::Display for Reasons<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, (reason, count)) in self.0.iter().filter(|(_, count)| *count > 0).enumerate() {
             let comma = if place == 0 { "" } else { ", " };
