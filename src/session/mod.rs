@@ -12,7 +12,7 @@ use crate::failure::as_error::AsError;
 use crate::failure::exception;
 use crate::failure::panicking::Panic;
 use crate::failure::user_error::{self, UserErrorClassifier};
-use crate::model::event::Severity;
+use crate::model::event::{Severity, names};
 use crate::model::stats::RefusalReason;
 use crate::payload::record::{EventBody, EventHeader, Record};
 use crate::process::catch_panic::catch_panic;
@@ -173,7 +173,7 @@ impl Session {
             Ok(user_error) => {
                 let (header, limit) =
                     (EventHeader { severity: Severity::Warning, ..header }, self.max_event_bytes);
-                let of = |error: &_| Record::generic(header, "user_error", error, limit);
+                let of = |error: &_| Record::generic(header, names::USER_ERROR, error, limit);
                 of(&user_error).or_else(|_| of(&exception::shorten(&user_error, limit)))
             }
             Err(exception) => Ok(Record::other(header, EventBody::Exception(exception))),

@@ -23,6 +23,7 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+pub mod names;
 mod severity;
 mod time;
 
