@@ -10,7 +10,7 @@ use crate::model::proxy;
 /// ```
 /// use tinker_telemetry::{Config, Reporter, StartError};
 ///
-/// let started = Reporter::builder(Config::new("tml-1\nX-Admin: yes"), "session-0001").enabled(true).start();
+/// let started = Reporter::builder(Config::new("tml-1\nX-Admin: yes"), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").enabled(true).start();
 /// assert!(matches!(started, Err(StartError::InvalidApiKey)));
 /// ```
 #[derive(thiserror::Error)]

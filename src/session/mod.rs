@@ -23,7 +23,7 @@ use crate::failure::as_error::AsError;
 use crate::failure::exception;
 use crate::failure::panicking::Panic;
 use crate::failure::user_error::{self, UserErrorClassifier};
-use crate::model::event::Severity;
+use crate::model::event::{Severity, names};
 use crate::model::stats::{RefusalReason, Stats};
 use crate::payload::record::{EventBody, EventHeader, Record};
 use crate::process::catch_panic::catch_panic;
@@ -107,16 +107,28 @@ impl Session {
     }
 
     /// Reports a panic that was caught.
+    #[cfg(feature = "panic-hook")]
     pub(crate) fn report_panic(&self, panic: &Panic) {
-        if self.log_panic(panic, Severity::Error, Lane::Ordinary) {
+        self.report_panic_at(Severity::Error, panic);
+    }
+
+    /// The same with this severity.
+    pub(crate) fn report_panic_at(&self, severity: Severity, panic: &Panic) {
+        if self.log_panic(panic, severity, Lane::Ordinary) {
             self.flush();
         }
     }
 
     /// Reports a panic that ends the session, and the end. Neither waits nor logs, and takes no lock that is held while
     /// code of the program runs: the panicking thread may hold any such lock.
+    #[cfg(feature = "panic-hook")]
     pub(crate) fn report_fatal_panic(&self, panic: &Panic) {
-        self.log_panic(panic, Severity::Critical, Lane::Fatal);
+        self.report_fatal_panic_at(Severity::Critical, panic);
+    }
+
+    /// The same with this severity.
+    pub(crate) fn report_fatal_panic_at(&self, severity: Severity, panic: &Panic) {
+        self.log_panic(panic, severity, Lane::Fatal);
         self.end_session_unless_inside();
         self.flush();
     }
@@ -206,7 +218,7 @@ impl Session {
             Ok(user_error) => {
                 let (header, limit) =
                     (EventHeader { severity: Severity::Warning, ..header }, self.max_event_bytes);
-                let record = |error: &_| Record::generic(header, "user_error", error, limit);
+                let record = |error: &_| Record::generic(header, names::USER_ERROR, error, limit);
                 record(&user_error).or_else(|_| record(&exception::shorten(&user_error, limit)))
             }
             Err(exception) => Ok(Record::other(header, EventBody::Exception(exception))),

@@ -71,7 +71,7 @@ impl Route {
             .max_response_header_size(BUFFER)
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
-            .user_agent(headers::USER_AGENT) // for the proxy; requests carry it among their own headers
+            .user_agent(&endpoint.user_agent) // for the proxy; requests carry it among their own headers
             .max_idle_connections(1);
         #[cfg(feature = "tls")]
         let config = config.tls_config(tls::config(&endpoint)?);
@@ -84,7 +84,7 @@ impl Route {
         }
         let mut headers = endpoint.headers;
         let secrets = Secrets::take_from(&mut headers);
-        headers::add_own(http_timeout, &mut headers);
+        headers::add_own(http_timeout, &endpoint.user_agent, &endpoint.sdk_version, &mut headers);
         let proxy = endpoint.proxy.map(|proxy| proxy.place().to_owned());
         prepare();
         Ok(Self { config: config.build(), uri: endpoint.uri, proxy, headers, secrets })

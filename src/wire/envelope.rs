@@ -22,8 +22,13 @@ const OPENING: &[u8] = br#"{"events":["#;
 
 impl Envelope {
     pub(crate) fn new(session_id: &str, process: Uuid) -> Self {
-        let (platform, version) = (platform(), env!("CARGO_PKG_VERSION"));
-        let mut tail = format!(r#"],"platform":"{platform}","sdk_version":"{version}""#).into_bytes();
+        Self::of_sdk(env!("CARGO_PKG_VERSION"), session_id, process)
+    }
+
+    /// The same for an SDK of this version.
+    pub(crate) fn of_sdk(version: &str, session_id: &str, process: Uuid) -> Self {
+        let mut tail = format!(r#"],"platform":"{}""#, platform()).into_bytes();
+        let _ = write_text("sdk_version", version, &mut tail);
         let _ = write_text("session_id", session_id, &mut tail); // writing to memory cannot fail
         put(&mut tail, &[r#","process_uuid":""#, &process.to_string(), r#""}"#]);
         Self { tail }

@@ -10,6 +10,7 @@
 //! - No two events that a process sends to one session have the same number. Refused events leave gaps.
 
 pub(crate) mod batch;
+pub(crate) mod context;
 pub(crate) mod encode;
 pub(crate) mod envelope;
 pub(crate) mod ids;

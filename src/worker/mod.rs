@@ -12,6 +12,7 @@
 //! - Past the deadline of a `stop` it starts no attempt and looks at no event.
 //! - However the thread ends, no thread waits for it any longer.
 
+pub(crate) mod before_send;
 pub(crate) mod delivery;
 pub(crate) mod outage_log;
 pub(crate) mod ticker;
@@ -24,11 +25,12 @@ use crossbeam_channel::{never, select};
 use crate::model::stats::DropReason;
 use crate::process::catch_panic::catch_panic;
 use crate::queue::admission::Load;
-use crate::queue::ledger::Ledger;
+use crate::queue::ledger::{Fate, Ledger};
 use crate::queue::{CALLER_WAIT, Consumer};
 use crate::transport::Transport;
 use crate::wire::batch::{Batch, Batcher};
 use crate::wire::encode::Encoder;
+use crate::worker::before_send::BeforeSend;
 use crate::worker::delivery::Delivery;
 use crate::worker::ticker::Ticker;
 
@@ -39,6 +41,7 @@ pub(crate) struct Worker<T> {
     batcher: Batcher,
     delivery: Delivery<T>,
     encoder: Encoder,
+    before_send: BeforeSend,
     /// The number of the last flush that is done.
     flushed: u64,
     /// The JSON of one event, on its way into the batch. Kept, so that its memory is used again.
@@ -55,7 +58,23 @@ impl<T: Transport> Worker<T> {
         delivery: Delivery<T>,
         encoder: Encoder,
     ) -> Self {
-        Self { ledger, consumer, ticker, batcher, delivery, encoder, flushed: 0, json: Vec::new() }
+        let before_send = BeforeSend::default();
+        Self {
+            ledger,
+            consumer,
+            ticker,
+            batcher,
+            delivery,
+            encoder,
+            before_send,
+            flushed: 0,
+            json: Vec::new(),
+        }
+    }
+
+    /// Asks this about each event before it goes into a batch.
+    pub(crate) fn with_before_send(self, before_send: BeforeSend) -> Self {
+        Self { before_send, ..self }
     }
 
     /// What the thread does from its start to its end. A panic costs the batch that it interrupts, which is counted as
@@ -169,6 +188,10 @@ impl<T: Transport> Worker<T> {
         self.json.clear();
         if self.encoder.write(&event, &mut self.json).is_err() {
             return GatherStep::Event; // the system has no random id; the claim counts the event as lost
+        }
+        if let Err(reason) = self.before_send.apply(&mut self.json) {
+            claim.settle(Fate::Dropped(reason));
+            return GatherStep::Event;
         }
         claim.hand_over();
         match self.batcher.push(&self.json, weight) {

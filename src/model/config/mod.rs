@@ -24,7 +24,7 @@ const DEFAULT_BASE_URL: &str = "https://tinker.thinkingmachines.dev/services/tin
 /// use tinker_telemetry::{Config, Reporter};
 ///
 /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
-/// let reporter = Reporter::builder(config, "session-0001").start()?;
+/// let reporter = Reporter::builder(config, "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").start()?;
 /// # Ok::<(), tinker_telemetry::StartError>(())
 /// ```
 #[derive(Clone)]
@@ -39,6 +39,8 @@ pub struct Config {
     root_certificates: Option<Vec<u8>>,
     added_root_certificates: Vec<Vec<u8>>,
     allow_insecure_http: bool,
+    sdk_version: String,
+    user_agent: String,
 }
 
 impl Config {
@@ -54,6 +56,8 @@ impl Config {
             root_certificates: None,
             added_root_certificates: Vec::new(),
             allow_insecure_http: false,
+            sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
+            user_agent: concat!("tinker-telemetry/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
 
@@ -145,6 +149,20 @@ impl Config {
         self.allow_insecure_http = allow;
         self
     }
+
+    /// The version of the SDK that embeds this crate. The backend decides by it what the program may use, and this crate's
+    /// own number is also one of the official SDK's. It is sent as `sdk_version` and `x-stainless-package-version`. Defaults
+    /// to this crate's version.
+    pub fn sdk_version(mut self, version: impl Into<String>) -> Self {
+        self.sdk_version = version.into();
+        self
+    }
+
+    /// The header `user-agent`, for example `my-sdk/1.2`. Defaults to `tinker-telemetry/` and this crate's version.
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = user_agent.into();
+        self
+    }
 }
 
 impl fmt::Debug for Config {
@@ -165,6 +183,8 @@ impl fmt::Debug for Config {
                     .map(|url| Proxy::parse(proxy::SETTER, url).map(|proxy| proxy.place().to_owned())),
             )
             .field("no_proxy", &self.no_proxy)
+            .field("sdk_version", &self.sdk_version)
+            .field("user_agent", &self.user_agent)
             .field("root_certificates", &self.root_certificates.is_some())
             .field("added_root_certificates", &self.added_root_certificates.len())
             .finish_non_exhaustive()

@@ -67,6 +67,10 @@ impl Config {
             headers.insert("cf-access-client-id", secret_value(id)?);
             headers.insert("cf-access-client-secret", secret_value(secret)?);
         }
+        for (setting, text) in [("sdk_version", &self.sdk_version), ("user_agent", &self.user_agent)] {
+            let reason = "is empty, or has a space at its end, or a character that cannot stand in a header";
+            secret_header(text).ok_or(StartError::InvalidSetting { setting, reason })?;
+        }
         let uri = self.valid_uri()?;
         let proxy = self.valid_proxy(&uri, &variable)?;
         Ok(Endpoint {
@@ -77,6 +81,8 @@ impl Config {
             proxy,
             root_certificates: self.root_certificates.clone(),
             added_root_certificates: self.added_root_certificates.clone(),
+            sdk_version: self.sdk_version.clone(),
+            user_agent: self.user_agent.clone(),
         })
     }
 
@@ -175,6 +181,8 @@ pub(crate) struct Endpoint {
     pub(crate) root_certificates: Option<Vec<u8>>,
     /// PEM, besides.
     pub(crate) added_root_certificates: Vec<Vec<u8>>,
+    pub(crate) sdk_version: String,
+    pub(crate) user_agent: String,
     /// A file of more that the environment names. The transport reads it.
     #[cfg(feature = "tls")]
     pub(crate) root_certificates_file: Option<String>,

@@ -4,6 +4,7 @@
 //! again. `tests/it/delivery/wire.rs` checks the result against the types of [`crate::model::event`] and the official schema.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
@@ -12,6 +13,7 @@ use crate::failure::text::cut;
 use crate::model::event::{DurationText, Timestamp};
 use crate::payload::json;
 use crate::payload::record::{EventBody, EventHeader, OutOfLine, QueuedEvent, unpack};
+use crate::wire::context::Context;
 use crate::wire::ids::Ids;
 use crate::wire::session_index::SessionIndex;
 
@@ -21,11 +23,17 @@ pub(crate) struct Encoder {
     ids: Ids,
     clock: Clock,
     session_index: SessionIndex,
+    context: Arc<Context>,
 }
 
 impl Encoder {
     pub(crate) fn new(session_index: SessionIndex) -> Self {
-        Self { ids: Ids::new(), clock: Clock::default(), session_index }
+        Self { ids: Ids::new(), clock: Clock::default(), session_index, context: Arc::default() }
+    }
+
+    /// Adds these fields to every event's data.
+    pub(crate) fn with_context(self, context: Arc<Context>) -> Self {
+        Self { context, ..self }
     }
 
     /// Appends the event, with an id and a number of its own.
@@ -44,7 +52,10 @@ impl Encoder {
         self.write_head("GENERIC_EVENT", header, out)?;
         write_text("event_name", name, out)?;
         put(out, &[r#","event_data":"#]);
-        json::expand(data, out)
+        let start = out.len();
+        json::expand(data, out)?;
+        self.context.add_to_object(start, out);
+        Ok(())
     }
 
     fn write_other(&mut self, header: EventHeader, body: &EventBody, out: &mut Vec<u8>) -> io::Result<()> {

@@ -232,7 +232,7 @@ fn a_redirect_is_never_followed() {
             then.status(status).header("location", elsewhere.url("/api/v1/telemetry"));
         });
         let config = Config::new(KEY).base_url(redirecting.base_url());
-        let reporter = Reporter::sessionless(config).enabled(true).start().unwrap();
+        let reporter = Reporter::sessionless_builder(config).enabled(true).start().unwrap();
         reporter.log("step", 1, Severity::Info);
         assert!(reporter.wait_until_drained(LIMIT));
         assert_eq!((reporter.stats().dropped.rejected, seen.calls()), (1, 0), "{status}");
@@ -255,7 +255,7 @@ fn headers_and_path_of_the_configuration_are_sent() {
         .base_url(server.url("/base/"))
         .header("X-Team", "blue")
         .cloudflare_access("id", "secret");
-    let reporter = Reporter::sessionless(config).enabled(true).start().unwrap();
+    let reporter = Reporter::sessionless_builder(config).enabled(true).start().unwrap();
     reporter.log("step", 1, Severity::Info);
     assert!(reporter.wait_until_drained(LIMIT));
     assert_eq!((reporter.stats().delivered, expected.calls()), (1, 1));
@@ -290,7 +290,7 @@ fn a_timeout_that_no_clock_can_hold_is_only_long() {
 fn a_connection_refused_is_retried_until_the_server_is_there() {
     let port = Collector::start().unwrap().port(); // free again: the collector is gone
     let config = Config::new(KEY).base_url(format!("http://127.0.0.1:{port}"));
-    let reporter = Reporter::sessionless(config)
+    let reporter = Reporter::sessionless_builder(config)
         .enabled(true)
         .max_retries(u32::MAX)
         .retry_base_delay(Duration::from_millis(5))
