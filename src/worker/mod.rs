@@ -163,6 +163,7 @@ impl<T: Transport> Worker<T> {
     fn close(&mut self) {
         while self.has_time() && (self.send_next() || self.consumer.skip() || self.wait_for_callers()) {}
         self.delivery.outage_log.finish(&self.ledger.stats().if_ended(DropReason::Deadline));
+        self.ledger.mark_logged();
         self.ledger.finish(DropReason::Deadline);
     }
 
@@ -230,6 +231,7 @@ struct FinishOnDrop(Arc<Ledger>);
 impl Drop for FinishOnDrop {
     fn drop(&mut self) {
         self.0.finish(DropReason::Internal);
+        self.0.mark_logged();
     }
 }
 

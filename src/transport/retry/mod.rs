@@ -18,6 +18,13 @@ pub(crate) enum Verdict {
     NotPrinted,
 }
 
+impl Verdict {
+    /// The attempt ended without an answer of the server.
+    pub(crate) fn has_no_answer(&self) -> bool {
+        matches!(self, Self::NoAnswer(_) | Self::Disconnect(_))
+    }
+}
+
 /// The parts of an answer that matter. Its body does not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Response {

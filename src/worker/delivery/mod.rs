@@ -130,8 +130,16 @@ impl<T: Transport> Delivery<T> {
             let Some(limit) = self.time_for_attempt(deadline) else {
                 return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
             };
+            let started = Instant::now();
             let verdict = self.transport.post(&request, attempt, limit);
             fork::exit_if_forked(); // ureq has logged, and the program's logger may have forked
+            if verdict.has_no_answer() && self.is_over() {
+                // The deadline cut the attempt, which may have gone well. That is no news of the server.
+                return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
+            }
+            if deadline.is_some() && is_of_a_pause(&verdict, started.elapsed(), limit) {
+                continue;
+            }
             let step = self.policy.next(attempt, &verdict, random_fraction());
             self.is_outage |= step.is_outage();
             match step {
@@ -166,6 +174,11 @@ impl<T: Transport> Delivery<T> {
         }
     }
 
+    /// Whether the deadline of a stop has passed.
+    fn is_over(&self) -> bool {
+        self.ledger.deadline().is_some_and(|deadline| Instant::now() + DEADLINE_SLACK >= deadline)
+    }
+
     /// How long an attempt may take. `None` once the deadline has passed.
     fn time_for_attempt(&self, deadline: Option<Instant>) -> Option<Duration> {
         let Some(deadline) = deadline else { return Some(self.http_timeout) };
@@ -185,6 +198,18 @@ impl<T: Transport> Delivery<T> {
         }
         is_of_use
     }
+}
+
+/// An attempt that is cut by the deadline can end this much before it.
+const DEADLINE_SLACK: Duration = Duration::from_millis(2);
+
+/// An attempt that lasts this much longer than its limit was not watched: the process was suspended meanwhile.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Whether there was no answer because the process was suspended during the attempt. That says nothing about the server.
+/// While a program stops, one attempt without an answer is the last, so this one must not count.
+fn is_of_a_pause(verdict: &Verdict, took: Duration, limit: Duration) -> bool {
+    verdict.has_no_answer() && took > limit + PAUSE
 }
 
 /// Claims both halves before either is sent, so that a panic in one leaves no event without a fate.

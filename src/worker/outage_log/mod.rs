@@ -132,7 +132,9 @@ impl OutageLog {
     /// The worker ends. A short program finds its losses in the log only now.
     pub(crate) fn finish(&mut self, stats: &Stats) {
         self.check_refusals(&stats.refused);
-        if stats.delivered < stats.offered {
+        if stats.lost() > 0 {
+            write(|| log::warn!("{stats}"));
+        } else if stats.delivered < stats.offered {
             write(|| log::info!("{stats}"));
         }
     }
