@@ -20,7 +20,7 @@ fn each_status_has_its_step() {
             200..=299 => RetryStep::Delivered,
             408 | 409 | 429 | 500..=599 => RETRY,
             413 => RetryStep::Split,
-            400 | 422 => RetryStep::Isolate,
+            400 | 422 => RetryStep::Isolate(status),
             401 | 403 => UNAUTHORIZED,
             _ => REJECTED,
         };
@@ -38,7 +38,7 @@ fn should_retry_wins_over_the_status_but_not_over_success() {
     }
     assert_eq!(step_of(403, Some(false)), UNAUTHORIZED);
     assert_eq!(step_of(413, Some(false)), RetryStep::Split, "a split is not a retry");
-    assert_eq!(step_of(400, Some(false)), RetryStep::Isolate, "nor is a search for one bad event");
+    assert_eq!(step_of(422, Some(false)), RetryStep::Isolate(422), "neither is the search for an event");
     assert_eq!(step_of(200, Some(true)), RetryStep::Delivered);
 }
 
