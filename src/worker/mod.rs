@@ -170,7 +170,7 @@ impl<T: Transport> Worker<T> {
         claim.hand_over();
         match self.batcher.push(&self.json, weight) {
             Some(full) => {
-                self.send(&full);
+                self.send(full);
                 GatherStep::Batch
             }
             None => GatherStep::Event,
@@ -180,10 +180,10 @@ impl<T: Transport> Worker<T> {
     /// Sends the open batch. `false` if it is empty.
     fn send_open(&mut self) -> bool {
         let open = self.batcher.take();
-        open.inspect(|batch| self.send(batch)).is_some()
+        open.map(|batch| self.send(batch)).is_some()
     }
 
-    fn send(&mut self, batch: &Batch) {
+    fn send(&mut self, batch: Batch) {
         self.batcher.learn(self.delivery.deliver(batch));
     }
 }

@@ -71,7 +71,8 @@ impl fmt::Display for RefusalReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DropReason {
-    /// The server answered with a status that no retry can mend.
+    /// The server answered with a status that no retry can mend. After a 400 or a 422 this is the one event that it did not
+    /// accept, or a whole batch if both halves of it were rejected too.
     Rejected,
     /// The server answered 401 or 403.
     Unauthorized,

@@ -36,6 +36,8 @@ pub(crate) enum RetryStep {
     Retry(Duration),
     /// Split it in two and send the halves. A single event is dropped as `too_large`.
     Split,
+    /// Look for the events that the server does not accept: it answered with this status. They are dropped as `rejected`.
+    Isolate(u16),
     GiveUp(DropReason),
 }
 
@@ -74,6 +76,7 @@ impl RetryPolicy {
                 self.retry(attempt, response.retry_after, random)
             }
             (413, _) => RetryStep::Split,
+            (400 | 422, _) => RetryStep::Isolate(response.status),
             (401 | 403, _) => RetryStep::GiveUp(DropReason::Unauthorized),
             _ => RetryStep::GiveUp(DropReason::Rejected),
         }

@@ -20,6 +20,7 @@ fn each_status_has_its_step() {
             200..=299 => RetryStep::Delivered,
             408 | 409 | 429 | 500..=599 => RETRY,
             413 => RetryStep::Split,
+            400 | 422 => RetryStep::Isolate(status),
             401 | 403 => UNAUTHORIZED,
             _ => REJECTED,
         };
@@ -32,11 +33,12 @@ fn should_retry_wins_over_the_status_but_not_over_success() {
     for status in [302, 400, 401, 403, 404, 408, 413, 429, 500, 503] {
         assert_eq!(step_of(status, Some(true)), RETRY, "{status}");
     }
-    for status in [302, 400, 408, 409, 429, 500, 503] {
+    for status in [302, 404, 408, 409, 429, 500, 503] {
         assert_eq!(step_of(status, Some(false)), REJECTED, "{status}");
     }
     assert_eq!(step_of(403, Some(false)), UNAUTHORIZED);
     assert_eq!(step_of(413, Some(false)), RetryStep::Split, "a split is not a retry");
+    assert_eq!(step_of(422, Some(false)), RetryStep::Isolate(422), "neither is the search for an event");
     assert_eq!(step_of(200, Some(true)), RetryStep::Delivered);
 }
 

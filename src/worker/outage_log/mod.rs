@@ -1,6 +1,8 @@
 //! The worker's lines in the program's log: one warning when an outage begins and one line when it ends, however many
 //! events are lost in between.
 
+use std::time::{Duration, Instant};
+
 use crate::model::stats::{Refused, Stats};
 use crate::process::catch_panic::catch_panic;
 use crate::process::fork;
@@ -15,6 +17,8 @@ pub(crate) struct OutageLog {
     is_unauthorized: bool,
     /// Events are being refused.
     is_refusing: bool,
+    /// When the server last rejected events.
+    last_rejection: Option<Instant>,
     /// How many refusals are in the log.
     logged_refusals: u64,
     /// How many refusals there were before the outage.
@@ -23,6 +27,10 @@ pub(crate) struct OutageLog {
     dropped: u64,
 }
 
+/// A program whose data the server does not accept usually goes on sending such data. Its log has another warning only after
+/// this time without a rejection.
+const REJECTION_PAUSE: Duration = Duration::from_secs(60 * 60);
+
 impl OutageLog {
     pub(crate) fn new(host: String) -> Self {
         Self {
@@ -30,6 +38,7 @@ impl OutageLog {
             is_failing: false,
             is_unauthorized: false,
             is_refusing: false,
+            last_rejection: None,
             logged_refusals: 0,
             refused_before: 0,
             dropped: 0,
@@ -69,6 +78,15 @@ impl OutageLog {
                 log::warn!("telemetry to {host} got status {}", response.status);
             }
         });
+    }
+
+    /// The server rejected events because of what they are. This is no outage: other events pass.
+    pub(crate) fn events_rejected(&mut self, status: u16, now: Instant) {
+        let last = self.last_rejection.replace(now);
+        if last.is_none_or(|last| now.saturating_duration_since(last) > REJECTION_PAUSE) {
+            let host = &self.host;
+            write(|| log::warn!("telemetry to {host} got status {status}"));
+        }
     }
 
     /// Events were dropped.

@@ -2,5 +2,6 @@
 
 mod answers;
 mod real_nginx;
+mod rejected;
 mod stale_connection;
 mod wire;
