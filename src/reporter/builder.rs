@@ -445,6 +445,9 @@ impl Builder {
             None => format!("sessionless-{}", Ids::new().next().map_err(StartError::NoRandomness)?),
         };
         let endpoint = self.config.validate()?;
+        if endpoint.has_odd_key {
+            log::warn!("the API key begins neither with tml- nor with eyJ, as Tinker's do");
+        }
         let sdk_version = endpoint.sdk_version.clone();
         fork::watch();
         let route = Arc::new(Route::new(endpoint, self.http_timeout)?);

@@ -7,6 +7,7 @@
 pub(crate) mod abort;
 pub(crate) mod client;
 mod connection;
+mod credentials;
 mod headers;
 mod lookup;
 pub(crate) mod retry;
