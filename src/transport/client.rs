@@ -17,8 +17,8 @@ use ureq::unversioned::transport::{Connector, DefaultConnector};
 use super::Transport;
 use super::abort::{Abort, SharedAgent};
 use super::connection::{ConnectionWrapper, Secrets};
-use super::credentials::Credentials;
-use super::headers;
+use super::identity::credentials::Credentials;
+use super::identity::headers;
 use super::lookup::Lookup;
 use super::retry::{Response, Verdict, retry_after};
 #[cfg(feature = "tls")]

@@ -74,11 +74,11 @@ fn a_key_that_was_given_comes_first_and_the_same_key_is_not_sent_again() {
 fn a_source_that_fails_costs_its_batches_and_is_asked_again() {
     let collector = Collector::start().unwrap();
     let gives = Arc::new(Mutex::new(None));
-    let given = Arc::clone(&gives);
+    let answer = Arc::clone(&gives);
     let source = move || -> Option<String> {
-        let given: Option<String> = given.lock().unwrap().clone();
-        assert!(given.as_deref() != Some("panic"), "as the test wants it");
-        given
+        let key: Option<String> = answer.lock().unwrap().clone();
+        assert!(key.as_deref() != Some("panic"), "as the test wants it");
+        key
     };
     let reporter = builder(Config::new("").credentials(source), &collector).start().unwrap();
     let bad = [None, Some(""), Some("panic"), Some("tml-1\r\nx-evil: 1"), Some("tml-ü")];

@@ -22,7 +22,7 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 /// Larger than any key, or any file of some keys.
 const MAX_BYTES: u64 = 64 * 1024;
 
-pub(super) struct Credentials {
+pub(in crate::transport) struct Credentials {
     source: CredentialSource,
     /// The last question, if it is still to be answered.
     unanswered: Option<Arc<Answer>>,
@@ -46,12 +46,12 @@ struct State {
 }
 
 impl Credentials {
-    pub(super) fn new(source: CredentialSource) -> Self {
+    pub(in crate::transport) fn new(source: CredentialSource) -> Self {
         Self { source, unanswered: None }
     }
 
     /// A key that can stand in a header. `None` if the source has none, or none in time.
-    pub(super) fn ask(&mut self, limit: Duration) -> Option<HeaderValue> {
+    pub(in crate::transport) fn ask(&mut self, limit: Duration) -> Option<HeaderValue> {
         let answer = match self.unanswered.take() {
             Some(answer) => answer,
             None => start(self.source.clone()).ok()?,
