@@ -8,6 +8,8 @@
 
 pub(crate) mod builder;
 pub(crate) mod capture;
+#[cfg(doctest)]
+mod compile_fail;
 pub(crate) mod provider;
 
 use std::fmt;
