@@ -41,6 +41,7 @@ impl<T: Transport> Worker<T> {
     fn run(&mut self) {
         let nobody = never();
         self.flush_if_asked(); // a panic may have struck while somebody waited
+        self.send_while_due(); // or while events were due
         while !self.ledger.is_closed() {
             // With events at hand nobody need wake us for one run more: the ticker or the wakeup will.
             let has_none = self.batcher.is_empty() && self.consumer.is_empty();
@@ -54,11 +55,28 @@ impl<T: Transport> Worker<T> {
                 },
                 recv(arrivals) -> chunk => if let Ok(chunk) = chunk { self.consumer.keep(*chunk) },
             }
-            while !self.ledger.is_closed() && self.ledger.is_due() && self.send_next() {
-                self.handle_signals();
-            }
+            self.send_while_due();
         }
         self.close();
+    }
+
+    /// Sends what is pending as long as the threshold is reached.
+    fn send_while_due(&mut self) {
+        while !self.ledger.is_closed() && self.ledger.is_due() && self.send_due() {}
+    }
+
+    /// Sends every event that was admitted when this began, not only as many as it takes to get below the threshold.
+    /// `false`: there was nothing to send.
+    fn send_due(&mut self) -> bool {
+        let end = self.ledger.admitted();
+        let mut has_sent = false;
+        while !self.ledger.is_closed() && self.consumer.next_sequence() < end && self.send_next() {
+            has_sent = true;
+            self.handle_signals();
+        }
+        // The last event may have found no room in the last batch, and opened another.
+        let has_sent_rest = !self.ledger.is_closed() && self.send_open();
+        has_sent || has_sent_rest
     }
 
     /// Between two batches: where events come faster than they go there is no other time for those who wait.

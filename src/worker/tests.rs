@@ -320,6 +320,17 @@ fn a_panic_costs_the_batch_that_it_struck_and_nothing_else() {
 }
 
 #[test]
+fn after_a_panic_the_events_that_are_due_are_sent() {
+    let bench = Bench::start();
+    (0..THRESHOLD).for_each(|_| bench.log("struck"));
+    let _on_the_wire = bench.attempts.recv_timeout(LIMIT).unwrap();
+    (0..THRESHOLD).for_each(|_| bench.log("due"));
+    bench.replies.send(Reply::Panic).unwrap();
+    assert_eq!(bench.answers(Reply::Status(200)).names, ["due"; THRESHOLD]);
+    bench.end();
+}
+
+#[test]
 fn a_panic_in_one_half_leaves_no_event_of_the_other_unaccounted() {
     let bench = Bench::start();
     for name in ["a", "b", "c", "d"] {
