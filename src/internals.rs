@@ -17,7 +17,8 @@ use crate::payload::record::{self, EventBody, Record};
 use crate::queue::chunk::Chunk;
 use crate::transport::retry;
 use crate::wire::batch::Batcher;
-use crate::wire::encode::{Encoder, Envelope};
+use crate::wire::encode::Encoder;
+use crate::wire::envelope::Envelope;
 use crate::wire::session_index::SessionIndex;
 
 /// How long the server asked to wait before a retry: see `retry::retry_after`.

@@ -29,7 +29,9 @@ pub fn is_bench() -> bool {
 
 /// A reporter without a session, so that only the benchmark's own events are sent.
 pub fn builder(url: &str) -> Builder {
-    Reporter::sessionless(Config::new("tml-example").base_url(url)).enabled(true).flush_interval(NEVER)
+    Reporter::sessionless_builder(Config::new("tml-example").base_url(url))
+        .enabled(true)
+        .flush_interval(NEVER)
 }
 
 /// A reporter with a queue of this size, which does not send by itself before the queue is full.

@@ -1,4 +1,4 @@
-//! A ureq middleware: the HTTP requests of an agent are reported as they start and stop.
+//! A ureq middleware: it reports the HTTP requests of an agent as they start and stop.
 
 use std::time::Instant;
 
@@ -7,28 +7,22 @@ use ureq::http::{Request, Response};
 use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::{Body, Error, SendBody};
 
+use super::http_request::{EXCEPTION, START, STOP};
 use crate::failure::http_error::cause;
 use crate::model::event::Severity;
 use crate::process::reentrancy;
 use crate::reporter::{Reporter, WeakReporter};
 
-/// A request went out.
-const START: &str = "http.request.start";
-/// An answer came, whatever its status.
-const STOP: &str = "http.request.stop";
-/// No answer came.
-const EXCEPTION: &str = "http.request.exception";
-
-/// Reports the requests of a ureq agent: `http.request.start`, then `http.request.stop` when the head of an answer is
-/// there, whatever its status, or `http.request.exception` (severity `ERROR`) when there is none.
+/// Reports the requests of a ureq agent: `http.request.start`, then `http.request.stop` when the head of a response
+/// arrives, whatever its status, or `http.request.exception` (severity `ERROR`) when none arrives.
 ///
 /// The data is `{"measurements": {…}, "metadata": {…}}`. Measurements: `duration`, in nanoseconds from the start to
-/// the head of the answer, redirects included; `status`; and `retries`, where the request knows them (see
-/// [`Retries`]). Metadata: `method`, `host`, `path`, and in words of our own the `error`. Never reported: headers,
+/// the head of the response, redirects included; `status`; and `retries`, if the request has that extension (see
+/// [`Retries`]). Metadata: `method`, `host`, `path`, and the `error` in words of this crate. Never reported: headers,
 /// the query, user and password of the URL, bodies, or a text that may repeat one of them.
 ///
-/// The reporter's own requests go through another agent and are not reported. Costs the request two events; does not
-/// change it, and holds the reporter weakly.
+/// The reporter's own requests go through another agent and are not reported. The middleware does not change the
+/// request, and holds the reporter weakly. It costs the request two events.
 ///
 /// ```
 /// use tinker_telemetry::bridge::{Retries, UreqBridge};
@@ -46,13 +40,19 @@ pub struct UreqBridge {
 }
 
 impl UreqBridge {
-    /// A middleware that reports to this reporter while it lives.
+    /// A middleware that reports to this reporter as long as the reporter lives.
     pub fn new(reporter: &Reporter) -> Self {
         Self { reporter: reporter.downgrade() }
     }
 }
 
-/// How often a request was sent before: an extension of the request, for whoever retries. ureq itself never does.
+/// How often a request was sent before: an extension of the request, for a program that retries. ureq itself does not.
+///
+/// ```
+/// use tinker_telemetry::bridge::Retries;
+///
+/// let request = ureq::get("http://127.0.0.1:1/models").extension(Retries(2)); // the third attempt
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retries(pub u32);
 

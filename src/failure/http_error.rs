@@ -1,13 +1,13 @@
-//! Why an HTTP request got no answer, in the crate's own words: those of ureq may repeat a URL with a password in it.
+//! Why an HTTP request got no answer, in the crate's own words: ureq's words may repeat a URL with a password in it.
 
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 
 use ureq::Error;
 
-/// The cause, fit for a log line and for an event.
+/// The cause, for a log line or an event.
 pub(crate) fn cause(error: &Error) -> String {
     let words = match error {
-        // rustls reports what is wrong with a certificate through a failed read.
+        // rustls reports a bad certificate as a failed read.
         #[cfg(feature = "tls")]
         Error::Io(error) if is_tls_error(error) => return format!("TLS: {error}"),
         Error::Io(error) => return error.kind().to_string(),
@@ -15,8 +15,8 @@ pub(crate) fn cause(error: &Error) -> String {
         Error::HostNotFound => "host not found",
         Error::Protocol(_) | Error::LargeResponseHeader(..) => "not an HTTP answer",
         Error::TooManyRedirects | Error::RedirectFailed => "redirected to nowhere",
-        Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => "not a request that can be sent",
-        // ureq's text is "proxy server responded 407/407", or says that the proxy did not answer.
+        Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => "not a request to be sent",
+        // ureq's text is "proxy server responded 407/407", or states that the proxy did not answer.
         Error::ConnectProxyFailed(reason) => reason.split('/').next().unwrap_or_default(),
         Error::InvalidProxyUrl => "proxy failed",
         #[cfg(feature = "tls")]
@@ -27,7 +27,7 @@ pub(crate) fn cause(error: &Error) -> String {
     words.to_owned()
 }
 
-/// Whether the other side ended the connection.
+/// Whether the peer ended the connection.
 pub(crate) fn is_broken_connection(error: &Error) -> bool {
     use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     let Error::Io(error) = error else { return false };
@@ -35,6 +35,6 @@ pub(crate) fn is_broken_connection(error: &Error) -> bool {
 }
 
 #[cfg(feature = "tls")]
-fn is_tls_error(error: &io::Error) -> bool {
+fn is_tls_error(error: &std::io::Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
 }

@@ -1,7 +1,12 @@
-//! What an error or a panic says: its type, its message, its causes, and whether the user caused it.
+//! The text of an error or a panic: its type, its message, its causes, and whether the user caused it.
 //!
-//! The session and the bridges ask it for the text of a failure. Nothing is sent from here. Texts have a bounded length,
-//! and the code of foreign errors runs inside `process::catch_panic`.
+//! The session and the bridges ask for it; nothing is sent from here. The invariants:
+//!
+//! - Every text has a bounded length, counted in bytes of JSON.
+//! - The code of foreign errors runs here on the caller's thread. The callers keep its panics in with
+//!   `process::catch_panic`.
+//! - The cause of a failed HTTP request is in the crate's own words. ureq's words may repeat a URL with a password in
+//!   it.
 
 pub(crate) mod as_error;
 pub(crate) mod exception;

@@ -1,7 +1,8 @@
-//! A panic as far as reports go: what is to be said of it, and whether somebody on its thread is waiting for it.
+//! What a report contains about a panic, and how the panic hook hands that over to a capture.
 //!
-//! Only the hook knows where a panic happened, and only whoever catches it knows that it was caught. So the hook
-//! leaves what it knows here while a capture is around the panic, and the capture picks it up.
+//! Only the panic hook knows where a panic happened, and only the code that catches the panic knows that it was
+//! caught. So while a capture surrounds the panic, the hook stores what it knows here, in a thread-local, and the
+//! capture collects it.
 
 use std::any::Any;
 use std::backtrace::Backtrace;
@@ -13,49 +14,49 @@ use std::thread;
 use crate::failure::exception;
 use crate::payload::record::Exception;
 
-/// Panics that are kept while a capture is around them: the one that it will catch, and those of destructors on the
-/// way to it. Code that recovers from its own panics pushes the oldest out.
+/// The most panics that are stored for a capture: the one that it will catch, and those in destructors on the way to
+/// it. Code that recovers from its own panics may add more; then the oldest is removed.
 #[cfg(feature = "panic-hook")]
-const MAX_KEPT: usize = 4;
+const MAX_STORED: usize = 4;
 
 thread_local! {
-    // Constant and without a destructor: readable even while the thread's other locals are torn down.
+    // Constant and without a destructor, so it can be read even while the destructors of other thread-locals run.
     static CAPTURES: Cell<u32> = const { Cell::new(0) };
-    // With a destructor: there may be none any more.
-    static KEPT: Cell<Vec<Panic>> = const { Cell::new(Vec::new()) };
+    // With a destructor, so it may be gone already.
+    static STORED: Cell<Vec<Panic>> = const { Cell::new(Vec::new()) };
 }
 
-/// What is known of a panic.
+/// The known facts about a panic.
 #[derive(Clone, Debug)]
 pub(crate) struct Panic {
     message: String,
     thread: String,
-    /// Known where the hook saw it, as is the stack.
+    /// Known only to the hook, as is the stack.
     location: Option<String>,
     stack: Option<Arc<Backtrace>>,
 }
 
 impl Panic {
-    /// A panic that the hook sees. Runs no code of the payload's, which may be the code that panics.
+    /// A panic that the hook sees. Runs no code of the payload, since that may be the code that panics.
     #[cfg(feature = "panic-hook")]
     pub(crate) fn seen(payload: &(dyn Any + Send), location: Option<String>) -> Self {
         Self { location, stack: exception::capture_stack(), ..Self::caught(payload) }
     }
 
-    /// A panic of which only the payload is known.
+    /// A panic of which only the payload is known, on its own thread.
     fn caught(payload: &(dyn Any + Send)) -> Self {
         let thread = thread::current().name().unwrap_or("<unnamed>").to_owned();
         let message = text(payload).unwrap_or("panicked with a value that is not text").to_owned();
         Self { message, thread, location: None, stack: None }
     }
 
-    /// The panic in words, in at most `limit` bytes of JSON together.
+    /// Type, message and traceback of the panic, in at most `limit` bytes of JSON together.
     pub(crate) fn describe(&self, limit: usize) -> Exception {
         exception::describe_panic(&self.message, self, self.stack.clone(), limit)
     }
 }
 
-/// As the standard hook says it.
+/// As the standard hook prints it.
 impl Display for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "thread '{}' panicked", self.thread)?;
@@ -71,7 +72,7 @@ fn text(payload: &(dyn Any + Send)) -> Option<&str> {
     literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }
 
-/// A capture around the code that this thread runs while it lives.
+/// A capture around the code that this thread runs until the scope is dropped.
 #[must_use = "the capture ends when this is dropped"]
 pub(crate) struct CaptureScope(());
 
@@ -86,38 +87,38 @@ impl Drop for CaptureScope {
     fn drop(&mut self) {
         CAPTURES.set(CAPTURES.get() - 1);
         if CAPTURES.get() == 0 {
-            let _ = KEPT.try_with(Cell::take);
+            let _ = STORED.try_with(Cell::take);
         }
     }
 }
 
-/// The panic with this payload, with what the hook saw of it. It stays for a capture around this one.
+/// The panic with this payload, with what the hook stored about it. That stays stored, for a capture around this one.
 pub(crate) fn recall(_within: &CaptureScope, payload: &(dyn Any + Send)) -> Panic {
     let fallback = Panic::caught(payload);
-    let kept = KEPT.try_with(Cell::take).unwrap_or_default();
-    // Newer ones may have come and gone in destructors.
-    let same = kept.iter().rev().find(|panic| panic.message == fallback.message).cloned();
-    let _ = KEPT.try_with(|slot| slot.set(kept));
+    let stored = STORED.try_with(Cell::take).unwrap_or_default();
+    // The last one may be another: a destructor may have panicked since and recovered.
+    let same = stored.iter().rev().find(|panic| panic.message == fallback.message).cloned();
+    let _ = STORED.try_with(|slot| slot.set(stored));
     same.unwrap_or(fallback)
 }
 
-/// Leaves a panic to the capture around it; gives it back where there is none.
+/// Stores a panic for the capture around it; returns it if there is no capture.
 #[cfg(feature = "panic-hook")]
 pub(crate) fn leave_to_capture(panic: Panic) -> Result<(), Panic> {
     if CAPTURES.get() == 0 {
         return Err(panic);
     }
-    let Ok(mut kept) = KEPT.try_with(Cell::take) else { return Err(panic) };
-    if kept.len() >= MAX_KEPT {
-        kept.remove(0);
+    let Ok(mut stored) = STORED.try_with(Cell::take) else { return Err(panic) };
+    if stored.len() >= MAX_STORED {
+        stored.remove(0);
     }
-    kept.push(panic);
-    let _ = KEPT.try_with(|slot| slot.set(kept));
+    stored.push(panic);
+    let _ = STORED.try_with(|slot| slot.set(stored));
     Ok(())
 }
 
-/// The panics that were left to captures on this thread, for a process that will not live to see them caught.
+/// The panics that are stored for captures on this thread. For a process that aborts before they are caught.
 #[cfg(feature = "panic-hook")]
 pub(crate) fn take_left() -> Vec<Panic> {
-    KEPT.try_with(Cell::take).unwrap_or_default()
+    STORED.try_with(Cell::take).unwrap_or_default()
 }

@@ -1,11 +1,11 @@
-//! What [`json!`](crate::json!) expands to: a literal's members and elements where they are, borrowed, one inside the
-//! other. Nothing is allocated and nothing copied until an event is encoded.
+//! The types that [`json!`](crate::json!) expands to: the members and elements of a literal, borrowed, one inside the
+//! other. Nothing is allocated or copied until an event is encoded.
 
 use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
 
 /// Event data as a JSON literal, with values that are borrowed.
 ///
-/// Reads as `serde_json::json!` does, whose trees can be reported as well, but builds no tree:
+/// The syntax is that of `serde_json::json!`, whose trees can be reported as well. This macro builds no tree:
 /// [`log`](crate::Reporter::log) encodes the values as it does those of a struct, at less than half of the cost.
 ///
 /// ```
@@ -17,9 +17,9 @@ use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
 /// reporter.log("epoch.ended", json!({"at": {"step": 1200, "of": 9000}, "best": null}), Severity::Info);
 /// ```
 ///
-/// A value is any expression of a type that is `Serialize`, `null`, or again an object or a list. Names are string
-/// literals; for computed ones use a map. The result borrows its values, so it cannot be returned from a function. More
-/// than some 120 members or elements need `#![recursion_limit]`, or a struct.
+/// A value is any expression whose type is `Serialize`, or `null`, or another object or list. Names are string
+/// literals; for computed names use a map. The result borrows its values, so it cannot be returned from a function.
+/// More than some 120 members or elements need `#![recursion_limit]`, or a struct.
 #[macro_export]
 macro_rules! json {
     (null) => { () };
@@ -55,13 +55,13 @@ macro_rules! json {
     ($value:expr) => { &$value };
 }
 
-/// An object: each member with the rest of them, the last with nothing.
+/// An object: a tuple of the first name, its value, and a like tuple of the other members. The last tuple is `()`.
 #[derive(Clone, Copy, Debug)]
 pub struct Object<M> {
     pub members: M,
 }
 
-/// A list: each element with the rest of them, likewise.
+/// A list: a tuple of the first element and a like tuple of the other elements. The last tuple is `()`.
 #[derive(Clone, Copy, Debug)]
 pub struct List<E> {
     pub elements: E,

@@ -1,7 +1,11 @@
-//! What can strike any code of this crate from outside: a panic, a call from within its own work, a fork, and threads
-//! that must start in a forked child too.
+//! What can happen to any code of this crate from outside: a panic, a call from within the crate's own work, a fork.
 //!
-//! Every folder above may use it. The crate's only `unsafe` code is in `fork`.
+//! Every folder above uses it. The invariants:
+//!
+//! - A panic of code that is not ours does not pass [`catch_panic`].
+//! - Nothing that a thread does inside the [`reentrancy`] scope becomes an event.
+//! - A forked child never waits for a lock that a thread of its parent may hold.
+//! - All `unsafe` code of the crate is in [`fork`].
 
 pub(crate) mod catch_panic;
 pub(crate) mod fork;

@@ -1,4 +1,4 @@
-//! Events of the `tracing` crate, and the beginnings and ends of its spans, as events.
+//! Events of the `tracing` crate, and the start and the end of its spans, as events.
 
 mod span;
 
@@ -13,25 +13,26 @@ use tracing_core::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::bridge::attachments::{Attachments, is_never_forwarded, listeners_of, run_guarded, severity};
-use crate::bridge::fields::{EventData, Fields, Number, SESSION_ID, Value};
+use crate::bridge::forwarding::attachments::{
+    Attachments, is_never_forwarded, matching_attachments, run_guarded, severity,
+};
+use crate::bridge::forwarding::fields::{EventData, Fields, Number, SESSION_ID, Value};
 use crate::model::event::Severity;
 use crate::process::reentrancy;
 use span::{Span, SpanFields, SpanSession, SpanState};
 
-/// A layer that forwards the events and the spans of a session, and leaves every other layer as it is.
+/// A layer that forwards the events and the spans of a session, and changes nothing for other layers.
 ///
-/// An event is the session's where it has a field `session_id` that says so, or else where its span has one, or the
-/// nearest span around that. Its name is the one it was given (`name: "checkpoint.saved"`), or else its target; its
-/// level is the severity (`TRACE` is `DEBUG`, and a name that ends in `exception` is an error), its numbers are the
-/// measurements; its message and all else are the metadata. Values of other kinds are forwarded as the text that they
-/// print.
+/// An event belongs to the session that its field `session_id` names; without that field, to the session that the
+/// nearest enclosing span with that field names. Its name is the name in the macro (`name: "checkpoint.saved"`), or else
+/// its target. Its level is the severity: `TRACE` becomes `DEBUG`, and an event whose name ends in `exception` is an
+/// error. Its numbers are the measurements; its message and all other values are the metadata. A value that is neither a
+/// number, a text nor a boolean is forwarded as the text that it prints.
 ///
-/// A span of the session is reported as `<name>.start` when it is made, and as `<name>.stop` when it closes; where an
-/// error was recorded in it (in a field `error`, or as a `dyn Error` in any), or a panic closes it, it closes as
-/// `<name>.exception`, an error.
-/// Both have the span's own fields, and at the close there is the measurement `duration`, in nanoseconds since it was
-/// made. A span that an attachment should report must be made after the attachment.
+/// A span of the session is reported as `<name>.start` when it is made, and as `<name>.stop` when it closes. If an error
+/// was recorded in it (in a field `error`, or as a `dyn Error` in any field), or if a panic closes it, it closes as
+/// `<name>.exception`, an error. Both events have the span's own fields. At the close there is also the measurement
+/// `duration`, in nanoseconds since the span was made. An attachment reports the spans that are made after it.
 ///
 #[cfg_attr(feature = "collector", doc = "```standalone_crate")]
 #[cfg_attr(not(feature = "collector"), doc = "```ignore")]
@@ -47,27 +48,29 @@ use span::{Span, SpanFields, SpanSession, SpanState};
 /// tracing_subscriber::registry().with(TracingBridge::new(&attachments)).init();
 ///
 /// tracing::info_span!("session", session_id = "session-0001").in_scope(|| {
-///     let request = tracing::info_span!("tinkex.http.request", method = "POST", status = tracing::field::Empty);
+///     let request = tracing::info_span!("http.request", method = "POST", status = tracing::field::Empty);
 ///     request.record("status", 200);
 ///     drop(request);
-///     tracing::warn!(name: "tinkex.queue.state_change", queue_state = "paused_capacity");
+///     tracing::warn!(name: "queue.state_change", queue_state = "paused_capacity");
 /// });
 /// assert!(reporter.wait_until_drained(Duration::from_secs(5)));
 /// # let events = collector.events();
 /// # let names: Vec<_> = events.iter().skip(1).map(|event| event.name()).collect();
 /// # assert_eq!(
 /// #     names,
-/// #     ["tinkex.http.request.start", "tinkex.http.request.stop", "tinkex.queue.state_change"]
+/// #     ["http.request.start", "http.request.stop", "queue.state_change"]
 /// # );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// What comes from this crate, `ureq`, `ureq_proto` and `rustls` is never forwarded, whatever it carries, by way of
-/// `tracing-log` too; the same goes for what is said while an event is being forwarded. Forwarding costs the caller what
-/// [`Reporter::log`](crate::Reporter::log) costs, and never blocks or panics, even if a value panics when it is printed.
+/// Events of this crate, `ureq`, `ureq_proto` and `rustls` are never forwarded, whatever they carry, by way of
+/// `tracing-log` too. The same holds for events that are made while another event is forwarded. To forward costs the
+/// caller what [`Reporter::log`](crate::Reporter::log) costs. It never blocks, and never panics, even if a value panics
+/// when it is printed.
 ///
-/// Like every layer without a filter this one makes the program form events of all levels. Where that costs, say which
-/// are wanted: `TracingBridge::new(&attachments).with_filter(LevelFilter::INFO)`.
+/// Like every layer without a filter, this one makes the program form events of all levels. A filter saves that cost:
+/// `TracingBridge::new(&attachments).with_filter(LevelFilter::INFO)`. Levels that the program compiled out (the features
+/// `max_level_…` of the crate `tracing`) do not arrive here.
 #[derive(Clone, Debug, Default)]
 pub struct TracingBridge {
     attachments: Attachments,
@@ -94,27 +97,27 @@ where
         }
         let name = &*origin.name;
         let Some(attachments) = self.attachments.interested_in(name, &[""]) else { return };
-        let mut of_its_own = None;
+        let mut own = None;
         if event.metadata().fields().field(SESSION_ID).is_some() {
-            let looked = run_guarded(|| {
+            let looked_up = run_guarded(|| {
                 event.record(&mut FieldVisitor::new(&mut |field, id| {
-                    if field == SESSION_ID && of_its_own.is_none() {
-                        of_its_own = Some(listeners_of(&attachments, name, "", &id));
+                    if field == SESSION_ID && own.is_none() {
+                        own = Some(matching_attachments(&attachments, name, "", &id));
                     }
                 }));
             });
-            if looked.is_none() {
+            if looked_up.is_none() {
                 return;
             }
         }
-        let listening = of_its_own.or_else(|| {
+        let matching = own.or_else(|| {
             let span = context.event_span(event)?;
             let extensions = span.extensions();
             let id = extensions.get::<SpanState>()?.session.id()?;
-            Some(listeners_of(&attachments, name, "", &Value::Str(id)))
+            Some(matching_attachments(&attachments, name, "", &Value::Str(id)))
         });
         let severity = severity(name, level(*event.metadata().level()));
-        for attachment in listening.into_iter().flatten() {
+        for attachment in matching.into_iter().flatten() {
             let fields = EventFields { event, is_log_record: origin.is_log_record };
             attachment.report(origin.name.clone(), EventData(&fields), severity);
         }
@@ -126,31 +129,31 @@ where
         }
         let metadata = attributes.metadata();
         let Some(span) = context.span(id) else { return };
-        let around = span.parent().and_then(|parent| {
+        let enclosing = span.parent().and_then(|parent| {
             let extensions = parent.extensions();
             Some(extensions.get::<SpanState>()?.session.clone())
         });
-        let says_session = metadata.fields().field(SESSION_ID).is_some();
-        if !says_session && around.is_none() {
+        let names_session = metadata.fields().field(SESSION_ID).is_some();
+        if !names_session && enclosing.is_none() {
             return;
         }
-        let asked = !is_never_forwarded(metadata.target());
+        let may_be_reported = !is_never_forwarded(metadata.target());
         let attachments =
-            if asked { self.attachments.interested_in(metadata.name(), &SUFFIXES) } else { None };
+            if may_be_reported { self.attachments.interested_in(metadata.name(), &SUFFIXES) } else { None };
         let is_wanted = |field: &str| field == SESSION_ID || attachments.is_some();
-        let Some(noted) = note(is_wanted, |each| attributes.record(each)) else { return };
-        let session = match around {
-            Some(session) if !says_session => session,
-            around => SpanSession::new(noted.session_id.as_deref(), around),
+        let Some(fields) = copy_fields(is_wanted, |visitor| attributes.record(visitor)) else { return };
+        let session = match enclosing {
+            Some(session) if !names_session => session,
+            enclosing => SpanSession::new(fields.session_id.as_deref(), enclosing),
         };
         if let (Some(attachments), Some(id)) = (&attachments, session.id()) {
-            for attachment in listeners_of(attachments, metadata.name(), START, &Value::Str(id)) {
+            for attachment in matching_attachments(attachments, metadata.name(), START, &Value::Str(id)) {
                 let name = Cow::Owned(format!("{}{START}", metadata.name()));
-                attachment.report(name, EventData(&noted), level(*metadata.level()));
+                attachment.report(name, EventData(&fields), level(*metadata.level()));
             }
         }
-        let report = attachments.map(|_| Span::new(noted));
-        SpanState::keep(&mut span.extensions_mut(), session, report);
+        let report = attachments.map(|_| Span::new(fields));
+        SpanState::insert(&mut span.extensions_mut(), session, report);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
@@ -158,10 +161,10 @@ where
         if reentrancy::is_inside() || span.extensions().get::<SpanState>().is_none() {
             return;
         }
-        // Before the lock on what is kept: forming a value may make an event, for which others want that lock.
-        let Some(noted) = note(|_| true, |each| values.record(each)) else { return };
-        if let Some(kept) = span.extensions_mut().get_mut::<SpanState>() {
-            kept.add(noted);
+        // Before the lock on the extensions: to print a value may make an event, for which layers take that lock.
+        let Some(fields) = copy_fields(|_| true, |visitor| values.record(visitor)) else { return };
+        if let Some(state) = span.extensions_mut().get_mut::<SpanState>() {
+            state.add(fields);
         }
     }
 
@@ -177,7 +180,7 @@ where
         let Some(id) = session.id() else { return };
         let Some(attachments) = self.attachments.interested_in(metadata.name(), &[suffix]) else { return };
         let severity = severity(suffix, level(*metadata.level()));
-        for attachment in listeners_of(&attachments, metadata.name(), suffix, &Value::Str(id)) {
+        for attachment in matching_attachments(&attachments, metadata.name(), suffix, &Value::Str(id)) {
             let name = Cow::Owned(format!("{}{suffix}", metadata.name()));
             attachment.report(name, EventData(&report.closed()), severity);
         }
@@ -198,7 +201,7 @@ fn level(level: Level) -> Severity {
     }
 }
 
-/// What an event is called and where it comes from.
+/// The name of an event, and where it comes from.
 struct Origin {
     name: Cow<'static, str>,
     target: Cow<'static, str>,
@@ -217,8 +220,8 @@ impl Origin {
     }
 }
 
-/// The target of the `log` record that `tracing-log` made this event of, if it did. It gives all of them one name and
-/// one target, and theirs in a field.
+/// The target of the `log` record that `tracing-log` made this event of. `tracing-log` gives all such events one name and
+/// one target, and puts the record's target into a field. `None` for every other event.
 fn log_target(event: &Event<'_>) -> Option<Cow<'static, str>> {
     if (event.metadata().target(), event.metadata().name()) != ("log", "log event") {
         return None;
@@ -232,7 +235,7 @@ fn log_target(event: &Event<'_>) -> Option<Cow<'static, str>> {
     target
 }
 
-/// Whether the event was given no name: the macros call it `event <file>:<line>` then.
+/// Whether the event has the name that the macros make if the program gives none: `event <file>:<line>`.
 fn has_default_name(metadata: &Metadata<'_>) -> bool {
     let Some(place) = metadata.name().strip_prefix("event ") else { return false };
     let line =
@@ -249,7 +252,7 @@ struct EventFields<'e> {
 impl Fields for EventFields<'_> {
     fn each<'a>(&'a self, take: &mut dyn FnMut(&'a str, Value<'_>)) {
         self.event.record(&mut FieldVisitor::new(&mut |field, value| {
-            // Where the record was made is no part of what it says.
+            // Those fields are the place where the record was made, and no data of it.
             if !(self.is_log_record && field.starts_with("log.")) {
                 take(field, value);
             }
@@ -257,31 +260,34 @@ impl Fields for EventFields<'_> {
     }
 }
 
-/// Notes the fields that are wanted of those that `record` hands over. `None` where that cannot be.
-fn note(is_wanted: impl Fn(&str) -> bool, record: impl FnOnce(&mut FieldVisitor<'_>)) -> Option<SpanFields> {
+/// Copies the wanted fields of those that `record` passes on. `None` inside the reentrancy guard.
+fn copy_fields(
+    is_wanted: impl Fn(&str) -> bool,
+    record: impl FnOnce(&mut FieldVisitor<'_>),
+) -> Option<SpanFields> {
     run_guarded(|| {
-        let mut noted = SpanFields::default();
-        let mut take = |field, value: Value<'_>| {
-            if is_wanted(field) {
-                noted.note(field, &value);
+        let mut fields = SpanFields::default();
+        let mut take = |name, value: Value<'_>| {
+            if is_wanted(name) {
+                fields.push(name, &value);
             }
         };
-        let mut each = FieldVisitor::new(&mut take);
-        record(&mut each);
-        noted.has_error |= each.saw_error;
-        noted
+        let mut visitor = FieldVisitor::new(&mut take);
+        record(&mut visitor);
+        fields.has_error |= visitor.has_error;
+        fields
     })
 }
 
-/// Hands over values in our words.
+/// Passes on values of `tracing` as [`Value`]s.
 struct FieldVisitor<'t> {
     take: &'t mut dyn FnMut(&'static str, Value<'_>),
-    saw_error: bool,
+    has_error: bool,
 }
 
 impl<'t> FieldVisitor<'t> {
     fn new(take: &'t mut dyn FnMut(&'static str, Value<'_>)) -> Self {
-        Self { take, saw_error: false }
+        Self { take, has_error: false }
     }
 }
 
@@ -319,7 +325,7 @@ impl Visit for FieldVisitor<'_> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.saw_error = true;
+        self.has_error = true;
         (self.take)(field.name(), Value::Text(&value));
     }
 

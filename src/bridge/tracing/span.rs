@@ -1,48 +1,48 @@
-//! What is kept with a span of a session until it closes.
+//! What the bridge keeps with a span of a session until the span closes.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use tracing_subscriber::registry::ExtensionsMut;
 
-use crate::bridge::fields::{Fields, Number, SESSION_ID, Value, text};
+use crate::bridge::forwarding::fields::{Fields, Number, SESSION_ID, Value, text};
 
 /// The field that makes a span's end an exception.
 const ERROR: &str = "error";
 
-/// Kept in a span's extensions. Two bridges in one subscriber share it, so it holds nothing of a bridge's own, and
-/// keeping twice is keeping once.
+/// Kept in a span's extensions. Two bridges in one subscriber share it, so it holds nothing of one bridge alone, and
+/// the second insertion changes nothing.
 pub(super) struct SpanState {
     pub(super) session: Arc<SpanSession>,
-    /// Where somebody asked for one when the span was made.
+    /// `None` if no attachment asked for the span when it was made.
     pub(super) report: Option<Span>,
 }
 
-/// Which session a span is in: what its own field says, or else the span around it. Inherited when a span is made, so
-/// that an event need not climb.
+/// The session that a span belongs to: by its own field, or else by the enclosing span. A span inherits it when it is
+/// made, so that an event need not search all enclosing spans.
 pub(super) struct SpanSession {
-    /// Empty while the field is declared and not recorded.
+    /// Empty as long as the field is declared and not recorded.
     own: OnceLock<Box<str>>,
-    /// Only where the own id may be missing, so spans within spans make no chain.
-    around: Option<Arc<SpanSession>>,
+    /// Only if the own id may be missing, so nested spans make no chain.
+    enclosing: Option<Arc<SpanSession>>,
 }
 
-/// A span that is to be reported.
+/// A span to report.
 pub(super) struct Span {
     made: Instant,
-    noted: SpanFields,
+    fields: SpanFields,
 }
 
-/// A span's fields as they are known so far, in the order in which they became so.
+/// The fields that a span has so far, in the order in which they were recorded.
 #[derive(Default)]
 pub(super) struct SpanFields {
     fields: Vec<(&'static str, OwnedValue)>,
-    /// Not among the fields: it is in none of the data.
+    /// Apart from the fields: it is never part of the data.
     pub(super) session_id: Option<Box<str>>,
     pub(super) has_error: bool,
 }
 
-/// A [`Value`] that lasts.
+/// A [`Value`] with memory of its own.
 enum OwnedValue {
     Null,
     Bool(bool),
@@ -57,50 +57,54 @@ pub(super) struct ClosedSpan<'s> {
 }
 
 impl SpanState {
-    pub(super) fn keep(extensions: &mut ExtensionsMut<'_>, session: Arc<SpanSession>, report: Option<Span>) {
+    pub(super) fn insert(
+        extensions: &mut ExtensionsMut<'_>,
+        session: Arc<SpanSession>,
+        report: Option<Span>,
+    ) {
         match extensions.get_mut::<Self>() {
-            Some(kept) => kept.report = kept.report.take().or(report),
+            Some(state) => state.report = state.report.take().or(report),
             None => extensions.insert(Self { session, report }),
         }
     }
 
-    pub(super) fn add(&mut self, noted: SpanFields) {
-        if let Some(id) = &noted.session_id {
+    pub(super) fn add(&mut self, fields: SpanFields) {
+        if let Some(id) = &fields.session_id {
             let _ = self.session.own.set(id.clone());
         }
         if let Some(span) = &mut self.report {
-            span.noted.add(noted);
+            span.fields.add(fields);
         }
     }
 }
 
 impl SpanSession {
-    pub(super) fn new(own: Option<&str>, around: Option<Arc<Self>>) -> Arc<Self> {
+    pub(super) fn new(own: Option<&str>, enclosing: Option<Arc<Self>>) -> Arc<Self> {
         Arc::new(match own {
-            Some(id) => Self { own: OnceLock::from(Box::from(id)), around: None },
-            None => Self { own: OnceLock::new(), around },
+            Some(id) => Self { own: OnceLock::from(Box::from(id)), enclosing: None },
+            None => Self { own: OnceLock::new(), enclosing },
         })
     }
 
     pub(super) fn id(&self) -> Option<&str> {
         let mut session = Some(self);
-        while let Some(Self { own, around }) = session {
+        while let Some(Self { own, enclosing }) = session {
             if let Some(id) = own.get() {
                 return Some(id);
             }
-            session = around.as_deref();
+            session = enclosing.as_deref();
         }
         None
     }
 }
 
 impl Span {
-    pub(super) fn new(noted: SpanFields) -> Self {
-        Self { made: Instant::now(), noted }
+    pub(super) fn new(fields: SpanFields) -> Self {
+        Self { made: Instant::now(), fields }
     }
 
     pub(super) fn has_error(&self) -> bool {
-        self.noted.has_error
+        self.fields.has_error
     }
 
     pub(super) fn closed(&self) -> ClosedSpan<'_> {
@@ -110,8 +114,8 @@ impl Span {
 }
 
 impl SpanFields {
-    /// Called inside the quiet scope: making a text runs the program's own code.
-    pub(super) fn note(&mut self, name: &'static str, value: &Value<'_>) {
+    /// Called inside the reentrancy guard: to make a text runs the program's own code.
+    pub(super) fn push(&mut self, name: &'static str, value: &Value<'_>) {
         if name == SESSION_ID {
             self.session_id.get_or_insert_with(|| text(value).into());
             return;
@@ -120,12 +124,12 @@ impl SpanFields {
         self.fields.push((name, OwnedValue::from(value)));
     }
 
-    /// Takes over what was recorded later, which counts where both have a field.
+    /// Adds fields that were recorded later. Of two values of one field the later counts.
     fn add(&mut self, later: Self) {
         self.has_error |= later.has_error;
         for (name, value) in later.fields {
-            match self.fields.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, known)) => *known = value,
+            match self.fields.iter_mut().find(|(existing, _)| *existing == name) {
+                Some((_, existing)) => *existing = value,
                 None => self.fields.push((name, value)),
             }
         }
@@ -161,6 +165,6 @@ impl Fields for SpanFields {
 impl Fields for ClosedSpan<'_> {
     fn each<'a>(&'a self, take: &mut dyn FnMut(&'a str, Value<'_>)) {
         take("duration", Value::Number(Number::U64(self.nanoseconds)));
-        self.span.noted.each(take);
+        self.span.fields.each(take);
     }
 }

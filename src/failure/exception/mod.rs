@@ -1,4 +1,4 @@
-//! What is to be said of an error or a panic. Pure: nothing is sent from here.
+//! The type, the message and the traceback of an error or a panic.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
@@ -10,19 +10,19 @@ use crate::failure::text::cut;
 use crate::failure::user_error::{ApiError, MAX_DEPTH, UserError};
 use crate::payload::record::{Exception, Traceback};
 
-/// Longer messages and tracebacks are cut: a report is for reading, and must fit beside others in a batch.
+/// Longer messages and tracebacks are cut: people read them, and they must fit beside other events in a batch.
 const MAX_MESSAGE: usize = 16 * 1024;
 const MAX_TRACEBACK: usize = 64 * 1024;
 const MAX_TYPE: usize = 256;
 
 /// Type, message and traceback of an error, in at most `limit` bytes of JSON together. The traceback is the chain of
-/// sources and, where the environment asks for backtraces, the stack of the caller. Runs the error's own code.
+/// sources and, if the environment asks for backtraces, the caller's stack. Runs the error's own code.
 pub(crate) fn describe(error: &(dyn Error + 'static), type_name: Option<&str>, limit: usize) -> Exception {
     let error_type = match type_name {
-        // By the names that their users know, not by the rooms that they stand in.
+        // The names that users know, without the private modules of their paths.
         _ if error.is::<ApiError>() => "ApiError".to_owned(),
         _ if error.is::<io::Error>() => "std::io::Error".to_owned(),
-        Some(name) => cut(unboxed(name), MAX_TYPE.min(limit / 8)),
+        Some(name) => cut(pointee(name), MAX_TYPE.min(limit / 8)),
         None => cut(debug_name(error), MAX_TYPE.min(limit / 8)),
     };
     let message = cut(error, MAX_MESSAGE.min(limit / 4));
@@ -31,16 +31,16 @@ pub(crate) fn describe(error: &(dyn Error + 'static), type_name: Option<&str>, l
     Exception { error_type, message, traceback: Traceback { causes, stack: capture_stack(), max } }
 }
 
-/// The stack of this call, where the environment asks for backtraces.
+/// The stack of this call, if the environment asks for backtraces.
 pub(crate) fn capture_stack() -> Option<Arc<Backtrace>> {
     let stack = Backtrace::capture();
     (stack.status() == BacktraceStatus::Captured).then(|| Arc::new(stack))
 }
 
-/// The same of a panic with this message, which `told` says with its thread and place.
+/// Type, message and traceback of a panic. `report` is the message with the panic's thread and location.
 pub(crate) fn describe_panic(
     message: &str,
-    told: impl Display,
+    report: impl Display,
     stack: Option<Arc<Backtrace>>,
     limit: usize,
 ) -> Exception {
@@ -48,12 +48,12 @@ pub(crate) fn describe_panic(
     Exception {
         error_type: cut("panic", MAX_TYPE.min(limit / 8)),
         message: cut(message, MAX_MESSAGE.min(limit / 4)),
-        traceback: Traceback { causes: cut(told, max), stack, max },
+        traceback: Traceback { causes: cut(report, max), stack, max },
     }
 }
 
-/// A user error that is too large for an event, with its texts cut as an exception's and without the body: that there
-/// was one is worth more than what the answer said.
+/// A user error that is too large for an event, made smaller: its texts are cut as those of an exception are, and it
+/// has no body. It is better to report the error without the answer's body than not at all.
 pub(crate) fn shorten(error: &UserError, limit: usize) -> UserError {
     UserError {
         error_type: cut(&error.error_type, MAX_TYPE.min(limit / 8)),
@@ -80,11 +80,11 @@ impl Display for Causes<'_> {
     }
 }
 
-/// The name of what a box or a shared pointer holds, which is the error.
-fn unboxed(name: &str) -> &str {
-    let held =
+/// The name of the type that a `Box` or an `Arc` holds: the error's own. Other names stay as they are.
+fn pointee(name: &str) -> &str {
+    let inner =
         ["alloc::boxed::Box<", "alloc::sync::Arc<"].iter().find_map(|pointer| name.strip_prefix(pointer));
-    held.and_then(|held| held.strip_suffix('>')).unwrap_or(name)
+    inner.and_then(|inner| inner.strip_suffix('>')).unwrap_or(name)
 }
 
 /// The name that a trait object's `Debug` begins with: `ParseError` of `ParseError { line: 3 }`.
@@ -94,7 +94,7 @@ fn debug_name(error: &(dyn Error + 'static)) -> String {
     if name.0.is_empty() { "Error".to_owned() } else { name.0 }
 }
 
-/// Keeps a leading identifier and refuses the rest, so that a large `Debug` is not written out for its name.
+/// Keeps a leading identifier and fails at the first other character, so that a large `Debug` is not written in full.
 #[derive(Default)]
 struct LeadingIdentifier(String);
 

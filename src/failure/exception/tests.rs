@@ -23,7 +23,7 @@ fn a_traceback_names_the_whole_chain() {
 }
 
 #[test]
-fn a_boxed_error_goes_by_its_own_name() {
+fn a_boxed_error_has_its_own_name() {
     let name = |name| describe(&fmt::Error, Some(name), 10_000).error_type;
     assert_eq!(name("alloc::boxed::Box<my::Error<u8>>"), "my::Error<u8>");
     assert_eq!(name("alloc::sync::Arc<my::Error>"), "my::Error");
@@ -31,7 +31,7 @@ fn a_boxed_error_goes_by_its_own_name() {
 }
 
 #[test]
-fn a_trait_object_is_named_by_its_debug() {
+fn a_trait_object_has_the_name_that_its_debug_begins_with() {
     let name = |error: &(dyn Error + 'static)| describe(error, None, 10_000).error_type;
     assert_eq!(name(&Layer("x", None)), "Layer");
     assert_eq!(name(&io::Error::from(io::ErrorKind::NotFound)), "std::io::Error");
@@ -39,20 +39,20 @@ fn a_trait_object_is_named_by_its_debug() {
 }
 
 #[test]
-fn an_error_that_is_its_own_source_ends() {
+fn the_chain_of_an_error_that_is_its_own_source_ends() {
     #[derive(Debug)]
-    struct Snake;
-    impl Display for Snake {
+    struct Endless;
+    impl Display for Endless {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("snake")
+            f.write_str("endless")
         }
     }
-    impl Error for Snake {
+    impl Error for Endless {
         fn source(&self) -> Option<&(dyn Error + 'static)> {
             Some(self)
         }
     }
-    assert_eq!(crate::failure::user_error::find_user_error_in_chain(&Snake), None);
-    let causes = describe(&Snake, None, 100_000).traceback.to_string();
+    assert_eq!(crate::failure::user_error::find_user_error_in_chain(&Endless), None);
+    let causes = describe(&Endless, None, 100_000).traceback.to_string();
     assert_eq!(causes.matches("Caused by").count(), MAX_DEPTH);
 }

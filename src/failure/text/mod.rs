@@ -1,4 +1,4 @@
-//! Text of a bounded length, counted as JSON writes it: a control character is six bytes there.
+//! Text of a bounded length, counted in bytes of JSON, where a control character takes six.
 
 use std::fmt::{self, Display, Write};
 
@@ -6,8 +6,8 @@ use crate::payload::json;
 
 const CUT: &str = "… (cut)";
 
-/// The text of a value in at most `max` bytes of JSON between its quotes, marked where it was cut unless the mark alone
-/// is longer.
+/// The text of a value, in at most `max` bytes of JSON between the quotes. A text that was cut ends with a mark,
+/// unless the mark alone is longer than `max`.
 pub(crate) fn cut(value: impl Display, max: usize) -> String {
     let mut text = BoundedText { text: String::new(), room: Some(max) };
     let _ = write!(text, "{value}");
@@ -20,7 +20,7 @@ pub(crate) fn cut(value: impl Display, max: usize) -> String {
 
 struct BoundedText {
     text: String,
-    /// `None`: it was cut. A value may go on writing.
+    /// `None` after the text was cut: a value may go on writing nevertheless.
     room: Option<usize>,
 }
 
@@ -34,18 +34,18 @@ impl Write for BoundedText {
     }
 }
 
-/// The longest beginning of a text that is at most `max` bytes wide.
+/// The longest beginning of a text that takes at most `max` bytes of JSON.
 fn fitting(text: &str, max: usize) -> &str {
-    let mut wide = 0;
+    let mut total = 0;
     let mut ends = text.char_indices();
     let end = ends.find(|(_, letter)| {
-        wide += width(letter.encode_utf8(&mut [0; 4]));
-        wide > max
+        total += width(letter.encode_utf8(&mut [0; 4]));
+        total > max
     });
     end.map_or(text, |(end, _)| &text[..end])
 }
 
-/// How many bytes a text is in JSON, between its quotes.
+/// How many bytes a text takes in JSON, between the quotes.
 fn width(text: &str) -> usize {
     if json::is_plain(text.as_bytes()) {
         return text.len();

@@ -7,7 +7,7 @@ fn in_json(text: &str) -> usize {
 }
 
 #[test]
-fn long_text_is_cut_at_a_letter_and_says_so() {
+fn long_text_is_cut_between_letters_and_marked() {
     assert_eq!(cut("abc", 3), "abc");
     let long = cut("é".repeat(50), 21);
     assert!(long.ends_with(CUT) && long.len() <= 21, "{long}");
@@ -15,7 +15,7 @@ fn long_text_is_cut_at_a_letter_and_says_so() {
 }
 
 #[test]
-fn text_is_never_longer_than_it_may_be_not_even_by_the_mark() {
+fn the_mark_never_makes_a_text_longer_than_its_limit() {
     for max in 0..=CUT.len() + 2 {
         assert!(cut("é".repeat(50), max).len() <= max, "{max}");
     }
@@ -33,7 +33,7 @@ fn every_character_counts_as_json_writes_it() {
 
 proptest! {
     #[test]
-    fn no_text_is_cut_too_late_or_for_nothing(
+    fn a_text_is_cut_exactly_where_its_json_passes_the_limit(
         parts in prop::collection::vec(r"[\x00-\x22\\é€𝄞]{0,5}", 0..6),
         max in 0_usize..80,
     ) {
@@ -52,7 +52,7 @@ proptest! {
     }
 }
 
-/// Writes on where it is told to stop.
+/// Goes on writing after an error.
 struct Parts<'p>(&'p [String]);
 
 impl Display for Parts<'_> {

@@ -1,27 +1,29 @@
-//! Is an error the user's doing? Pure: a walk down its chain of sources.
+//! Whether the user caused an error: a walk down its chain of sources.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::failure::as_error::AsError;
+use crate::failure::as_error::{AsError, unshared};
 
-/// Sources followed at the most: an error whose `source` is itself must not hold the caller for ever.
+/// The largest number of sources that are followed: an error may be its own source.
 pub(crate) const MAX_DEPTH: usize = 64;
 
 /// An error answer of Tinker's API.
 ///
-/// One that is the user's doing ([`is_user_error`](Self::is_user_error)) is reported as a `user_error` event of
-/// severity `WARNING` instead of an unhandled exception, wherever it stands in a chain of sources:
+/// If the user caused it ([`is_user_error`](Self::is_user_error)), it is reported as a `user_error` event of severity
+/// `WARNING` instead of an unhandled exception. It is found anywhere in a chain of sources:
 ///
 /// ```
 /// use serde_json::json;
 /// use tinker_telemetry::{ApiError, find_user_error_in_chain};
 ///
-/// let error = ApiError::new("Payload is invalid").status(422).body(json!({"errors": ["invalid field"]}));
+/// let error = ApiError::new("Payload is invalid").with_status(422).with_body(json!({"errors": ["invalid field"]}));
 /// let error = std::io::Error::other(error); // wrapped on its way up
 /// assert_eq!(find_user_error_in_chain(&error).unwrap().status_code, Some(422));
 /// ```
@@ -29,57 +31,134 @@ pub(crate) const MAX_DEPTH: usize = 64;
 #[error("{message}")]
 #[non_exhaustive]
 pub struct ApiError {
-    /// What the API said.
+    /// The message of the API.
     pub message: String,
-    /// The HTTP status, where there was an answer.
+    /// The HTTP status, if there was an answer.
     pub status: Option<u16>,
-    /// Whose doing the API says it is.
+    /// Who caused the error, according to the API.
     pub category: Option<ErrorCategory>,
     /// The body of the answer.
     pub body: Option<Value>,
 }
 
-/// Whose doing an [`ApiError`] is, where the API says so.
+/// Who caused an [`ApiError`], according to the API.
+///
+/// ```
+/// use tinker_telemetry::{ApiError, ErrorCategory};
+///
+/// let category = "user".parse().unwrap_or(ErrorCategory::Unknown);
+/// assert!(ApiError::new("unknown model").with_category(category).is_user_error());
+/// assert!(!ApiError::new("out of memory").with_category(ErrorCategory::Server).is_user_error());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCategory {
-    /// The request was wrong.
+    /// The user: the request was wrong.
     User,
-    /// The server failed.
+    /// The server.
     Server,
-    /// Nobody knows.
+    /// The API does not know.
     Unknown,
 }
 
+impl ErrorCategory {
+    const ALL: [Self; 3] = [Self::User, Self::Server, Self::Unknown];
+
+    /// The category as the API spells it, for example `user`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Server => "server",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for ErrorCategory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A text that names no [`ErrorCategory`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an error category: user, server or unknown")]
+#[non_exhaustive]
+pub struct ParseErrorCategoryError;
+
+/// Reads the API's spelling, in any case.
+impl FromStr for ErrorCategory {
+    type Err = ParseErrorCategoryError;
+
+    fn from_str(text: &str) -> Result<Self, ParseErrorCategoryError> {
+        let found = Self::ALL.into_iter().find(|category| category.as_str().eq_ignore_ascii_case(text));
+        found.ok_or(ParseErrorCategoryError)
+    }
+}
+
 impl ApiError {
-    /// An error with this message and nothing else known.
+    /// An error with this message, and nothing else.
+    ///
+    /// ```
+    /// use tinker_telemetry::ApiError;
+    ///
+    /// assert_eq!(ApiError::new("Payload is invalid").to_string(), "Payload is invalid");
+    /// ```
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), status: None, category: None, body: None }
     }
 
     /// Sets the HTTP status.
-    #[must_use = "the setters give the error back"]
-    pub fn status(mut self, status: u16) -> Self {
+    ///
+    /// ```
+    /// use tinker_telemetry::ApiError;
+    ///
+    /// assert_eq!(ApiError::new("not found").with_status(404).status, Some(404));
+    /// ```
+    #[must_use = "the setter returns the error"]
+    pub fn with_status(mut self, status: u16) -> Self {
         self.status = Some(status);
         self
     }
 
     /// Sets the category.
-    #[must_use = "the setters give the error back"]
-    pub fn category(mut self, category: ErrorCategory) -> Self {
+    ///
+    /// ```
+    /// use tinker_telemetry::{ApiError, ErrorCategory};
+    ///
+    /// let error = ApiError::new("unknown model").with_category(ErrorCategory::User);
+    /// assert_eq!(error.category, Some(ErrorCategory::User));
+    /// ```
+    #[must_use = "the setter returns the error"]
+    pub fn with_category(mut self, category: ErrorCategory) -> Self {
         self.category = Some(category);
         self
     }
 
-    /// Sets the body of the answer.
-    #[must_use = "the setters give the error back"]
-    pub fn body(mut self, body: impl Into<Value>) -> Self {
-        self.body = Some(body.into());
+    /// Sets the body of the answer. `null` is none.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tinker_telemetry::ApiError;
+    ///
+    /// let error = ApiError::new("invalid").with_status(422).with_body(json!({"field": "steps"}));
+    /// assert_eq!(error.body.unwrap()["field"], "steps");
+    /// ```
+    #[must_use = "the setter returns the error"]
+    pub fn with_body(mut self, body: impl Into<Value>) -> Self {
+        self.body = Some(body.into()).filter(|body| !body.is_null());
         self
     }
 
-    /// Whether the user has to fix it: the category is `User`, or the status is a 4xx other than 408 (timeout)
-    /// and 429 (too many requests), which a retry mends.
+    /// Whether the user must fix it: the category is `User`, or the status is a 4xx. The statuses 408 (timeout) and
+    /// 429 (too many requests) do not count, since a retry may succeed.
+    ///
+    /// ```
+    /// use tinker_telemetry::ApiError;
+    ///
+    /// assert!(ApiError::new("not found").status(404).is_user_error());
+    /// assert!(!ApiError::new("slow down").status(429).is_user_error());
+    /// ```
     pub fn is_user_error(&self) -> bool {
         self.category == Some(ErrorCategory::User) || self.status.is_some_and(is_user_status)
     }
@@ -89,29 +168,57 @@ fn is_user_status(status: u16) -> bool {
     (400..500).contains(&status) && status != 408 && status != 429
 }
 
-/// What a `user_error` event says; its serialised form is the event's data.
+/// An error that the user caused. Its serialised form is the data of a `user_error` event.
+///
+/// ```
+/// use tinker_telemetry::UserError;
+///
+/// let mut error = UserError::new("my::InvalidSample", "line 3 is not JSON");
+/// error.body = Some(serde_json::json!({"line": 3}));
+/// let data = serde_json::to_value(&error).unwrap();
+/// assert_eq!(data["error_type"], "my::InvalidSample");
+/// assert!(data.get("status_code").is_none());
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct UserError {
     /// The name of the error's type.
     pub error_type: String,
-    /// What the error says of itself.
+    /// The error's message.
     pub message: String,
-    /// The HTTP status, where there was an answer.
+    /// The HTTP status, if there was an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_code: Option<u16>,
     /// The body of the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "says_nothing")]
     pub body: Option<Value>,
 }
 
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+fn says_nothing(body: &Option<Value>) -> bool {
+    body.as_ref().is_none_or(Value::is_null)
+}
+
 impl UserError {
-    /// A user error of this type, with this message.
+    /// A user error with this type and this message.
+    ///
+    /// ```
+    /// use tinker_telemetry::UserError;
+    ///
+    /// assert_eq!(UserError::new("my::InvalidSample", "line 3 is not JSON").status_code, None);
+    /// ```
     pub fn new(error_type: impl Into<String>, message: impl Into<String>) -> Self {
         Self { error_type: error_type.into(), message: message.into(), status_code: None, body: None }
     }
 
-    /// A user error if this status says so: a 4xx other than 408 and 429.
+    /// A user error if the status is that of one: a 4xx other than 408 and 429.
+    ///
+    /// ```
+    /// use tinker_telemetry::UserError;
+    ///
+    /// assert!(UserError::from_status("my::Error", "not found", 404).is_some());
+    /// assert!(UserError::from_status("my::Error", "unavailable", 503).is_none());
+    /// ```
     pub fn from_status(
         error_type: impl Into<String>,
         message: impl Into<String>,
@@ -132,13 +239,21 @@ impl From<&ApiError> for UserError {
     }
 }
 
-/// Tells the user errors among foreign errors; see [`Builder::user_errors`](crate::Builder::user_errors).
+/// Recognises user errors among foreign errors; see [`Builder::user_errors`](crate::Builder::user_errors).
 pub(crate) type UserErrorClassifier = dyn Fn(&(dyn Error + 'static)) -> Option<UserError> + Send + Sync;
 
-/// The first user error in a chain of sources, from the error itself down; `None` where there is none.
+/// The first user error in an error's chain of sources, from the error itself down; `None` if there is none.
 ///
-/// Knows [`ApiError`], and `ureq::Error::StatusCode`. A reporter that was taught other foreign errors with
-/// [`Builder::user_errors`](crate::Builder::user_errors) asks that too when it reports.
+/// It knows [`ApiError`] and `ureq::Error::StatusCode`. When a reporter reports an error, it also asks the closure
+/// that was set with [`Builder::user_errors`](crate::Builder::user_errors), and so does
+/// [`Reporter::find_user_error`](crate::Reporter::find_user_error).
+/// ```
+/// use tinker_telemetry::{ApiError, find_user_error_in_chain};
+///
+/// let wrapped = anyhow::Error::new(ApiError::new("unknown model").with_status(404)).context("while sampling");
+/// assert_eq!(find_user_error_in_chain(&wrapped).unwrap().message, "unknown model");
+/// assert!(find_user_error_in_chain(&std::fmt::Error).is_none());
+/// ```
 pub fn find_user_error_in_chain<E: AsError<Kind> + ?Sized, Kind>(error: &E) -> Option<UserError> {
     find_user_error(error.as_error(), None)
 }
@@ -147,35 +262,36 @@ pub(crate) fn find_user_error(
     error: &(dyn Error + 'static),
     classifier: Option<&UserErrorClassifier>,
 ) -> Option<UserError> {
-    chain(error).find_map(|link| of_api(link).or_else(|| of_ureq(link)).or_else(|| classifier?(link)))
+    chain(error).find_map(|error| from_api(error).or_else(|| from_ureq(error)).or_else(|| classifier?(error)))
 }
 
-fn of_api(link: &(dyn Error + 'static)) -> Option<UserError> {
-    bare_or_shared(link).filter(|error: &&ApiError| error.is_user_error()).map(UserError::from)
+fn from_api(error: &(dyn Error + 'static)) -> Option<UserError> {
+    downcast(error).filter(|error: &&ApiError| error.is_user_error()).map(UserError::from)
 }
 
-/// The link as this type. A `Box` or an `Arc` of an error is an error itself, and its `source` skips what it holds.
-fn bare_or_shared<'a, E: Error + 'static>(link: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let boxed = || link.downcast_ref::<Box<E>>().map(|boxed| &**boxed);
-    let shared = || link.downcast_ref::<Arc<E>>().map(|shared| &**shared);
-    link.downcast_ref().or_else(boxed).or_else(shared)
+/// The error as this type, also out of a `Box` or an `Arc`: that is an error itself, and its `source` skips the error
+/// that it holds.
+fn downcast<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let boxed = || error.downcast_ref::<Box<E>>().map(|boxed| &**boxed);
+    let shared = || error.downcast_ref::<Arc<E>>().map(|shared| &**shared);
+    error.downcast_ref().or_else(boxed).or_else(shared)
 }
 
-/// The error and its sources. An I/O error shows what it wraps: its `source` skips that one.
+/// The error and its sources, with the error that an I/O error wraps: the `source` of the I/O error skips it.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    let next = |link: &&'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> {
-        let link = *link;
-        let wrapped = link.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| link.source())
+    let next = |error: &&'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> {
+        let error = *error;
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source()).map(unshared)
     };
-    std::iter::successors(Some(error), next).take(MAX_DEPTH)
+    std::iter::successors(Some(unshared(error)), next).take(MAX_DEPTH)
 }
 
-/// What ureq makes of an answer with an error status, unless it was told not to. This crate is built on ureq, so nobody
-/// need classifier that.
-fn of_ureq(link: &(dyn Error + 'static)) -> Option<UserError> {
-    match *bare_or_shared(link)? {
-        ureq::Error::StatusCode(status) => UserError::from_status("ureq::Error", link.to_string(), status),
+/// ureq makes such an error of an answer with an error status, by default. This crate knows it because it is built on
+/// ureq.
+fn from_ureq(error: &(dyn Error + 'static)) -> Option<UserError> {
+    match *downcast(error)? {
+        ureq::Error::StatusCode(status) => UserError::from_status("ureq::Error", error.to_string(), status),
         _ => None,
     }
 }

@@ -1,44 +1,45 @@
-//! Memory that is written to from its beginning: what a thread makes its events in, one after the other.
+//! The memory in which a thread encodes its events, one after the other.
 
 use std::cell::Cell;
 
 /// Enough for most events.
 const FIRST_SIZE: usize = 256;
 
-/// What grew for one event serves the next ones up to this size: little for an idle thread.
+/// A buffer that grew for one event is kept for later events up to this size: an idle thread should hold little
+/// memory.
 const LARGEST_KEPT: usize = 16 * 1024;
 
 thread_local! {
     static OWN: Cell<Option<Box<Buffer>>> = const { Cell::new(None) };
 }
 
-/// What was written, and room for more.
+/// Written bytes, and room for more.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
-    /// All of it can be written to: it is zeros, or what is left of earlier events. Writing the zeros also brings the
-    /// memory into this core's cache; without that, a call now and then took twice as long.
+    /// All of it can be written to: it holds zeros or the rest of earlier events. Writing the zeros also brings the
+    /// memory into this core's cache; without that, some calls took twice as long.
     bytes: Vec<u8>,
     written: usize,
 }
 
 impl Buffer {
-    /// The thread's own, with nothing written. While the thread's locals are torn down it has none, and the event pays
-    /// for one.
+    /// The thread's own buffer, with nothing written. While the thread's locals are destroyed there is none, and the
+    /// event gets a new one.
     #[inline]
     #[expect(
         clippy::unnecessary_box_returns,
-        reason = "moved as one word; by value a call took a fifth longer"
+        reason = "a box is moved as one word; with a buffer by value a call took a fifth longer"
     )]
     pub(crate) fn take() -> Box<Self> {
         OWN.try_with(Cell::take).ok().flatten().unwrap_or_default()
     }
 
-    /// Not the thread's own, but one that goes elsewhere, and need not grow before it holds so much.
+    /// A buffer for another use than the thread's own, with room for so many bytes.
     pub(crate) fn with_room(len: usize) -> Self {
         Self { bytes: vec![0; len], written: 0 }
     }
 
-    /// Leaves it to the thread, and forgets what was written.
+    /// Returns the buffer to the thread, with nothing written.
     #[inline]
     pub(crate) fn give_back(mut self: Box<Self>) {
         self.written = 0;
@@ -58,12 +59,12 @@ impl Buffer {
         self.written
     }
 
-    /// Forgets what was written past this length.
+    /// Removes the written bytes past this length.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.written = self.written.min(len);
     }
 
-    /// The next so many bytes, to be written to; `None` where the buffer has to grow first.
+    /// The next so many bytes, for writing; `None` if the buffer must grow first.
     #[inline]
     pub(crate) fn next(&mut self, len: usize) -> Option<&mut [u8]> {
         let next = self.bytes[self.written..].get_mut(..len)?;
@@ -80,7 +81,7 @@ impl Buffer {
         room.copy_from_slice(part);
     }
 
-    /// Puts a part before what was written from `at` on.
+    /// Inserts a part at this position.
     pub(crate) fn insert(&mut self, at: usize, part: &[u8]) {
         let after = at + part.len();
         self.put(part);
@@ -88,13 +89,13 @@ impl Buffer {
         self.bytes[at..after].copy_from_slice(part);
     }
 
-    /// All that can be written to without growing.
+    /// All bytes that can be written without growing.
     #[inline]
     pub(crate) fn room(&mut self) -> &mut [u8] {
         &mut self.bytes[self.written..]
     }
 
-    /// Makes room for so many bytes.
+    /// Makes room for so many more bytes.
     #[cold]
     pub(crate) fn grow(&mut self, by: usize) {
         let size = (2 * (self.written + by)).max(FIRST_SIZE);
@@ -104,7 +105,7 @@ impl Buffer {
 
 #[cfg(test)]
 impl Buffer {
-    /// How much it can hold without growing.
+    /// How many bytes it can hold without growing.
     pub(crate) fn size(&self) -> usize {
         self.bytes.len()
     }

@@ -10,13 +10,13 @@ fn write(part: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// On a thread that has no buffer yet.
+/// Runs on a thread that has no buffer yet.
 fn on_a_new_thread(run: impl FnOnce() + Send) {
     thread::scope(|scope| scope.spawn(run).join().unwrap());
 }
 
 #[test]
-fn a_thread_keeps_what_grew_up_to_a_size() {
+fn a_thread_keeps_a_grown_buffer_up_to_a_size() {
     on_a_new_thread(|| {
         for (len, kept) in [
             (1, FIRST_SIZE),
@@ -36,7 +36,7 @@ fn a_thread_keeps_what_grew_up_to_a_size() {
 }
 
 #[test]
-fn what_is_given_back_is_forgotten() {
+fn a_returned_buffer_is_empty() {
     on_a_new_thread(|| {
         let mut buffer = Buffer::take();
         buffer.put(b"secret");
@@ -46,7 +46,7 @@ fn what_is_given_back_is_forgotten() {
 }
 
 #[test]
-fn a_part_is_put_before_another() {
+fn a_part_is_inserted_at_a_position() {
     let mut buffer = Buffer::default();
     buffer.put(b"head:value");
     buffer.insert(5, b"the ");

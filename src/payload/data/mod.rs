@@ -1,5 +1,4 @@
-//! The caller's data, encoded on the caller's thread: a snapshot of exactly known size, so that limits are
-//! checked at the door and the worker never runs the caller's code.
+//! Encodes the caller's data on the caller's thread: a snapshot whose exact size is known before the queue admits it.
 
 use serde::Serialize;
 
@@ -9,9 +8,9 @@ use crate::payload::json::Json;
 use crate::process::catch_panic::catch_panic;
 use crate::process::reentrancy;
 
-/// Encodes `data` to a JSON object of at most `limit` bytes: an object goes as it is, nothing becomes `{}`, any
-/// other value becomes `{"value": …}`. Its floats are still to be [expanded](crate::payload::json::expand). What is put `before`
-/// it is in the same memory, which is the thread's.
+/// Encodes `data` as a JSON object of at most `limit` bytes: an object stays as it is, nothing (`()`, `None`) becomes
+/// `{}`, any other value becomes `{"value": …}`. Its floats must still be [expanded](crate::payload::json::expand).
+/// The buffer is the thread's own; `before` writes what stands before the data.
 pub(crate) fn encode(
     before: impl FnOnce(&mut Buffer),
     data: &impl Serialize,

@@ -14,7 +14,7 @@ fn text(data: impl Serialize) -> Result<String, RefusalReason> {
 }
 
 #[test]
-fn objects_stay_nothing_is_empty_and_the_rest_is_a_value() {
+fn an_object_stays_nothing_becomes_an_empty_object_and_all_else_a_value() {
     assert_eq!(text(json!({"a": 1, "none": null})).unwrap(), r#"{"a":1,"none":null}"#);
     assert_eq!(text(()).unwrap(), "{}");
     assert_eq!(text(None::<u8>).unwrap(), "{}");
@@ -25,13 +25,13 @@ fn objects_stay_nothing_is_empty_and_the_rest_is_a_value() {
 }
 
 #[test]
-fn what_json_cannot_say_becomes_null() {
+fn a_float_that_json_does_not_have_becomes_null() {
     let data = BTreeMap::from([("inf", f64::INFINITY), ("nan", f64::NAN)]);
     assert_eq!(text(data).unwrap(), r#"{"inf":null,"nan":null}"#);
 }
 
 #[test]
-fn the_limit_is_exact_and_a_value_past_it_is_not_written_out() {
+fn the_limit_is_exact_and_an_endless_value_is_refused_at_it() {
     let fits = "x".repeat(LIMIT - r#"{"value":""}"#.len());
     assert_eq!(text(&fits).unwrap().len(), LIMIT);
     assert_eq!(text(fits + "x"), Err(RefusalReason::TooLarge));
@@ -46,7 +46,7 @@ fn the_limit_is_exact_and_a_value_past_it_is_not_written_out() {
 }
 
 #[test]
-fn data_that_fails_or_panics_is_invalid_and_the_next_is_not() {
+fn data_that_fails_or_panics_is_invalid_and_later_data_is_not() {
     struct Fails;
     impl Serialize for Fails {
         fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
@@ -56,7 +56,7 @@ fn data_that_fails_or_panics_is_invalid_and_the_next_is_not() {
     struct Panics;
     impl Serialize for Panics {
         fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-            panic!("while serialising, as the test wants it")
+            panic!("while serialising, on purpose")
         }
     }
     assert_eq!(text(Fails), Err(RefusalReason::InvalidData));
@@ -66,8 +66,8 @@ fn data_that_fails_or_panics_is_invalid_and_the_next_is_not() {
 }
 
 #[test]
-fn data_nested_too_deep_are_invalid_however_deep_and_siblings_do_not_add_up() {
-    /// Lists in lists without end: encoding it would take all of the stack.
+fn data_nested_too_deep_is_invalid_and_siblings_do_not_add_up() {
+    /// Endless lists in lists: encoding all of it would overflow the stack.
     struct Bottomless;
     impl Serialize for Bottomless {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -88,7 +88,7 @@ fn data_nested_too_deep_are_invalid_however_deep_and_siblings_do_not_add_up() {
 }
 
 #[test]
-fn data_that_encodes_data_is_reentrant() {
+fn data_that_encodes_other_data_while_it_is_encoded_is_refused_as_reentrant() {
     struct Nested;
     impl Serialize for Nested {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,4 +1,4 @@
-//! How a value of any type becomes JSON: what serde asks for each kind of value.
+//! Serde's side of [`Json`]: a method for each kind of value.
 
 use std::fmt::{self, Display, Write as _};
 use std::mem;
@@ -10,13 +10,13 @@ use serde::ser::{
 
 use super::{EncodeError, FLOAT, INVALID, Json, expand};
 
-/// What stands between two brackets.
+/// The elements of a list or the members of an object, between two brackets.
 pub(crate) struct Members<'a> {
     json: &'a mut Json,
-    /// What comes before the next one: the bracket that opens, then commas.
+    /// The byte before the next one: first the opening bracket, then a comma.
     before: u8,
-    /// The brackets that close, one for each level. None for a struct that stands for JSON as text, which is how
-    /// `serde_json` hands itself raw values and numbers of any precision.
+    /// The closing brackets, one for each level. Empty for a struct that stands for a JSON text: `serde_json`
+    /// represents its raw values and its numbers of arbitrary precision so.
     close: &'static str,
 }
 
@@ -30,7 +30,7 @@ impl Json {
         Ok(Members { json: self, before: bracket, close })
     }
 
-    /// An object with one member, named by the variant, which has members.
+    /// Opens an object with one member, named by the variant, whose value is a list or an object.
     #[inline]
     fn open_variant(
         &mut self,
@@ -64,12 +64,12 @@ impl Members<'_> {
         self.json.value(value)
     }
 
-    /// A value that is JSON as text.
+    /// Writes a value that is a JSON text.
     #[cold]
     fn raw(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), EncodeError> {
         let at = self.json.out.len();
         let limit = self.json.limit;
-        self.json.limit = limit.saturating_add(2); // the quotes go again
+        self.json.limit = limit.saturating_add(2); // the quotes are removed again
         self.json.escapes = false;
         let written = self.json.value(value);
         self.json.escapes = true;
@@ -107,7 +107,7 @@ impl Members<'_> {
     }
 }
 
-/// How deep the lists and objects of a JSON text are nested.
+/// How deeply the lists and objects of a JSON text are nested.
 fn depth(json: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let mut bytes = json.iter();
@@ -133,7 +133,7 @@ fn depth(json: &[u8]) -> usize {
     deepest
 }
 
-/// Methods that write a number.
+/// Methods that write an integer or an `f32`.
 macro_rules! numbers {
     ($($method:ident: $number:ty),*) => {$(
         #[inline]
@@ -294,7 +294,7 @@ impl SerializeMap for Members<'_> {
     type Ok = ();
     type Error = EncodeError;
 
-    /// A key is written as any value, and becomes a string if it is a number or a truth value.
+    /// Writes a key as any other value, and makes a string of it if it is a number or a boolean.
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), EncodeError> {
         self.separate()?;
@@ -367,7 +367,7 @@ macro_rules! structs {
 structs! { SerializeStruct, SerializeStructVariant }
 
 impl Error for EncodeError {
-    /// What the caller's code has to say of it stays there: it is counted, and no more.
+    /// The message of the caller's code is not kept: the refusal is only counted.
     fn custom<T: Display>(_: T) -> Self {
         INVALID
     }

@@ -17,7 +17,7 @@ fn written(data: &impl Serialize, limit: usize) -> Result<String, RefusalReason>
     Ok(String::from_utf8(text).unwrap())
 }
 
-/// Beside something that makes it an object.
+/// Another member beside the value makes it an object.
 #[derive(Serialize)]
 struct Beside<T> {
     before: u8,
@@ -25,7 +25,7 @@ struct Beside<T> {
 }
 
 #[track_caller]
-fn is_as_serde_json_has_it(it: impl Serialize) {
+fn assert_same_as_serde_json(it: impl Serialize) {
     let data = Beside { before: 1, it };
     let theirs = serde_json::to_string(&data).map_err(|_| RefusalReason::InvalidData);
     assert_eq!(written(&data, usize::MAX), theirs);
@@ -60,8 +60,8 @@ fn as_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Erro
 }
 
 #[test]
-fn every_kind_of_value_is_as_serde_json_has_it() {
-    is_as_serde_json_has_it((
+fn every_kind_of_value_is_written_as_serde_json_does() {
+    assert_same_as_serde_json((
         true,
         'x',
         '"',
@@ -69,32 +69,32 @@ fn every_kind_of_value_is_as_serde_json_has_it() {
         "",
         "a\"b\\c/d\n\r\t\u{8}\u{c}\u{0}\u{1f}\u{7f}\u{2028}",
     ));
-    is_as_serde_json_has_it((u8::MAX, u16::MAX, u32::MAX, u64::MAX, u128::MAX));
-    is_as_serde_json_has_it((i8::MIN, i16::MIN, i32::MIN, i64::MIN, i128::MIN));
-    is_as_serde_json_has_it((0.1_f32, f32::MAX, f32::NAN, f32::MIN_POSITIVE));
-    is_as_serde_json_has_it((0.1, -0.0, 1e300, f64::MAX, f64::MIN_POSITIVE, f64::NAN, f64::NEG_INFINITY));
-    is_as_serde_json_has_it((None::<u8>, Some(1.5), (), Nothing, Newtype(Newtype(Nothing)), Pair(1, "2")));
-    is_as_serde_json_has_it([
+    assert_same_as_serde_json((u8::MAX, u16::MAX, u32::MAX, u64::MAX, u128::MAX));
+    assert_same_as_serde_json((i8::MIN, i16::MIN, i32::MIN, i64::MIN, i128::MIN));
+    assert_same_as_serde_json((0.1_f32, f32::MAX, f32::NAN, f32::MIN_POSITIVE));
+    assert_same_as_serde_json((0.1, -0.0, 1e300, f64::MAX, f64::MIN_POSITIVE, f64::NAN, f64::NEG_INFINITY));
+    assert_same_as_serde_json((None::<u8>, Some(1.5), (), Nothing, Newtype(Newtype(Nothing)), Pair(1, "2")));
+    assert_same_as_serde_json([
         Kind::Unit,
         Kind::Newtype("x"),
         Kind::Tuple(1, 2.5),
         Kind::Struct { a: -1, b: None },
     ]);
-    is_as_serde_json_has_it((
+    assert_same_as_serde_json((
         Vec::<u8>::new(),
         BTreeMap::<u8, u8>::new(),
         Bytes(vec![0, 255]),
         [[[0_u8; 0]; 2]; 2],
     ));
-    is_as_serde_json_has_it(
+    assert_same_as_serde_json(
         json!({"": {}, "\u{0}": [null, {"a": [1.25e-7, "b"]}], "longer than eight": "\\"}),
     );
-    is_as_serde_json_has_it(serde_json::from_str::<Box<RawValue>>(r#"{"raw" : [1.0,"\u0000"]}"#).unwrap());
-    is_as_serde_json_has_it(serde_json::value::to_raw_value(&["\n\t\\\"", "é\u{2028}"]).unwrap());
-    is_as_serde_json_has_it(format_args!("{}-{:?}", 1, "a\nb"));
+    assert_same_as_serde_json(serde_json::from_str::<Box<RawValue>>(r#"{"raw" : [1.0,"\u0000"]}"#).unwrap());
+    assert_same_as_serde_json(serde_json::value::to_raw_value(&["\n\t\\\"", "é\u{2028}"]).unwrap());
+    assert_same_as_serde_json(format_args!("{}-{:?}", 1, "a\nb"));
 }
 
-/// A map of one.
+/// A map with one entry.
 struct Key<K>(K);
 
 impl<K: Serialize> Serialize for Key<K> {
@@ -106,16 +106,23 @@ impl<K: Serialize> Serialize for Key<K> {
 }
 
 #[test]
-fn every_kind_of_key_is_as_serde_json_has_it() {
-    is_as_serde_json_has_it((Key("a"), Key('b'), Key("\"\n"), Key(Kind::Unit), Key(Newtype("c"))));
-    is_as_serde_json_has_it((Key(true), Key(-1), Key(u64::MAX), Key(i128::MIN), Key(0.1_f32), Key(-1.5e300)));
-    is_as_serde_json_has_it(Key(Newtype(7)));
-    is_as_serde_json_has_it(Key(format_args!("{}", 1)));
-    is_as_serde_json_has_it(Key(f64::NAN));
-    is_as_serde_json_has_it(Key(()));
-    is_as_serde_json_has_it(Key([1]));
-    is_as_serde_json_has_it(Key(Kind::Newtype("x")));
-    is_as_serde_json_has_it(Key(json!({})));
+fn every_kind_of_key_is_written_as_serde_json_does() {
+    assert_same_as_serde_json((Key("a"), Key('b'), Key("\"\n"), Key(Kind::Unit), Key(Newtype("c"))));
+    assert_same_as_serde_json((
+        Key(true),
+        Key(-1),
+        Key(u64::MAX),
+        Key(i128::MIN),
+        Key(0.1_f32),
+        Key(-1.5e300),
+    ));
+    assert_same_as_serde_json(Key(Newtype(7)));
+    assert_same_as_serde_json(Key(format_args!("{}", 1)));
+    assert_same_as_serde_json(Key(f64::NAN));
+    assert_same_as_serde_json(Key(()));
+    assert_same_as_serde_json(Key([1]));
+    assert_same_as_serde_json(Key(Kind::Newtype("x")));
+    assert_same_as_serde_json(Key(json!({})));
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
@@ -139,7 +146,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn any_value_is_as_serde_json_has_it_and_fits_where_its_text_fits(value in any_json()) {
+    fn any_value_is_written_as_serde_json_does_and_fits_if_its_text_fits(value in any_json()) {
         let value = if value.is_null() { json!([value]) } else { value }; // by itself it becomes {}, which is shorter
         let text = match &value {
             Value::Object(_) => value.to_string(),
@@ -151,7 +158,7 @@ proptest! {
 }
 
 #[test]
-fn floats_that_are_shorter_as_text_fit_where_their_text_fits() {
+fn floats_that_are_shorter_as_text_fit_if_their_text_fits() {
     for count in 1..400 {
         for float in [0.0, 0.5, -12.25, f64::MAX, f64::NAN] {
             let data = Beside { before: 1, it: vec![float; count] };
@@ -163,7 +170,7 @@ fn floats_that_are_shorter_as_text_fit_where_their_text_fits() {
 }
 
 #[test]
-fn eight_bytes_at_once_are_told_as_they_are_one_by_one() {
+fn eight_bytes_at_once_give_the_same_result_as_one_by_one() {
     for byte in 0..=u8::MAX {
         for at in 0..23 {
             for len in at + 1..=23 {
@@ -181,7 +188,7 @@ fn eight_bytes_at_once_are_told_as_they_are_one_by_one() {
     assert!(is_plain(b""));
 }
 
-/// A list whose code does not mind that an element fails.
+/// A list whose code ignores that an element fails.
 struct Careless<T>(T);
 
 impl<T: Serialize> Serialize for Careless<T> {
@@ -193,7 +200,7 @@ impl<T: Serialize> Serialize for Careless<T> {
 }
 
 #[test]
-fn what_went_wrong_inside_is_not_forgotten() {
+fn an_error_that_the_callers_code_ignores_still_refuses_the_value() {
     struct Fails;
     impl Serialize for Fails {
         fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
@@ -229,7 +236,7 @@ fn what_went_wrong_inside_is_not_forgotten() {
 }
 
 #[test]
-fn a_value_past_the_limit_is_not_written_out() {
+fn an_endless_value_takes_little_memory() {
     struct Endless<T>(T);
     impl<T: Serialize> Serialize for Endless<T> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -249,7 +256,7 @@ fn a_value_past_the_limit_is_not_written_out() {
 }
 
 #[test]
-fn a_struct_that_poses_as_raw_json_cannot_pass_for_a_float() {
+fn a_struct_that_poses_as_raw_json_cannot_smuggle_in_a_float() {
     #[derive(Serialize)]
     #[serde(rename = "$serde_json::private::RawValue")]
     struct Poses<T> {
@@ -264,7 +271,7 @@ fn a_struct_that_poses_as_raw_json_cannot_pass_for_a_float() {
 }
 
 #[test]
-fn raw_json_is_held_to_the_depth_of_all_other_data() {
+fn the_limit_on_depth_holds_for_raw_json_too() {
     let nested =
         |depth| format!(r#"{{"[[\"[[": [1, "\\"], "in": {}"]["{}}}"#, "[".repeat(depth), "]".repeat(depth));
     let written = |depth| {
@@ -279,7 +286,7 @@ fn raw_json_is_held_to_the_depth_of_all_other_data() {
 }
 
 #[test]
-fn raw_json_is_held_to_the_limit_as_it_is_without_the_escapes_that_a_text_would_need() {
+fn the_limit_on_size_counts_raw_json_without_escapes() {
     let quotes = serde_json::value::to_raw_value(&vec!["\"\\"; 1_000]).unwrap();
     let text = format!(r#"{{"value":{}}}"#, quotes.get());
     assert_eq!(written(&quotes, text.len()), Ok(text.clone()));

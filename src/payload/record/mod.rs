@@ -1,4 +1,4 @@
-//! An event as the caller's thread leaves it: everything known, nothing formatted. It becomes JSON on the worker.
+//! An event as the caller's thread makes it: complete, but not formatted. The worker writes it as JSON.
 
 use std::backtrace::Backtrace;
 use std::fmt;
@@ -13,10 +13,10 @@ use crate::model::stats::RefusalReason;
 use crate::payload::buffer::Buffer;
 use crate::payload::data;
 
-/// What is known of every event when it is offered.
+/// The parts that every event has when it is offered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EventHeader {
-    /// How many events had been refused: their numbers lie before its own, which the worker gives it.
+    /// How many events had been refused before it. The worker numbers the events, and leaves out as many numbers.
     pub(crate) refused: u64,
     pub(crate) time: SystemTime,
     pub(crate) severity: Severity,
@@ -25,15 +25,15 @@ pub(crate) struct EventHeader {
 /// An event on its way into the queue.
 #[derive(Debug)]
 pub(crate) enum Record {
-    /// In one piece of memory, its thread's: see [`unpack`].
+    /// All in one piece of memory, which is the thread's own buffer; see [`unpack`].
     Generic(Box<Buffer>),
     OutOfLine(OutOfLine),
 }
 
-/// An event that has memory of its own, in the queue too.
+/// An event that has memory of its own, also in the queue.
 #[derive(Debug)]
 pub(crate) enum OutOfLine {
-    /// Like any other, but too large to be moved about with them.
+    /// A generic event that is too large to be copied from buffer to buffer.
     Generic(Box<[u8]>),
     Other(Box<(EventHeader, EventBody)>),
 }
@@ -45,10 +45,10 @@ pub(crate) enum QueuedEvent<'a> {
     OutOfLine(OutOfLine),
 }
 
-/// What the queue has of each event besides: a ticket and a length.
+/// What the queue stores beside each event: a sequence number and a length.
 pub(crate) const TAG: usize = 2 * size_of::<u64>();
 
-/// Up to this length generic events are queued one behind the other.
+/// Generic events up to this length are queued one behind the other, in shared memory.
 pub(crate) const MAX_INLINE: usize = 1024;
 
 #[derive(Debug)]
@@ -66,18 +66,19 @@ pub(crate) struct Exception {
     pub(crate) traceback: Traceback,
 }
 
-/// The causes of an error and, where one was captured, the stack.
+/// The causes of an error and, if it was captured, the stack.
 #[derive(Debug)]
 pub(crate) struct Traceback {
     pub(crate) causes: String,
-    /// Addresses only until it is shown: looking up their names takes a tenth of a second the first time, and a
-    /// program that waits for its end must not wait for that. Shared: a panic may be told to several reporters.
+    /// Only addresses until it is formatted. Their names are looked up on the worker, since the first lookup takes a
+    /// tenth of a second, and a program that ends must not wait for that. Shared, since several reporters may report
+    /// one panic.
     pub(crate) stack: Option<Arc<Backtrace>>,
-    /// How many bytes of JSON its text may be.
+    /// How many bytes of JSON its text may take.
     pub(crate) max: usize,
 }
 
-/// What the addresses of a stack hold in memory, roughly.
+/// How much memory the addresses of a stack take, roughly.
 const STACK_WEIGHT: usize = 4 * 1024;
 
 impl Traceback {
@@ -128,7 +129,7 @@ impl Record {
         Self::OutOfLine(OutOfLine::Other(Box::new((header, body))))
     }
 
-    /// The bytes that it keeps in memory, for the queue's budget.
+    /// How many bytes of memory it holds, for the queue's budget.
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Generic(packed) => TAG + packed.len(),
@@ -136,7 +137,7 @@ impl Record {
         }
     }
 
-    /// Leaves its memory to its thread: it was turned away.
+    /// Drops a refused event, and returns its memory to its thread.
     pub(crate) fn discard(self) {
         if let Self::Generic(packed) = self {
             packed.give_back();
@@ -155,7 +156,7 @@ impl OutOfLine {
 }
 
 impl QueuedEvent<'_> {
-    /// What it weighed when it was let in.
+    /// How many bytes of memory it holds: the same number as the [`Record`] had when it was admitted.
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Generic(packed) => TAG + packed.len(),
@@ -175,7 +176,7 @@ impl EventBody {
     }
 }
 
-/// Writes what comes before the data of a generic event: severity, refused, time, length of the name, name.
+/// Writes what stands before the data of a generic event: severity, refused, time, length of the name, name.
 #[inline]
 fn pack(header: EventHeader, name: &str, out: &mut Buffer) {
     let since_1970 = header.time.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -188,8 +189,8 @@ fn pack(header: EventHeader, name: &str, out: &mut Buffer) {
     out.put(name.as_bytes());
 }
 
-/// The parts of a generic event again: header, name, and data as [`data::encode`] made them. There always are some. A
-/// time before 1970 is 1970.
+/// The parts of a generic event: header, name, and data as [`data::encode`] made it. `None` only for bytes that
+/// [`pack`] did not write. A time before 1970 is 1970.
 pub(crate) fn unpack(packed: &[u8]) -> Option<(EventHeader, &str, &[u8])> {
     let (severity, rest) = packed.split_first()?;
     let (refused, rest) = rest.split_first_chunk()?;

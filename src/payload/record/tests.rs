@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn what_was_packed_comes_out() {
+fn unpacking_reverses_packing() {
     for (severity, name) in Severity::ALL.into_iter().zip(["checkpoint.saved", "größe", "", "a\"b", "x"]) {
         let header = EventHeader::now(u64::MAX, severity);
         let record = Record::generic(header, name, &[1, 2], 100).unwrap();
@@ -17,15 +17,15 @@ fn what_was_packed_comes_out() {
 }
 
 #[test]
-fn what_is_turned_away_leaves_its_memory_to_its_thread() {
+fn a_discarded_event_returns_its_memory_to_its_thread() {
     let record = Record::generic(EventHeader::now(0, Severity::Info), "step", &(), 100).unwrap();
-    assert_eq!(Buffer::take().size(), 0, "it is in the record");
+    assert_eq!(Buffer::take().size(), 0, "the buffer is in the record");
     record.discard();
     assert!(Buffer::take().size() > 0);
 }
 
 #[test]
-fn the_texts_of_an_exception_and_its_stack_are_in_its_weight() {
+fn the_weight_of_an_exception_counts_its_texts_and_its_stack() {
     let weight = |body| Record::other(EventHeader::now(0, Severity::Error), body).weight();
     let exception = |error_type: &str, message: &str, causes: &str, stack| {
         let traceback = Traceback { causes: causes.to_owned(), stack, max: 100 };
@@ -42,7 +42,7 @@ fn the_texts_of_an_exception_and_its_stack_are_in_its_weight() {
 }
 
 #[test]
-fn name_and_data_together_are_held_to_the_limit() {
+fn the_limit_holds_for_name_and_data_together() {
     let empty = serde_json::Map::new();
     let sized = |limit| Record::generic(EventHeader::now(0, Severity::Info), "name", &empty, limit).map(drop);
     assert_eq!(sized("name{}".len()), Ok(()));

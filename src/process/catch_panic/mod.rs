@@ -1,9 +1,9 @@
-//! Running code that is not ours, so that its panics stay in there.
+//! Calls code that is not ours and keeps its panics in.
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs it; `None` where it panicked. Whatever it left half done must be the caller's to throw away.
+/// Calls the function; `None` if it panicked. The caller must discard what the function left half done.
 pub(crate) fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(value) => Some(value),

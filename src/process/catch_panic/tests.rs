@@ -3,11 +3,11 @@ use std::panic::panic_any;
 use super::*;
 
 #[test]
-fn nothing_of_a_panic_comes_out() {
+fn a_panic_is_caught_and_so_is_one_of_its_payload() {
     struct PanicsAgain;
     impl Drop for PanicsAgain {
         fn drop(&mut self) {
-            panic!("in the payload's destructor, as the test wants it");
+            panic!("in the destructor of a payload, on purpose");
         }
     }
     assert_eq!(catch_panic(|| 1), Some(1));

@@ -1,11 +1,12 @@
-//! What a child has of its parent although it lies behind a lock.
+//! A value behind a lock that a forked child inherits.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
-use super::ProcessCell;
+use super::{ProcessCell, watch};
 
-/// A value behind a lock, of which every process has its own. A child's begins as its parent's was at the fork. Where a
-/// thread of the parent's was about to change it, that lock stays closed, and the child's begins empty.
+/// A value behind a lock. Every process has a value and a lock of its own. A child's value begins as a copy of its
+/// parent's. If a thread of the parent held the lock for writing at the fork, the copy cannot be made, and the
+/// child's value begins empty.
 pub(crate) struct Inherited<T>(ProcessCell<RwLock<T>>);
 
 impl<T: Clone + Default> Inherited<T> {
@@ -22,10 +23,14 @@ impl<T: Clone + Default> Inherited<T> {
     }
 
     fn lock(&self) -> &RwLock<T> {
-        self.0.get().unwrap_or_else(|| self.0.fill(RwLock::new(self.of_parent().unwrap_or_default())))
+        self.0.get().unwrap_or_else(|| {
+            // Before there is a lock that a fork could catch. With telemetry off no reporter has begun to watch.
+            watch();
+            self.0.fill(RwLock::new(self.copy_of_parents().unwrap_or_default()))
+        })
     }
 
-    fn of_parent(&self) -> Option<T> {
+    fn copy_of_parents(&self) -> Option<T> {
         match self.0.last()?.try_read() {
             Ok(value) => Some(value.clone()),
             Err(TryLockError::Poisoned(value)) => Some(value.into_inner().clone()),

@@ -1,15 +1,25 @@
-//! Notices a fork, and starts threads after one. The one room with `unsafe` in it.
+//! Notices a fork, and starts threads that work in a forked child too. All `unsafe` code of the crate is here.
 //!
-//! A forked child has its parent's memory but only the thread that forked. A lock that another thread held at that
-//! moment stays locked for good, a worker is gone, a socket is shared with the parent: what was made before the
-//! fork must not be touched in the child, not even to be dropped. So such things are kept in [`ProcessOwned`]: the
-//! process that made them sees them; a child sees an empty place, and fills it with its own when it needs one.
+//! The problem: a forked child has its parent's memory, but only the thread that forked. A lock that another thread
+//! held at that moment stays locked for ever. The worker's thread does not exist. A socket is shared with the parent.
+//! So the child must not touch what was made before the fork, not even to drop it.
+//!
+//! The idea: a handler in the child counts forks, and each such value is kept in a [`ProcessOwned`] together with the
+//! count at which it was made. The process that made the value sees it. A child sees an empty place, and fills it
+//! with a value of its own when it needs one.
+//!
+//! The invariants:
+//!
+//! - Nothing here waits for a lock that a thread of the parent may hold.
+//! - The handler in the child does only what is allowed between a fork and an exec.
+//! - No thread of the crate goes on in a child: see [`exit_if_forked`].
 
 #![expect(
     unsafe_code,
     reason = "a handler for the C library, and memory that outlives its owner in a forked child"
 )]
 
+use std::cell::Cell;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -26,11 +36,12 @@ mod process_cell;
 pub(crate) use inherited::Inherited;
 pub(crate) use process_cell::{ProcessCell, ProcessOwned};
 
-/// How many forks lie between the first process that [`watch`]ed and this one. It changes only while a process has
-/// one thread, so a relaxed load sees it.
+/// The number of forks between the first process that called [`watch`] and this one. It changes only while a process
+/// has one thread, so a relaxed load is enough.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 
-/// Begins to notice forks, by `fork` of the C library: neither its `_fork` nor a bare system call runs handlers.
+/// Begins to notice forks. Only `fork` of the C library is noticed: neither its `_fork` nor a bare system call runs
+/// handlers.
 #[cfg(unix)]
 pub(crate) fn watch() {
     use std::sync::atomic::AtomicBool;
@@ -40,23 +51,23 @@ pub(crate) fn watch() {
         GENERATION.fetch_add(1, Ordering::Relaxed);
         reentrancy::leave();
     }
-    // Two threads may get past this together, and a fork is then counted twice, which is as good as once.
+    // Two threads may both get past this check. A fork is then counted twice, which does no harm.
     if !WATCHED.load(Ordering::Acquire) {
-        // SAFETY: the handler adds to an atomic and stores to the thread's own memory, which is allowed in a child.
-        let refused = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-        WATCHED.store(refused == 0, Ordering::Release); // where there was no memory for it, the next start tries again
+        // SAFETY: the handler only adds to an atomic and stores to the thread's own memory, which a child may do.
+        let error = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        WATCHED.store(error == 0, Ordering::Release); // if there was no memory for it, the next start tries again
     }
 }
 
-/// There is no fork to notice.
+/// This platform has no fork.
 #[cfg(not(unix))]
 pub(crate) fn watch() {}
 
-/// The process that made something, to ask later whether this is still the same.
+/// Identifies a process among those that a program forked. A value keeps the one that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ForkGeneration(u64);
 
-/// The process of a program that never forked.
+/// The process that called [`watch`] first, before any fork.
 const FIRST: ForkGeneration = ForkGeneration(0);
 
 impl ForkGeneration {
@@ -65,37 +76,45 @@ impl ForkGeneration {
         Self(if cfg!(unix) { GENERATION.load(Ordering::Relaxed) } else { 0 })
     }
 
-    /// Whether no fork was noticed.
+    /// Whether no fork led to this process.
     pub(crate) fn is_first(self) -> bool {
         self == FIRST
     }
+}
 
-    /// Exits if this process is a child that was forked on a thread of the crate's own: by a logger that forked and
-    /// came back. That thread is all there is of the child, and its work is the parent's: it ends as the last thread
-    /// of a process does, without touching anything.
-    pub(crate) fn exit_if_forked(self) {
-        if self != Self::current() {
-            // SAFETY: always is; it runs no handlers and does not return.
-            #[cfg(unix)]
-            unsafe {
-                libc::_exit(0)
-            }
+thread_local! {
+    /// The generation that a thread of the crate's own was started in; `None` on every other thread.
+    static STARTED_IN: Cell<Option<ForkGeneration>> = const { Cell::new(None) };
+}
+
+/// Exits if this process is a child that was forked on this thread, and the thread is one of the crate's own. The
+/// program's logger can do that: it runs on the worker, forks, and returns there. The thread is then the only one of the
+/// child, and its work belongs to the parent, so the process ends without touching anything.
+pub(crate) fn exit_if_forked() {
+    let is_in_child = STARTED_IN.get().is_some_and(|started_in| started_in != ForkGeneration::current());
+    if is_in_child {
+        // SAFETY: `_exit` is always safe: it runs no handlers and does not return.
+        #[cfg(unix)]
+        unsafe {
+            libc::_exit(0)
         }
     }
 }
 
-/// Starts a thread in the [quiet](crate::process::reentrancy) scope, in a forked child too.
+/// Starts a thread inside the [reentrancy] scope. Works in a forked child too.
 ///
-/// There the standard library's may never get going: each takes a lock of the library's own as it starts and as it
-/// ends, and a fork can catch that lock closed. (Seen with Rust 1.95 on Linux, in one child of some hundreds beside a
-/// parent that starts threads all the time.) The C library's own threads know of forks.
+/// In a child a thread of the standard library may hang: it takes a lock of the library when it starts and when it
+/// ends, and a fork can leave that lock closed. (Seen with Rust 1.95 on Linux, in one child of some hundreds, beside
+/// a parent that starts threads all the time.) So a child gets a bare thread of the C library, which handles forks
+/// itself.
 pub(crate) fn start_thread(name: &str, main: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    // What it logs or panics about is not the program's doing, and must not come back as an event.
-    let quietly = move || {
+    // What this thread logs, or a panic of it, is no event of the program.
+    let inside_scope = move || {
         let _scope = reentrancy::enter();
+        STARTED_IN.set(Some(ForkGeneration::current()));
         main();
     };
-    start_boxed(name, Box::new(quietly)) // once for all in the binary, and not once for each
+    start_boxed(name, Box::new(inside_scope)) // boxed, so that the rest is compiled once and not for each `main`
 }
 
 type Main = Box<dyn FnOnce() + Send>;
@@ -107,7 +126,7 @@ fn start_boxed(name: &str, main: Main) -> io::Result<()> {
     #[cfg(unix)]
     return start_bare_thread(main);
     #[cfg(not(unix))]
-    return Err(io::ErrorKind::Unsupported.into()); // no process is other than the first
+    return Err(io::ErrorKind::Unsupported.into()); // unreachable: without forks every process is the first
 }
 
 #[cfg(unix)]
@@ -117,22 +136,22 @@ fn start_bare_thread(main: Main) -> io::Result<()> {
     use std::ptr;
 
     extern "C" fn run(main: *mut c_void) -> *mut c_void {
-        // SAFETY: it is the box below, and this thread's alone.
+        // SAFETY: this is the box from below, and only this thread has it.
         let main = unsafe { Box::from_raw(main.cast::<Main>()) };
-        let _ = catch_panic(main); // a panic must not leave this function
+        let _ = catch_panic(main); // a panic must not unwind out of this function
         ptr::null_mut()
     }
 
     let main = Box::into_raw(Box::new(main));
     let mut thread = MaybeUninit::uninit();
-    // SAFETY: null stands for the default attributes; `main` is a box that `run` takes over, as it may be sent.
-    let refused = unsafe { libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run, main.cast()) };
-    if refused != 0 {
-        // SAFETY: there is no thread that took the box over.
+    // SAFETY: null means the default attributes. `run` takes ownership of the box, whose content is `Send`.
+    let error = unsafe { libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run, main.cast()) };
+    if error != 0 {
+        // SAFETY: no thread started, so no other thread owns the box.
         drop(unsafe { Box::from_raw(main) });
-        return Err(io::Error::from_raw_os_error(refused));
+        return Err(io::Error::from_raw_os_error(error));
     }
-    // SAFETY: the call succeeded, so it has written the thread's id; nobody joins the thread.
+    // SAFETY: the call succeeded, so it has written the thread's id. The thread is never joined.
     unsafe { libc::pthread_detach(thread.assume_init()) };
     Ok(())
 }

@@ -1,7 +1,8 @@
-//! The "do not report" scope of a thread: what happens inside it must not come back as an event.
+//! The "do not report" scope of a thread: nothing that happens inside it becomes an event.
 //!
-//! The worker lives in it, so that its HTTP client's log records are not reported in turn; a caller's thread
-//! is in it while data is encoded, so that a `Serialize` that logs cannot recurse. Every bridge asks first.
+//! The worker's thread is always inside, so that the log records of its HTTP client are not reported. A caller's
+//! thread is inside while its data is encoded, so that a `Serialize` that logs does not recurse. Every bridge asks
+//! [`is_inside`] first.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -9,51 +10,51 @@ use std::marker::PhantomData;
 use crate::model::stats::RefusalReason;
 
 thread_local! {
-    // Constant and without a destructor: readable even while the thread's other locals are torn down.
-    static QUIET: Cell<bool> = const { Cell::new(false) };
+    // Constant and without a destructor, so it can be read even while the destructors of other thread-locals run.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The scope; it ends when this is dropped, by a panic too.
+/// A thread's stay in the scope. It ends when this is dropped, also by a panic.
 #[must_use = "the scope ends when this is dropped"]
 pub(crate) struct Scope {
-    /// Not `Send`: a scope ends on the thread that it began on.
+    /// Makes it not `Send`: a scope ends on the thread that it began on.
     thread_bound: PhantomData<*const ()>,
 }
 
-/// Enters the scope; `None` where the thread is in it already.
+/// Enters the scope; `None` if the thread is inside already.
 #[inline]
 pub(crate) fn enter() -> Option<Scope> {
-    let entered = !QUIET.replace(true);
+    let entered = !INSIDE.replace(true);
     entered.then(|| Scope { thread_bound: PhantomData })
 }
 
 /// Whether this thread is inside the scope.
 #[inline]
 pub(crate) fn is_inside() -> bool {
-    QUIET.get()
+    INSIDE.get()
 }
 
-/// Ends the thread's scope from inside: in a forked child, which is in no call of its own. May run between a fork and
-/// an exec.
+/// Ends the thread's scope from inside. For a forked child, which has begun no call of its own. It only stores to the
+/// thread's memory, so it may run between a fork and an exec.
 #[cfg(unix)]
 pub(crate) fn leave() {
-    QUIET.set(false);
+    INSIDE.set(false);
 }
 
 impl Scope {
-    /// Ends it. Fails in a child that was forked inside of it: what the scope was for is its parent's.
+    /// Ends the scope. Fails in a child that was forked inside it: the work of that scope is the parent's.
     #[inline]
     pub(crate) fn end(self) -> Result<(), RefusalReason> {
-        let was_kept = is_inside();
+        let still_inside = is_inside();
         drop(self);
-        if was_kept { Ok(()) } else { Err(RefusalReason::Reentrant) }
+        if still_inside { Ok(()) } else { Err(RefusalReason::Reentrant) }
     }
 }
 
 impl Drop for Scope {
     #[inline]
     fn drop(&mut self) {
-        QUIET.with(|quiet| quiet.set(false)); // `LocalKey::set` was not always inlined
+        INSIDE.with(|inside| inside.set(false)); // `LocalKey::set` was not always inlined
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_scope_that_is_not_given_ends_no_other() {
+fn a_second_scope_is_refused_and_ends_nothing() {
     let scope = enter().unwrap();
     assert!(enter().is_none());
     assert!(enter().is_none() && is_inside());
@@ -11,7 +11,7 @@ fn a_scope_that_is_not_given_ends_no_other() {
 
 #[test]
 #[cfg(unix)]
-fn a_child_forked_inside_a_scope_is_told_when_it_ends() {
+fn a_scope_that_a_fork_ended_fails_at_its_end() {
     let scope = enter().unwrap();
     leave();
     assert_eq!(scope.end(), Err(RefusalReason::Reentrant));

@@ -6,7 +6,7 @@
 //!
 //! The mutex and the condvar are the standard library's, because a forked child waits here too, and these keep their
 //! waiters in themselves. `parking_lot` keeps all waiters of a process in one table. A child finds its parent's waiters
-//! there, whose stacks are gone: it dies of that (`tests/process_fork.rs` has seen it), or it waits for the lock of a
+//! there, whose stacks are gone: it dies of that (`tests/process/fork.rs` has seen it), or it waits for the lock of a
 //! bucket for ever.
 
 use std::mem::{self, ManuallyDrop};

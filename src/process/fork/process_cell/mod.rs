@@ -1,6 +1,10 @@
-//! Places that every process fills for itself.
+//! Values that belong to one process.
 //!
-//! Nothing here locks, or a fork could catch that lock closed.
+//! A forked child must neither use nor drop what its parent made: another thread of the parent may have held a lock
+//! in it at the moment of the fork. [`ProcessCell`] is a place that each process fills for itself; [`ProcessOwned`]
+//! is a value that the first process has from the start, with such a place beside it for a child's value.
+//!
+//! Nothing here takes a lock: a child may find any lock closed for ever.
 
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -9,7 +13,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::ForkGeneration;
 
-/// A place that every process fills for itself.
+/// A place that each process fills for itself.
 pub(crate) struct ProcessCell<T> {
     filled: AtomicPtr<CellEntry<T>>,
     owns: PhantomData<CellEntry<T>>,
@@ -20,7 +24,7 @@ struct CellEntry<T> {
     value: T,
 }
 
-// SAFETY: it gives out `&T` to whichever thread asks, and drops on one thread what another put in.
+// SAFETY: it gives out `&T` on any thread, and drops on one thread a value that another thread put in.
 unsafe impl<T: Send + Sync> Sync for ProcessCell<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Send for ProcessCell<T> {}
@@ -30,25 +34,25 @@ impl<T> ProcessCell<T> {
         Self { filled: AtomicPtr::new(ptr::null_mut()), owns: PhantomData }
     }
 
-    /// What this process put in.
+    /// The value that this process put in.
     pub(crate) fn get(&self) -> Option<&T> {
         let filled = self.filled()?;
         (filled.process == ForkGeneration::current()).then_some(&filled.value)
     }
 
-    /// What was put in last, by this process or the one that it was forked from: nothing that may have to be waited
-    /// for.
+    /// The value that was put in last, by this process or by the one that it was forked from. Of a parent's value
+    /// only parts that need no lock may be used.
     pub(super) fn last(&self) -> Option<&T> {
         self.filled().map(|filled| &filled.value)
     }
 
     fn filled(&self) -> Option<&CellEntry<T>> {
-        // SAFETY: the pointer is null or from the box of a `fill`. That box is freed by the drop of the slot alone,
-        // which no borrow outlives: a `fill` that replaces it, in a child, leaves it where it is.
+        // SAFETY: the pointer is null or comes from the box of a `fill`. Only the drop of the cell frees that box,
+        // and no borrow outlives the cell. A `fill` that replaces the pointer, in a child, does not free the old box.
         unsafe { self.filled.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Puts a value in, unless another thread was first. Gives the one that is in.
+    /// Puts a value in, unless another thread was first. Returns the value that is in.
     pub(crate) fn fill(&self, value: T) -> &T {
         let seen = self.filled.load(Ordering::Acquire);
         if let Some(value) = self.get() {
@@ -59,7 +63,7 @@ impl<T> ProcessCell<T> {
             // SAFETY: as in `filled`.
             Ok(_) => unsafe { &(*fresh).value },
             Err(first) => {
-                // SAFETY: `fresh` went nowhere; and `first` as in `filled`.
+                // SAFETY: no other thread has seen `fresh`; for `first`, as in `filled`.
                 unsafe {
                     drop(Box::from_raw(fresh));
                     &(*first).value
@@ -72,7 +76,7 @@ impl<T> ProcessCell<T> {
 impl<T> Drop for ProcessCell<T> {
     fn drop(&mut self) {
         let filled = *self.filled.get_mut();
-        // SAFETY: as in `filled`; and nobody else has it, since the slot is borrowed for good.
+        // SAFETY: as in `filled`. No borrow of the value is left, since the cell is borrowed mutably.
         unsafe {
             if filled.as_ref().is_some_and(|filled| filled.process == ForkGeneration::current()) {
                 drop(Box::from_raw(filled));
@@ -81,7 +85,7 @@ impl<T> Drop for ProcessCell<T> {
     }
 }
 
-/// A value of the process that made it, with a place beside it for a child's own.
+/// A value of the process that made it, with a place beside it for a child's value.
 pub(crate) struct ProcessOwned<T> {
     process: ForkGeneration,
     first: ManuallyDrop<T>,
@@ -97,14 +101,14 @@ impl<T> ProcessOwned<T> {
         }
     }
 
-    /// This process's value; `None` in a child that has none yet. Costs the first process one relaxed load.
+    /// This process's value; `None` in a child that has none yet. In the first process it costs one relaxed load.
     #[inline]
     pub(crate) fn get(&self) -> Option<&T> {
         if self.process == ForkGeneration::current() { Some(&self.first) } else { self.later.get() }
     }
 
-    /// This process's value, made if need be, of the one of the process that it was forked from, where there is nothing
-    /// to be waited for. Where threads of a child come at once, each makes one, and all but one are dropped.
+    /// This process's value. A child that has none yet makes one from its parent's value, of which it may use only
+    /// parts that need no lock. If several threads of a child make one at the same time, all but one are dropped.
     #[inline]
     pub(crate) fn get_or_make(&self, make: impl FnOnce(&T) -> T) -> &T {
         self.get().unwrap_or_else(|| self.later.fill(make(self.later.last().unwrap_or(&self.first))))
@@ -114,7 +118,7 @@ impl<T> ProcessOwned<T> {
 impl<T> Drop for ProcessOwned<T> {
     fn drop(&mut self) {
         if self.process == ForkGeneration::current() {
-            // SAFETY: this is the one drop, and nothing uses the value after it.
+            // SAFETY: the value is dropped only here, and nothing uses it afterwards.
             unsafe { ManuallyDrop::drop(&mut self.first) }
         }
     }
