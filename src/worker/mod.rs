@@ -87,6 +87,7 @@ impl<T: Transport> Worker<T> {
     fn run(&mut self) {
         let no_chunks = never();
         self.flush_if_asked(); // a panic may have interrupted a flush that a thread waits for
+        self.send_while_due(); // or the events that were due
         while !self.ledger.is_closed() {
             // While the worker holds events, a full chunk need not wake it: the ticker or the wakeup will.
             let is_empty = self.batcher.is_empty() && self.consumer.is_empty();
@@ -100,11 +101,28 @@ impl<T: Transport> Worker<T> {
                 },
                 recv(arrivals) -> chunk => if let Ok(chunk) = chunk { self.consumer.keep(*chunk) },
             }
-            while !self.ledger.is_closed() && self.ledger.is_due() && self.send_next() {
-                self.handle_signals();
-            }
+            self.send_while_due();
         }
         self.close();
+    }
+
+    /// Sends what is pending as long as the threshold is reached.
+    fn send_while_due(&mut self) {
+        while !self.ledger.is_closed() && self.ledger.is_due() && self.send_due() {}
+    }
+
+    /// Sends every event that was admitted when this began, not only as many as it takes to get below the threshold.
+    /// `false`: there was nothing to send.
+    fn send_due(&mut self) -> bool {
+        let end = self.ledger.admitted();
+        let mut has_sent = false;
+        while !self.ledger.is_closed() && self.consumer.next_sequence() < end && self.send_next() {
+            has_sent = true;
+            self.handle_signals();
+        }
+        // The last event may have found no room in the last batch, and opened another.
+        let has_sent_rest = !self.ledger.is_closed() && self.send_open();
+        has_sent || has_sent_rest
     }
 
     /// Looks at the wakeup and the ticker between two batches. While events come faster than they are sent, `select!` is

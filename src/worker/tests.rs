@@ -308,6 +308,17 @@ fn a_panic_costs_the_batch_that_it_interrupts_and_nothing_else() {
 }
 
 #[test]
+fn after_a_panic_the_events_that_are_due_are_sent() {
+    let bench = Bench::start();
+    (0..THRESHOLD).for_each(|_| bench.log("lost"));
+    let _on_the_wire = bench.attempts.recv_timeout(LIMIT).unwrap();
+    (0..THRESHOLD).for_each(|_| bench.log("due"));
+    bench.replies.send(Reply::Panic).unwrap();
+    assert_eq!(bench.answer_next(Reply::Status(200)).names, ["due"; THRESHOLD]);
+    bench.end();
+}
+
+#[test]
 fn a_panic_in_one_half_counts_the_other_half_too() {
     let bench = Bench::start();
     for name in ["a", "b", "c", "d"] {

@@ -5,4 +5,5 @@ mod credentials;
 mod real_nginx;
 mod rejected;
 mod stale_connection;
+mod threshold;
 mod wire;
