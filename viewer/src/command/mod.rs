@@ -1,0 +1,30 @@
+//! What a user starts, one file each.
+
+mod run;
+mod signals;
+mod start;
+mod tail;
+mod view;
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::cli::{self, Cli, Command};
+
+type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
+
+pub fn execute(cli: Cli) -> Outcome {
+    match cli.command {
+        Command::Run(run) => run::run(&run),
+        Command::View(view) => view::view(&view),
+        Command::Tail(tail) => tail::tail(&tail),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut cli::definition(), "tinker-telemetry", &mut io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man => {
+            clap_mangen::Man::new(cli::definition()).render(&mut io::stdout())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
