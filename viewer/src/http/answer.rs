@@ -9,13 +9,12 @@ const SAFETY: &str = "content-security-policy: default-src 'self'; base-uri 'non
 pub struct Answer {
     status: u16,
     content_type: &'static str,
-    extra: String,
     body: Vec<u8>,
 }
 
 impl Answer {
     pub fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, content_type, extra: String::new(), body: body.into() }
+        Self { status, content_type, body: body.into() }
     }
 
     pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
@@ -27,11 +26,6 @@ impl Answer {
         Self::json(status, serde_json::json!({ "detail": detail }).to_string())
     }
 
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.extra.push_str(&format!("{name}: {value}\r\n"));
-        self
-    }
-
     pub fn status(&self) -> u16 {
         self.status
     }
@@ -40,10 +34,9 @@ impl Answer {
         let mut bytes = head(
             self.status,
             &format!(
-                "content-type: {}\r\ncontent-length: {}\r\n{}{}",
+                "content-type: {}\r\ncontent-length: {}\r\n{}",
                 self.content_type,
                 self.body.len(),
-                self.extra,
                 if keep_alive { "" } else { "connection: close\r\n" },
             ),
         );
