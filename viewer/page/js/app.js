@@ -148,5 +148,5 @@ by("help-close").addEventListener("click", () => by("help").close());
 theme();
 syncControls();
 showView();
-for (const slot of document.querySelectorAll("[data-command]")) slot.append(copyable(slot.dataset.command.replace("URL", location.origin)));
+for (const slot of document.querySelectorAll("[data-command]")) slot.append(copyable(slot.dataset.command.replace("{page}", location.origin)));
 feed.start();

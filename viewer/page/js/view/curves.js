@@ -40,7 +40,10 @@ export class Curves {
 
   update() {
     if (!this.isOpen || !globalThis.uPlot) return;
-    const fields = this.#fields();
+    const all = this.#fields();
+    const isCurve = ([, runs]) => runs.some(({ series }) => series.values.length > 1);
+    const fields = new Map([...all].filter(isCurve).slice(0, MOST));
+    this.#singles([...all].filter((field) => !isCurve(field)).slice(0, MOST));
     for (const [key, card] of this.cards) {
       if (!fields.has(key)) {
         card.plot?.destroy();
@@ -55,7 +58,7 @@ export class Curves {
       card.runs = runs;
       if (card.inSight) this.#draw(card);
     }
-    by("curves-empty").hidden = fields.size > 0;
+    by("curves-empty").hidden = all.size > 0;
   }
 
   // The runs of each field that the filter lets through.
@@ -66,12 +69,24 @@ export class Curves {
       for (const [key, series] of session.series) {
         if (this.filter.prefix && !series.name.toLowerCase().includes(this.filter.prefix)) continue;
         if (this.filter.pattern && !this.filter.pattern.test(`${series.name} ${series.path}`)) continue;
-        if (!fields.has(key) && fields.size >= MOST) continue;
         if (!fields.has(key)) fields.set(key, []);
         fields.get(key).push({ session, series });
       }
     }
     return fields;
+  }
+
+  // One value makes no curve: settings and final results stand side by side in a table.
+  #singles(fields) {
+    by("singles").hidden = fields.length === 0;
+    const runs = [...new Set(fields.flatMap(([, own]) => own.map(({ session }) => session)))];
+    const head = h("tr", {}, h("th", { scope: "col" }, "Field"), ...runs.map((session) => h("th", { scope: "col", class: `c${session.colour}` }, h("i", { class: "dot" }), session.id)));
+    const rows = fields.map(([key, own]) => {
+      const [name, path] = key.split("\u0000");
+      const values = runs.map((session) => own.find((run) => run.session === session)?.series.values.at(-1));
+      return h("tr", {}, h("th", { scope: "row" }, path, h("span", {}, name)), ...values.map((value) => h("td", {}, number(value))));
+    });
+    by("singles").querySelector("table").replaceChildren(h("thead", {}, head), h("tbody", {}, ...rows));
   }
 
   #card(key) {
@@ -117,7 +132,7 @@ export class Curves {
       cursor: { sync: { key: overStep ? "step" : "time" }, drag: { x: true, y: false, uni: 20 }, points: { size: 7 } },
       scales: { x: { time: !overStep } },
       axes: [
-        { ...axis, gap: 6, size: 28, values: overStep ? (_, ticks) => ticks.map(number) : undefined },
+        { ...axis, gap: 6, size: overStep ? 28 : 44, values: overStep ? (_, ticks) => ticks.map(number) : undefined },
         { ...axis, size: 52, values: (_, ticks) => ticks.map(number) },
       ],
       series: [

@@ -1,4 +1,4 @@
-// The timeline: a bar from each `.start` to its `.stop`, in as few lanes as do not overlap.
+// The timeline: a bar from each `.start` to its `.stop`, the names one below the other.
 
 import { count, duration } from "../data/format.js";
 import { by, h } from "./dom.js";
@@ -48,32 +48,50 @@ export class Spans {
   #section(session, spans, now) {
     const running = session.state(now) === "running";
     const end = (span) => span.to ?? (running ? now : session.last);
-    const from = Math.min(...spans.map((span) => span.from));
-    const length = Math.max(1, Math.max(...spans.map(end)) - from);
-    const ends = [];
-    const bars = [...spans].sort((a, b) => a.from - b.from).map((span) => {
-      let lane = ends.findIndex((until) => until <= span.from);
-      if (lane < 0) lane = ends.length;
-      ends[lane] = end(span);
-      return this.#bar(span, lane, ((span.from - from) / length) * 100, ((end(span) - span.from) / length) * 100);
-    });
-    const track = h("div", { class: "track" }, ...bars);
-    track.style.height = `${ends.length * LANE + 4}px`;
+    const from = Math.min(session.first, ...spans.map((span) => span.from));
+    const length = Math.max(1, session.last - from, ...spans.map((span) => end(span) - from));
+    const names = h("div", { class: "lane-names", "aria-hidden": "true" });
+    const track = h("div", { class: "track" });
+    let top = 0;
+    for (const [name, own] of byName(spans)) {
+      const ends = [];
+      for (const span of own.sort((a, b) => a.from - b.from)) {
+        let lane = ends.findIndex((until) => until <= span.from);
+        if (lane < 0) lane = ends.length;
+        ends[lane] = end(span);
+        track.append(this.#bar(span, top + lane, ((span.from - from) / length) * 100, ((end(span) - span.from) / length) * 100));
+      }
+      const label = h("span", { title: name }, name);
+      label.style.height = `${ends.length * LANE}px`;
+      names.append(label);
+      top += ends.length;
+    }
+    track.style.height = `${top * LANE}px`;
     track.style.width = `${this.zoom * 100}%`;
-    const title = h("h3", { class: `c${session.colour}` }, h("i", { class: "dot" }), h("b", {}, session.id), h("span", {}, `${duration(length)} from the first span to the last`));
-    return h("section", { class: "card spans", "aria-label": `Spans of ${session.id}` }, title, h("div", { class: "lanes", tabindex: "0" }, track), totals(spans));
+    const title = h("h3", { class: `c${session.colour}` }, h("i", { class: "dot" }), h("b", {}, session.id), h("span", {}, duration(length)));
+    const lanes = h("div", { class: "lanes", tabindex: "0", "aria-label": "Timeline" }, track);
+    return h("section", { class: "card spans", "aria-label": `Spans of ${session.id}` }, title, h("div", { class: "timeline" }, names, lanes), totals(spans));
   }
 
   #bar(span, lane, left, width) {
     const took = span.to === null ? "no end yet" : duration(span.to - span.from);
     const label = `${span.name}, ${took}${span.failed ? ", ended by an exception" : ""}`;
     const kind = span.failed ? "failed" : span.to === null ? "open" : "";
-    const bar = h("button", { type: "button", class: `bar c${span.session.colour} ${kind}`, title: label, "aria-label": label, onclick: () => this.open(span.row) }, span.name, h("span", {}, took));
+    const bar = h("button", { type: "button", class: `bar c${span.session.colour} ${kind}`, title: label, "aria-label": label, onclick: () => this.open(span.row) }, h("span", {}, took));
     bar.style.left = `${left}%`;
     bar.style.width = `${width}%`;
     bar.style.top = `${lane * LANE + 2}px`;
     return bar;
   }
+}
+
+function byName(spans) {
+  const names = new Map();
+  for (const span of spans) {
+    if (!names.has(span.name)) names.set(span.name, []);
+    names.get(span.name).push(span);
+  }
+  return names;
 }
 
 function totals(spans) {
