@@ -1,5 +1,7 @@
 //! The command line.
 
+#![expect(clippy::doc_markdown, reason = "these comments are the help, which a terminal shows as it is")]
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 

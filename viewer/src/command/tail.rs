@@ -33,13 +33,13 @@ pub fn tail(options: &Tail) -> Outcome {
     };
     let agent = ureq::Agent::from(ureq::Agent::config_builder().proxy(None).build());
     let answer = agent.get(format!("{url}/_viewer/live")).call()?;
-    let mut printer = Printer::new(options);
+    let mut output = Printer::new(options);
     for line in BufReader::new(answer.into_body().into_reader()).lines() {
         let Ok(line) = line else { break };
         let Some(line) = line.strip_prefix("data: ") else { continue };
-        match printer.line(line) {
+        match output.line(line) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
-            printed => printed?,
+            done => done?,
         }
     }
     Err("the viewer is gone".into())

@@ -47,9 +47,9 @@ fn telemetry(viewer: &Viewer, connection: &mut Connection, head: &Head) -> io::R
         Mode::Back => {}
     }
     if let Some(forward) = &viewer.forward {
-        let mut passed = forward.pass(head, Payload::Whole(&bytes));
-        keep(passed.status());
-        return passed.answer(connection, head);
+        let mut backend = forward.pass(head, Payload::Whole(&bytes));
+        keep(backend.status());
+        return backend.answer(connection, head);
     }
     let answer = match &parsed {
         Ok(_) => Answer::json(200, r#"{"status":"accepted"}"#),
@@ -75,10 +75,10 @@ fn other(viewer: &Viewer, connection: &mut Connection, head: &Head) -> io::Resul
     let body = connection.body(head)?;
     if let (Some(forward), Mode::Back | Mode::Slow) = (&viewer.forward, viewer.outage.mode()) {
         let mut body = body;
-        let mut passed = forward.pass(head, Payload::Streamed(&mut body));
+        let mut backend = forward.pass(head, Payload::Streamed(&mut body));
         let usable = body.skip();
-        keep(passed.status());
-        return Ok(passed.answer(connection, head)? && usable);
+        keep(backend.status());
+        return Ok(backend.answer(connection, head)? && usable);
     }
     let answer = match viewer.outage.mode() {
         Mode::Refuse(status) => Answer::detail(status, "an outage, played by the viewer"),

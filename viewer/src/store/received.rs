@@ -1,5 +1,6 @@
 //! One request, as it is kept.
 
+use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -55,7 +56,7 @@ impl Received {
         ];
         for (name, value) in fields {
             if let Some(value) = value {
-                head.push_str(&format!("\"{name}\":{},", one_line(value.get())));
+                let _ = write!(head, "\"{name}\":{},", one_line(value.get())); // a string takes all
             }
         }
         head.push_str(&numbers(around)[1..]);

@@ -16,7 +16,7 @@ const shot = async (name, url, size, { scheme = "light", act } = {}) => {
   page.on("pageerror", (error) => console.log(name, error.message));
   page.on("console", (message) => message.type() === "error" && console.log(name, message.text()));
   await page.goto(viewer.url + url);
-  await page.waitForSelector('#state[data-state="live"]');
+  await page.waitForSelector('#state[data-state="live"]', { state: "attached" });
   if (act) await act(page);
   await page.waitForTimeout(700);
   await page.screenshot({ path: `${folder}/${name}.png` });
