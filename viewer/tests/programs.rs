@@ -10,7 +10,8 @@ use tinker_telemetry::{Config, Reporter, Severity, json};
 fn reporter(viewer: &Viewer) -> Reporter {
     Reporter::builder(Config::new("tml-secret-key").base_url(viewer.url()), "session-0001")
         .enabled(true)
-        .retry_base_delay(Duration::from_millis(5))
+        .retry_base_delay(Duration::from_millis(100)) // eight of them last longer than the outage here
+        .max_retries(8)
         .start()
         .expect("a reporter")
 }

@@ -8,8 +8,8 @@ use super::{Answer, Body};
 
 /// As long as a client may stay silent, between requests or within one.
 const READ: Duration = Duration::from_secs(60);
-/// As long as a client may leave its buffer full before it is cut off.
-const WRITE: Duration = Duration::from_secs(5);
+/// As long as a client may leave its buffer full before it is cut off; twice that if some bytes went out first.
+const WRITE: Duration = Duration::from_secs(3);
 const MAX_HEAD: usize = 64 << 10;
 const MAX_HEADERS: usize = 100;
 
