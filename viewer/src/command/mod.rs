@@ -6,12 +6,17 @@ mod start;
 mod tail;
 mod view;
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::cli::{self, Cli, Command};
 
 type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
+
+/// A line to the user. One whose terminal is gone misses it; the viewer serves on.
+fn say(line: &str) {
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
 
 pub fn execute(cli: Cli) -> Outcome {
     match cli.command {

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT};
 
 use super::start::{IfTaken, start};
-use super::{Outcome, signals};
+use super::{Outcome, say, signals};
 use crate::cli::Run;
 
 /// The official SDK asks for this beginning.
@@ -26,13 +26,13 @@ pub fn run(options: &Run) -> Outcome {
     let (sender, news) = mpsc::channel();
     signals::send(sender.clone(), News::Signal)?;
     let viewer = start(&options.serving, IfTaken::TakeAnother)?;
-    eprintln!("tinker-telemetry: the page is {}", viewer.url());
+    say(&format!("tinker-telemetry: the page is {}", viewer.url()));
 
     let name = options.program[0].to_string_lossy().into_owned();
     let mut child = match spawn(options, &viewer.url()) {
         Ok(child) => child,
         Err(error) => {
-            eprintln!("tinker-telemetry: {name}: {error}");
+            say(&format!("tinker-telemetry: {name}: {error}"));
             // As shells have it: 127 is not found, 126 found but not runnable.
             return Ok(ExitCode::from(if error.kind() == ErrorKind::NotFound { 127 } else { 126 }));
         }
@@ -49,10 +49,10 @@ pub fn run(options: &Run) -> Outcome {
     };
     viewer.show_program(&name, Some(code));
     if !options.exit {
-        eprintln!(
+        say(&format!(
             "tinker-telemetry: {name} ended with {code}; the page stays until Ctrl-C: {}",
             viewer.url()
-        );
+        ));
         while !matches!(news.recv()?, News::Signal(_)) {}
     }
     Ok(ExitCode::from(code))

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::say;
 use crate::cli::{PORT, Serving};
 use crate::http::{Guard, listen};
 use crate::serve::{Forward, Viewer};
@@ -29,9 +30,9 @@ pub fn start(serving: &Serving, if_taken: IfTaken) -> Result<Arc<Viewer>, String
     let viewer = Arc::new(Viewer::new(address, guard, keep, forward));
     viewer.serve(listener);
     if !serving.listen.is_loopback() {
-        eprintln!(
+        say(&format!(
             "tinker-telemetry: listens on {address}: who can reach this machine can see the page and send events"
-        );
+        ));
     }
     Ok(viewer)
 }

@@ -8,8 +8,8 @@ use std::{env, mem};
 
 use serde_json::Value;
 
-use super::Outcome;
 use super::start::{IfTaken, is_viewer, start};
+use super::{Outcome, say};
 use crate::cli::{Serving, Severity, Tail};
 
 pub fn tail(options: &Tail) -> Outcome {
@@ -28,7 +28,7 @@ pub fn tail(options: &Tail) -> Outcome {
         };
         let viewer = start(&serving, IfTaken::Fail)?;
         url = viewer.url();
-        eprintln!("tinker-telemetry: waits for programs with TINKER_BASE_URL={url}");
+        say(&format!("tinker-telemetry: waits for programs with TINKER_BASE_URL={url}"));
         Some(viewer)
     };
     let agent = ureq::Agent::from(ureq::Agent::config_builder().proxy(None).build());

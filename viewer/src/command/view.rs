@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 
 use super::start::{IfTaken, start};
-use super::{Outcome, signals};
+use super::{Outcome, say, signals};
 use crate::cli::View;
 use crate::store::{Imported, import};
 
@@ -26,10 +26,10 @@ pub fn view(options: &View) -> Outcome {
         } else {
             format!(", {skipped} lines skipped: torn, or no events")
         };
-        eprintln!("{}: {events} events{note}", path.display());
+        say(&format!("{}: {events} events{note}", path.display()));
     }
-    eprintln!("The page:        {}", viewer.url());
-    eprintln!("Your program:    TINKER_BASE_URL={} CMD…", viewer.url());
+    say(&format!("The page:        {}", viewer.url()));
+    say(&format!("Your program:    TINKER_BASE_URL={} CMD…", viewer.url()));
     let _ = end.recv();
     Ok(ExitCode::SUCCESS)
 }

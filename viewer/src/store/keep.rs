@@ -29,7 +29,11 @@ impl Keep {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(open) = file.as_mut() else { return };
         if let Err(error) = open.write_all(&lines) {
-            eprintln!("tinker-telemetry: {}: {error}; nothing more is kept", self.path.display());
+            let _ = writeln!(
+                io::stderr(),
+                "tinker-telemetry: {}: {error}; nothing more is kept",
+                self.path.display()
+            );
             *file = None;
         }
     }

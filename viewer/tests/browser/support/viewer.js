@@ -11,10 +11,13 @@ export async function startViewer(...options) {
   if (!existsSync(BINARY)) throw new Error(`${BINARY} is not built: cargo build -p tinker-telemetry-viewer`);
   const child = spawn(BINARY, ["view", "--port", "0", ...options], { stdio: ["ignore", "ignore", "pipe"] });
   let said = "";
-  for await (const part of child.stderr) {
-    said += part;
-    if (said.includes("Your program:")) break;
-  }
+  await new Promise((resolve) => {
+    child.on("exit", resolve);
+    child.stderr.on("data", (part) => {
+      said += part;
+      if (/Your program:.*\n/.test(said)) resolve();
+    });
+  });
   const url = /The page: +(\S+)/.exec(said)?.[1];
   if (!url) throw new Error(`the viewer did not start: ${said}`);
   return {
