@@ -20,6 +20,7 @@ export class Events {
     this.selected = null;
     this.follows = true;
     this.unseen = 0;
+    this.painted = new Map();
     this.scroller.addEventListener("scroll", () => this.#scrolled());
     this.scroller.addEventListener("keydown", (event) => this.#key(event));
     by("follow").addEventListener("click", () => this.follow());
@@ -88,9 +89,15 @@ export class Events {
   #paint() {
     const first = Math.max(0, Math.floor(this.scroller.scrollTop / ROW) - SPARE);
     const last = Math.min(this.shown.length, first + Math.ceil(this.scroller.clientHeight / ROW) + 2 * SPARE);
-    const rows = [];
-    for (let place = first; place < last; place += 1) rows.push(this.#element(this.at(place), place));
-    this.height.replaceChildren(...rows);
+    const painted = new Map();
+    for (let place = first; place < last; place += 1) painted.set(place, this.#kept(this.at(place), place));
+    for (const [place, { element }] of this.painted) if (painted.get(place)?.element !== element) element.remove();
+    let next = this.height.firstChild;
+    for (const { element } of painted.values()) {
+      if (element === next) next = next.nextSibling;
+      else this.height.insertBefore(element, next); // the order of elements is what a screen reader reads
+    }
+    this.painted = painted;
     const { rows: all } = this.store;
     by("shown").textContent = this.filter.isActive ? `${plural(this.shown.length, "row")} of ${all.length}` : plural(this.shown.length, "row");
     by("events-empty").hidden = all.length > 0;
@@ -100,6 +107,13 @@ export class Events {
     button.textContent = this.unseen ? `${plural(this.unseen, "new event")} · follow` : "Paused · follow";
   }
 
+  // The element of this place as it is, if nothing of it changed: scrolling makes only the rows that come into sight.
+  #kept(row, place) {
+    const look = `${row === this.selected} ${row.attempts?.length ?? row.gap.missing}`;
+    const known = this.painted.get(place);
+    return known?.row === row && known.look === look ? known : { row, look, element: this.#element(row, place) };
+  }
+
   #element(row, place) {
     const element = h("div", {
       id: `row-${place}`,
@@ -107,7 +121,7 @@ export class Events {
       class: `row ${row.kind} l${row.level} ${row.session ? `c${row.session.colour}` : ""}`,
       "aria-selected": String(row === this.selected),
       "aria-posinset": place + 1,
-      "aria-setsize": this.shown.length,
+      "aria-setsize": -1, // it grows all the time
       onclick: () => this.select(place),
     });
     element.style.top = `${place * ROW}px`;
