@@ -107,7 +107,8 @@ fn hash_below(folder: &Path, reporter: &Reporter, out: &mut impl Write) -> io::R
     let is_complete = hash_and_report(&files, reporter, out)?;
     for (folder, error) in &unlisted {
         // The user who named the folder can mend this: it is a user error, not a failure of the program.
-        let error = ApiError::new(format!("{}: {error}", folder.display())).category(ErrorCategory::User);
+        let error =
+            ApiError::new(format!("{}: {error}", folder.display())).with_category(ErrorCategory::User);
         writeln!(out, "{}", printable(&error.to_string()))?;
         reporter.log_exception(&error, Severity::Error);
     }

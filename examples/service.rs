@@ -191,10 +191,12 @@ fn serve_connection(stream: &TcpStream, reporter: &Reporter) -> io::Result<()> {
 fn respond(request: &Request) -> Result<String, ApiError> {
     match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/health") => Ok("well\n".to_owned()),
-        ("POST", "/sha256") if request.body.is_empty() => Err(ApiError::new("nothing to hash").status(400)),
+        ("POST", "/sha256") if request.body.is_empty() => {
+            Err(ApiError::new("nothing to hash").with_status(400))
+        }
         ("POST", "/sha256") => Ok(format!("{:x}\n", Sha256::digest(&request.body))),
         ("POST", "/panic") => panic!("as the client asked"),
-        (method, path) => Err(ApiError::new(format!("no {method} {path} here")).status(404)),
+        (method, path) => Err(ApiError::new(format!("no {method} {path} here")).with_status(404)),
     }
 }
 

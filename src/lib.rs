@@ -66,7 +66,7 @@
 //! }
 //!
 //! fn main() {
-//!     REPORTER.get_or_init(|| Reporter::from_env("session-0001").unwrap_or_else(|_| Reporter::disabled()));
+//!     REPORTER.get_or_init(|| Reporter::from_env("0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").unwrap_or_else(|_| Reporter::disabled()));
 //!     // …
 //!     exit(0);
 //! }
@@ -162,9 +162,9 @@ pub mod collector; // for tests of programs that report
 pub mod internals; // for fuzz/ and benches/
 
 pub use failure::as_error::AsError;
-#[doc(hidden)]
-pub use failure::as_error::kind;
-pub use failure::user_error::{ApiError, ErrorCategory, UserError, find_user_error_in_chain};
+pub use failure::user_error::{
+    ApiError, ErrorCategory, ParseErrorCategoryError, UserError, find_user_error_in_chain,
+};
 pub use model::config::Config;
 pub use model::error::StartError;
 pub use model::event;
@@ -173,6 +173,6 @@ pub use model::stats::{DropReason, Dropped, RefusalReason, Refused, Stats};
 #[doc(hidden)]
 pub use payload::literal;
 pub use reporter::builder::Builder;
-pub use reporter::capture::{CapturedError, Outcome};
-pub use reporter::provider::TelemetryProvider;
+pub use reporter::capture::{CapturedError, Outcome, Unchecked};
+pub use reporter::provider::{Telemetry, TelemetryProvider};
 pub use reporter::{Reporter, WeakReporter};

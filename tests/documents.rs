@@ -11,6 +11,7 @@ const DOCUMENTS: &[&str] = &[
     "CONTRIBUTING.md",
     "README.md",
     "SECURITY.md",
+    "docs/coming-from.md",
     "docs/faults.md",
     "docs/peers.md",
 ];

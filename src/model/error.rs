@@ -10,14 +10,17 @@ use crate::model::proxy;
 /// ```
 /// use tinker_telemetry::{Config, Reporter, StartError};
 ///
-/// let started = Reporter::builder(Config::new("tml-1\nX-Admin: yes"), "session-0001").enabled(true).start();
+/// let started = Reporter::builder(Config::new("tml-1\nX-Admin: yes"), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").enabled(true).start();
 /// assert!(matches!(started, Err(StartError::InvalidApiKey)));
 /// ```
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// No API key was given: `TINKER_API_KEY` is unset or empty.
-    #[error("no API key: set TINKER_API_KEY, or pass one to Config::new")]
+    /// No API key was given, and there is no place to get one: `TINKER_API_KEY` and `TINKER_CREDENTIAL_CMD` are unset or empty,
+    /// and there is no `~/.tinker/credentials.json`.
+    #[error(
+        "no API key: set TINKER_API_KEY or TINKER_CREDENTIAL_CMD, run `tinker auth login`, or pass one to Config::new"
+    )]
     MissingApiKey,
     /// The API key has a character that cannot stand in a header, a line break for example, or a space at its end.
     #[error("the API key (TINKER_API_KEY) has a space at its end, or a line break or the like anywhere")]

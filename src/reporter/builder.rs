@@ -6,12 +6,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::tick;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::failure::user_error::{UserError, UserErrorClassifier};
 use crate::model::config::{self, Config, Mode};
 use crate::model::error::StartError;
+use crate::model::event::Event;
 use crate::model::stats::DropReason;
 use crate::process::fork::{self, ProcessOwned};
 use crate::queue::admission::{Admission, Load, MAX_BYTES, MAX_EVENTS};
@@ -24,14 +25,17 @@ use crate::session::{Session, VainWait};
 use crate::transport::client::Route;
 use crate::transport::retry::{MAX_WAIT, RetryPolicy};
 use crate::wire::batch::Batcher;
+use crate::wire::context::Context;
 use crate::wire::encode::Encoder;
 use crate::wire::envelope::Envelope;
 use crate::wire::ids::Ids;
 use crate::wire::process_uuid;
 use crate::wire::session_index::SessionIndex;
 use crate::worker::Worker;
+use crate::worker::before_send::{BeforeSend, Hook};
 use crate::worker::delivery::Delivery;
 use crate::worker::outage_log::OutageLog;
+use crate::worker::ticker::Ticker;
 
 /// Long enough that a quiet program makes few requests, and short enough that a person who watches sees events live.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(10);
@@ -56,6 +60,10 @@ const MAX_QUEUE_BYTES: usize = 16 * 1024 * 1024;
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
 /// Four of them fill a batch. Anything larger is a file, not an event.
 const MAX_EVENT_BYTES: usize = 256 * 1024;
+/// What every event has besides its name and its data.
+const MAX_HEAD: usize = 256;
+/// Fields that are the same in every event.
+const MAX_CONTEXT: usize = 16 * 1024;
 /// What a person at a terminal waits for without wondering.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -66,12 +74,26 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// use tinker_telemetry::{Config, Reporter};
 ///
 /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
-/// let reporter = Reporter::builder(config, "session-0001")
+/// let reporter = Reporter::builder(config, "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64")
 ///     .flush_interval(Duration::from_secs(2))
 ///     .shutdown_timeout(Duration::from_secs(1))
 ///     .start()?;
 /// # Ok::<(), tinker_telemetry::StartError>(())
 /// ```
+///
+/// A service with a session for each job clones one builder, and gives each clone its id:
+///
+/// ```
+/// use tinker_telemetry::{Config, Reporter};
+///
+/// # let job_sessions = ["0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64"];
+/// let settings = Reporter::sessionless_builder(Config::new("tml-example").base_url("http://127.0.0.1:8080"));
+/// for session_id in job_sessions {
+///     let reporter = settings.clone().session_id(session_id).start()?;
+/// }
+/// # Ok::<(), tinker_telemetry::StartError>(())
+/// ```
+#[derive(Clone)]
 #[must_use = "nothing is reported until `start` is called"]
 pub struct Builder {
     config: Config,
@@ -80,6 +102,8 @@ pub struct Builder {
     enabled: Option<bool>,
     print: bool,
     classifier: Option<Arc<UserErrorClassifier>>,
+    before_send: Option<Arc<Hook>>,
+    context: Vec<(String, Value)>,
     flush_interval: Duration,
     flush_threshold: usize,
     flush_timeout: Duration,
@@ -125,18 +149,36 @@ impl Reporter {
         Builder::new(config, Some(session_id.into()))
     }
 
-    /// Settings for a reporter of work that has no session. The id is `sessionless-` and a UUID. Neither a session start
-    /// nor a session end is reported.
+    /// Starts a reporter of work that has no session, with the default settings. Neither a session start nor a session end
+    /// is reported.
+    ///
+    /// The id is `sessionless-` and a UUID, as the official SDK makes it for clients that open no session. A backend may
+    /// insist on the bare UUID of a session that it opened: then open one, and pass its id to
+    /// [`builder`](Self::builder).
     ///
     /// ```
     /// use tinker_telemetry::{Config, Reporter};
     ///
     /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
-    /// let reporter = Reporter::sessionless(config).start()?;
+    /// let reporter = Reporter::sessionless(config)?;
     /// assert!(reporter.session_id().is_none_or(|id| id.starts_with("sessionless-")));
     /// # Ok::<(), tinker_telemetry::StartError>(())
     /// ```
-    pub fn sessionless(config: Config) -> Builder {
+    pub fn sessionless(config: Config) -> Result<Self, StartError> {
+        Self::sessionless_builder(config).start()
+    }
+
+    /// Settings for a reporter as [`sessionless`](Self::sessionless) starts it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tinker_telemetry::{Config, Reporter};
+    ///
+    /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
+    /// let reporter = Reporter::sessionless_builder(config).flush_interval(Duration::from_secs(2)).start()?;
+    /// # Ok::<(), tinker_telemetry::StartError>(())
+    /// ```
+    pub fn sessionless_builder(config: Config) -> Builder {
         Builder::new(config, None)
     }
 }
@@ -149,6 +191,8 @@ impl Builder {
             enabled: None,
             print: false,
             classifier: None,
+            before_send: None,
+            context: Vec::new(),
             flush_interval: FLUSH_INTERVAL,
             flush_threshold: FLUSH_THRESHOLD,
             flush_timeout: FLUSH_TIMEOUT,
@@ -162,6 +206,12 @@ impl Builder {
             max_event_bytes: MAX_EVENT_BYTES,
             shutdown_timeout: SHUTDOWN_TIMEOUT,
         }
+    }
+
+    /// The id of the session to report to, in place of the one that this builder was made with. Defaults to that one.
+    pub fn session_id(mut self, session_id: impl Into<String>) -> Self {
+        self.session_id = Some(session_id.into());
+        self
     }
 
     /// Whether to report at all. Overrides the environment. Defaults to what `TINKER_TELEMETRY` and `DO_NOT_TRACK` say.
@@ -189,7 +239,7 @@ impl Builder {
 
     /// Teaches the reporter which errors of other crates were caused by the user. The closure is called for each error of
     /// a chain that the crate does not recognise itself. It recognises an [`ApiError`](crate::ApiError) and a
-    /// `ureq::Error::StatusCode`. The closure must not block. A later call replaces an earlier one. Defaults to none.
+    /// `ureq::Error::StatusCode`. [`Reporter::find_user_error`] asks it too. The closure must not block. A later call replaces an earlier one. Defaults to none.
     ///
     /// An error that carries a status, of the `http` crate for example:
     ///
@@ -200,7 +250,7 @@ impl Builder {
     /// #[error("answered with {0}")]
     /// struct Answered(http::StatusCode);
     ///
-    /// let builder = Reporter::builder(Config::new("tml-example"), "session-0001").user_errors(|error| {
+    /// let builder = Reporter::builder(Config::new("tml-example"), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").user_errors(|error| {
     ///     let error = error.downcast_ref::<Answered>()?;
     ///     UserError::from_status("Answered", error.to_string(), error.0.as_u16())
     /// });
@@ -227,6 +277,68 @@ impl Builder {
         find: impl Fn(&(dyn Error + 'static)) -> Option<UserError> + Send + Sync + 'static,
     ) -> Self {
         self.classifier = Some(Arc::new(find));
+        self
+    }
+
+    /// A field for the data of every event that is logged, such as the program's release, its host or its run. An event's own
+    /// field of the same name wins. A later call with the same key replaces an earlier one. Session events and exceptions
+    /// have no data, and so no context. At most 16 KiB in all, which come on top of
+    /// [`max_event_bytes`](Self::max_event_bytes). Defaults to none.
+    ///
+    /// ```
+    /// use tinker_telemetry::{Config, Reporter};
+    ///
+    /// let builder = Reporter::builder(Config::from_env(), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64")
+    ///     .context("release", env!("CARGO_PKG_VERSION"))
+    ///     .context("run", 17);
+    /// ```
+    pub fn context(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        let key = key.into();
+        self.context.retain(|(other, _)| *other != key);
+        self.context.push((key, value.into()));
+        self
+    }
+
+    /// Looks at every event before it leaves, session events and exceptions too: returns it, changed or not, or `None` to
+    /// withhold it. It runs on the worker's thread. What it logs is not reported. It must not block: while it runs nothing
+    /// is sent. If it panics, the event is withheld. What is withheld is counted in [`Stats`](crate::Stats) as `withheld`.
+    /// What is made larger than [`max_event_bytes`](Self::max_event_bytes) is dropped as `too_large`. The id and the number
+    /// of an event cannot be changed. A later call replaces an earlier one. Defaults to none, which costs nothing.
+    ///
+    /// To scrub, to drop, and to sample:
+    ///
+    /// ```
+    /// use tinker_telemetry::event::Event;
+    /// use tinker_telemetry::{Config, Reporter};
+    ///
+    /// let home = std::env::var("HOME").unwrap_or_default();
+    /// let scrub = move |text: &mut String| {
+    ///     if !home.is_empty() {
+    ///         *text = text.replace(&home, "~");
+    ///     }
+    /// };
+    /// let session_id = "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64";
+    /// let builder = Reporter::builder(Config::from_env(), session_id).before_send(move |mut event| {
+    ///     match &mut event {
+    ///         // Scrub: no home folder in messages and stacks, no user name in data.
+    ///         Event::UnhandledException(error) => {
+    ///             scrub(&mut error.error_message);
+    ///             error.traceback.as_mut().map(&scrub);
+    ///         }
+    ///         Event::Generic(event) => drop(event.event_data.remove("user")),
+    ///         _ => {}
+    ///     }
+    ///     // Drop: what nobody reads. Sample: one in ten of what there is too much of.
+    ///     let is_kept = match event.name() {
+    ///         "cache.hit" => false,
+    ///         "token.sampled" => event.id().as_u128() % 10 == 0,
+    ///         _ => true,
+    ///     };
+    ///     is_kept.then_some(event)
+    /// });
+    /// ```
+    pub fn before_send(mut self, hook: impl Fn(Event) -> Option<Event> + Send + Sync + 'static) -> Self {
+        self.before_send = Some(Arc::new(hook));
         self
     }
 
@@ -333,12 +445,13 @@ impl Builder {
     pub fn start(self) -> Result<Reporter, StartError> {
         let mode = self.mode();
         if mode == Mode::Off {
-            return Ok(Reporter::disabled());
+            return Ok(Reporter::switched_off(self.classifier));
         }
+        let classifier = self.classifier.clone();
         match self.start_in(mode) {
             Err(error) if error.is_of_the_machine() => {
                 log::warn!("telemetry is off: {error}");
-                Ok(Reporter::disabled())
+                Ok(Reporter::switched_off(classifier))
             }
             outcome => outcome,
         }
@@ -353,13 +466,19 @@ impl Builder {
             None => format!("sessionless-{}", Ids::new().next().map_err(StartError::NoRandomness)?),
         };
         let endpoint = if mode == Mode::Send { Some(self.config.validate()?) } else { None };
+        if endpoint.as_ref().is_some_and(|endpoint| endpoint.has_odd_key) {
+            log::warn!("the API key begins neither with tml- nor with eyJ, as Tinker's do");
+        }
+        let sdk_version =
+            endpoint.as_ref().map_or(env!("CARGO_PKG_VERSION").to_owned(), |to| to.sdk_version.clone());
         fork::watch();
         let destination = match endpoint {
             Some(endpoint) => Destination::Backend(Arc::new(Route::new(endpoint, self.http_timeout)?)),
             None => Destination::StandardError,
         };
         let process = process_uuid::uuid().map_err(StartError::NoRandomness)?;
-        let (pipeline, worker) = self.pipeline(0, &destination, Envelope::new(&session_id, process));
+        let envelope = Envelope::of_sdk(&sdk_version, &session_id, process);
+        let (pipeline, worker) = self.pipeline(0, &destination, envelope);
         start_worker(worker).map_err(StartError::Thread)?;
         let pipeline = if self.session_id.is_some() { pipeline.with_session() } else { pipeline };
         Ok(Reporter::new(Session {
@@ -371,7 +490,9 @@ impl Builder {
             flush_timeout: self.flush_timeout,
             shutdown_timeout: self.shutdown_timeout,
             vain_wait: VainWait::default(),
-            renew: Box::new(move |parent| self.pipeline_of_child(parent, &session_id, &destination)),
+            renew: Box::new(move |parent| {
+                self.pipeline_of_child(parent, &sdk_version, &session_id, &destination)
+            }),
         }))
     }
 
@@ -391,16 +512,25 @@ impl Builder {
         let outage_log = OutageLog::new(destination.name());
         let delivery =
             Delivery::new(Arc::clone(&ledger), transport, envelope, policy, self.http_timeout, outage_log);
-        let encoder = Encoder::new(SessionIndex::from(first_number));
-        let worker = Worker::new(ledger, consumer, tick(self.flush_interval), batcher, delivery, encoder);
-        (pipeline, worker)
+        let context = Arc::new(Context::new(&self.context));
+        let max_bytes = self.max_event_bytes.saturating_add(context.len() + MAX_HEAD);
+        let encoder = Encoder::new(SessionIndex::from(first_number)).with_context(context);
+        let worker =
+            Worker::new(ledger, consumer, Ticker::every(self.flush_interval), batcher, delivery, encoder);
+        (pipeline, worker.with_before_send(BeforeSend::new(self.before_send.clone(), max_bytes)))
     }
 
     /// A pipeline for a forked child. No error can be returned from where it is made: if the child gets no thread or no
     /// random numbers, the pipeline is closed and refuses events as `stopped`.
-    fn pipeline_of_child(&self, parent: &Pipeline, session_id: &str, destination: &Destination) -> Pipeline {
+    fn pipeline_of_child(
+        &self,
+        parent: &Pipeline,
+        sdk_version: &str,
+        session_id: &str,
+        destination: &Destination,
+    ) -> Pipeline {
         let process = process_uuid::uuid();
-        let envelope = Envelope::new(session_id, *process.as_ref().unwrap_or(&Uuid::nil()));
+        let envelope = Envelope::of_sdk(sdk_version, session_id, *process.as_ref().unwrap_or(&Uuid::nil()));
         let (pipeline, worker) = self.pipeline(parent.next_number(), destination, envelope);
         if process.and_then(|_| start_worker(worker)).is_err() {
             pipeline.ledger.finish(DropReason::Internal);
@@ -449,6 +579,7 @@ impl Builder {
             ),
             ("max_batch_bytes", self.max_batch_bytes >= 1, at_least_one),
             ("max_event_bytes", self.max_event_bytes >= 1, at_least_one),
+            ("context", Context::new(&self.context).len() <= MAX_CONTEXT, "must be at most 16 KiB in all"),
         ];
         match rules.into_iter().find(|(_, holds, _)| !holds) {
             Some((setting, _, reason)) => Err(StartError::InvalidSetting { setting, reason }),
@@ -463,6 +594,8 @@ impl fmt::Debug for Builder {
             .field("config", &self.config)
             .field("session_id", &self.session_id)
             .field("enabled", &self.enabled)
+            .field("context", &self.context)
+            .field("before_send", &self.before_send.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -8,10 +8,11 @@
 
 pub(crate) mod builder;
 pub(crate) mod capture;
+#[cfg(doctest)]
+mod compile_fail;
 mod destination;
 pub(crate) mod provider;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -22,8 +23,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::failure::as_error::AsError;
+use crate::failure::user_error::{self, UserError, UserErrorClassifier};
 use crate::model::event::Severity;
 use crate::model::stats::Stats;
+use crate::process::catch_panic::catch_panic;
 use crate::session::Session;
 
 /// Reports what happens in one session. Cheap to clone and to share between threads.
@@ -40,6 +43,8 @@ use crate::session::Session;
 pub struct Reporter {
     /// `None`: switched off.
     owner: Option<Arc<Owner>>,
+    /// What it was taught of user errors. A program asks it whether telemetry is on or not.
+    classifier: Option<Arc<UserErrorClassifier>>,
 }
 
 /// Ends the session when the last clone is dropped. It is a type apart from the session, so that a weak holder can use the
@@ -49,7 +54,13 @@ struct Owner(Arc<Session>);
 impl Reporter {
     pub(crate) fn new(session: Session) -> Self {
         session.start_session();
-        Self { owner: Some(Arc::new(Owner(Arc::new(session)))) }
+        let classifier = session.classifier.clone();
+        Self { owner: Some(Arc::new(Owner(Arc::new(session)))), classifier }
+    }
+
+    /// As [`disabled`](Self::disabled), but taught which errors are the user's.
+    pub(crate) fn switched_off(classifier: Option<Arc<UserErrorClassifier>>) -> Self {
+        Self { owner: None, classifier }
     }
 
     /// A reporter that is switched off: every call is a no-op of a few nanoseconds, `log` returns `false`, and
@@ -63,7 +74,7 @@ impl Reporter {
     /// assert!(!reporter.log("step", (), Severity::Info));
     /// ```
     pub fn disabled() -> Self {
-        Self { owner: None }
+        Self::switched_off(None)
     }
 
     /// A handle that does not keep the session going, for holders that outlive it, such as a global logger.
@@ -115,9 +126,9 @@ impl Reporter {
     /// reporter.log("checkpoint.saved", Saved { step: 1300, path: "runs/a" }, Severity::Info);
     /// ```
     #[inline] // so that a call costs one comparison if the reporter is switched off
-    pub fn log(&self, name: impl Into<Cow<'static, str>>, data: impl Serialize, severity: Severity) -> bool {
+    pub fn log(&self, name: impl AsRef<str>, data: impl Serialize, severity: Severity) -> bool {
         let Some(owner) = &self.owner else { return false };
-        owner.log(&name.into(), &data, severity)
+        owner.log(name.as_ref(), &data, severity)
     }
 
     /// Reports an error. Returns whether the event was accepted.
@@ -175,6 +186,25 @@ impl Reporter {
         severity: Severity,
     ) -> bool {
         self.session().is_some_and(|session| session.report_fatal_exception(error, severity))
+    }
+
+    /// The first user error in a chain of sources: what would be reported as a `user_error`. `None` if there is none.
+    ///
+    /// Knows what [`find_user_error_in_chain`](crate::find_user_error_in_chain) knows, and what the builder's
+    /// [`user_errors`](crate::Builder::user_errors) taught it, also if telemetry is switched off. It does not panic: an error
+    /// or a closure that does is none.
+    ///
+    /// ```
+    /// use tinker_telemetry::ApiError;
+    ///
+    /// # let reporter = tinker_telemetry::Reporter::disabled();
+    /// let error = ApiError::new("no such model").with_status(404);
+    /// if let Some(mistake) = reporter.find_user_error(&error) {
+    ///     eprintln!("please check your request: {}", mistake.message);
+    /// }
+    /// ```
+    pub fn find_user_error<E: AsError<Kind> + ?Sized, Kind>(&self, error: &E) -> Option<UserError> {
+        catch_panic(|| user_error::find_user_error(error.as_error(), self.classifier.as_deref())).flatten()
     }
 
     /// What the clones share. `None` if the reporter is switched off.
@@ -267,7 +297,9 @@ impl WeakReporter {
     /// meanwhile, this one is the last: its drop ends the session, and waits for it.
     pub fn upgrade(&self) -> Option<Reporter> {
         let (owner, _) = self.session.as_ref()?;
-        Some(Reporter { owner: Some(owner.upgrade()?) })
+        let owner = owner.upgrade()?;
+        let classifier = owner.classifier.clone();
+        Some(Reporter { owner: Some(owner), classifier })
     }
 
     /// Whether a clone of the reporter is left. `false` if it is switched off.
@@ -277,8 +309,39 @@ impl WeakReporter {
 
     /// Reports as [`Reporter::log`] does. Never ends the session: if the last clone is dropped meanwhile, that drop waits,
     /// and this call does not. `false` if no clone is left.
-    pub fn log(&self, name: impl Into<Cow<'static, str>>, data: impl Serialize, severity: Severity) -> bool {
-        self.session().is_some_and(|session| session.log(&name.into(), &data, severity))
+    pub fn log(&self, name: impl AsRef<str>, data: impl Serialize, severity: Severity) -> bool {
+        self.session().is_some_and(|session| session.log(name.as_ref(), &data, severity))
+    }
+
+    /// Reports as [`Reporter::log_exception`] does. `false` if no clone is left.
+    pub fn log_exception<E: AsError<Kind> + ?Sized, Kind>(&self, error: &E, severity: Severity) -> bool {
+        self.session().is_some_and(|session| session.report_exception(error, severity))
+    }
+
+    /// Reports as [`Reporter::log_fatal_exception`] does, with its wait. `false` if no clone is left.
+    pub fn log_fatal_exception<E: AsError<Kind> + ?Sized, Kind>(
+        &self,
+        error: &E,
+        severity: Severity,
+    ) -> bool {
+        self.session().is_some_and(|session| session.report_fatal_exception(error, severity))
+    }
+
+    /// As [`Reporter::flush`]. Does nothing if no clone is left.
+    pub fn flush(&self) {
+        if let Some(session) = self.session() {
+            session.flush();
+        }
+    }
+
+    /// As [`Reporter::wait_until_drained`]. `true` if no clone is left: nothing is pending.
+    pub fn wait_until_drained(&self, timeout: Duration) -> bool {
+        self.session().is_none_or(|session| session.wait_until_drained(timeout))
+    }
+
+    /// As [`Reporter::stop`]: it ends the session for all clones. `true` if no clone is left: nothing is pending.
+    pub fn stop(&self, timeout: Duration) -> bool {
+        self.session().is_none_or(|session| session.stop(timeout))
     }
 
     /// What the clones share: a bridge reports to it for a moment, and is never the one that ends the session.

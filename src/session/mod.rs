@@ -1,4 +1,14 @@
-//! A session as all clones of its reporter share it: what is reported, and its end.
+//! What all clones of a reporter share: how events are made, and how the session starts and ends.
+//!
+//! `reporter` calls it for each call of a program, and `bridge` for panics, logs, spans and requests. It turns a call
+//! into a record and offers that to the [`Pipeline`] of this process.
+//!
+//! The invariants:
+//!
+//! - No call here does I/O, and none waits without a deadline.
+//! - A caller's code (its data, its errors) runs inside the reentrancy scope, and its panics are caught.
+//! - Each offered event is either accepted or counted as refused.
+//! - The session's end is reported once, and only by the process that reported its start.
 
 pub(crate) mod pipeline;
 
@@ -13,21 +23,21 @@ use crate::failure::as_error::AsError;
 use crate::failure::exception;
 use crate::failure::panicking::Panic;
 use crate::failure::user_error::{self, UserErrorClassifier};
-use crate::model::event::Severity;
+use crate::model::event::{Severity, names};
 use crate::model::stats::{RefusalReason, Stats};
 use crate::payload::record::{EventBody, EventHeader, Record};
 use crate::process::catch_panic::catch_panic;
-use crate::process::fork::ProcessOwned;
+use crate::process::fork::{ForkGeneration, ProcessOwned};
 use crate::process::reentrancy;
 use crate::queue::admission::Lane;
 use crate::session::pipeline::{Pipeline, after};
 
-/// What all clones share, in this process and in those that it forks.
+/// What all clones share, in this process and in its forked children.
 pub(crate) struct Session {
     pub(crate) id: String,
     pub(crate) started: Instant,
     pub(crate) pipeline: ProcessOwned<Pipeline>,
-    /// Makes a pipeline for a forked child, of its parent's, of which it touches nothing that could be locked.
+    /// Makes the pipeline of a forked child. Reads only those parts of the parent's pipeline that have no lock.
     pub(crate) renew: Box<Renew>,
     pub(crate) classifier: Option<Arc<UserErrorClassifier>>,
     pub(crate) max_event_bytes: usize,
@@ -52,7 +62,7 @@ pub(crate) type Renew = dyn Fn(&Pipeline) -> Pipeline + Send + Sync;
 impl Session {
     pub(crate) fn log(&self, name: &str, data: &impl Serialize, severity: Severity) -> bool {
         let pipeline = self.pipeline();
-        // Asked before anything that takes time: while the queue is full, a call costs next to nothing.
+        // This comes before anything that takes time: a call that finds the queue full is cheap.
         match pipeline.ledger.is_open(Lane::Ordinary) {
             Ok(()) => self.log_generic(pipeline.header(severity), name, data, pipeline),
             Err(reason) => pipeline.refuse(reason),
@@ -90,41 +100,58 @@ impl Session {
         error: &E,
         severity: Severity,
     ) -> bool {
-        let accepted = self.log_exception(error, severity, Lane::Fatal);
-        self.end_fatally();
-        self.outlast_fatal();
-        accepted
+        let is_accepted = self.log_exception(error, severity, Lane::Fatal);
+        self.end_session_unless_inside();
+        self.wait_after_fatal();
+        is_accepted
     }
 
     /// Reports a panic that was caught.
+    #[cfg(feature = "panic-hook")]
     pub(crate) fn report_panic(&self, panic: &Panic) {
-        if self.log_panic(panic, Severity::Error, Lane::Ordinary) {
+        self.report_panic_at(Severity::Error, panic);
+    }
+
+    /// The same with this severity.
+    pub(crate) fn report_panic_at(&self, severity: Severity, panic: &Panic) {
+        if self.log_panic(panic, severity, Lane::Ordinary) {
             self.flush();
         }
     }
 
-    /// Reports a panic that ends the session, and the end. Neither waits nor logs, and takes no lock that is held
-    /// while anybody's code runs: the panicking thread may hold any other.
+    /// Reports a panic that ends the session, and the end. Neither waits nor logs, and takes no lock that is held while
+    /// code of the program runs: the panicking thread may hold any such lock.
+    #[cfg(feature = "panic-hook")]
     pub(crate) fn report_fatal_panic(&self, panic: &Panic) {
-        self.log_panic(panic, Severity::Critical, Lane::Fatal);
-        self.end_fatally();
+        self.report_fatal_panic_at(Severity::Critical, panic);
+    }
+
+    /// The same with this severity.
+    pub(crate) fn report_fatal_panic_at(&self, severity: Severity, panic: &Panic) {
+        self.log_panic(panic, severity, Lane::Fatal);
+        self.end_session_unless_inside();
         self.flush();
     }
 
-    /// Ends the session, unless this is inside the reporter's own work: there what was fatal is refused, all of it.
-    fn end_fatally(&self) {
+    /// Ends the session after a fatal event. Inside the reporter's own work the event was refused, and the session goes
+    /// on.
+    fn end_session_unless_inside(&self) {
         if !reentrancy::is_inside() {
             self.end_session();
         }
     }
 
-    /// Waits for what was fatal to be through, and names the session.
-    pub(crate) fn outlast_fatal(&self) {
+    /// Waits until the fatal event has its fate, and logs the session's id. Not in a forked child: a fork can catch the
+    /// logger's lock closed, and no deadline would end the wait for it.
+    pub(crate) fn wait_after_fatal(&self) {
         if reentrancy::is_inside() {
             return;
         }
         self.wait_until_drained(self.flush_timeout);
-        log::info!("session {} ended with a fatal exception", self.id);
+        if ForkGeneration::current().is_first() {
+            // The logger is the program's. Its panic must not leave this call.
+            let _ = catch_panic(|| log::info!("session {} ended with a fatal exception", self.id));
+        }
     }
 
     /// Whether a panicking thread has waited for this session in vain, and nothing was delivered since.
@@ -154,31 +181,31 @@ impl Session {
         severity: Severity,
         lane: Lane,
     ) -> bool {
-        let to = self.pipeline();
-        let header = to.header(severity);
-        if let Err(reason) = to.ledger.is_open(lane) {
-            return to.refuse(reason); // before its text is made and the stack captured
+        let pipeline = self.pipeline();
+        let header = pipeline.header(severity);
+        if let Err(reason) = pipeline.ledger.is_open(lane) {
+            return pipeline.refuse(reason); // before the text is made and the stack is captured
         }
         match self.describe(error.as_error(), error.type_name(), header) {
-            Ok(record) => to.offer(record, lane),
-            Err(reason) => to.refuse(reason),
+            Ok(record) => pipeline.offer(record, lane),
+            Err(reason) => pipeline.refuse(reason),
         }
     }
 
     fn log_panic(&self, panic: &Panic, severity: Severity, lane: Lane) -> bool {
-        let to = self.pipeline();
-        let header = to.header(severity);
+        let pipeline = self.pipeline();
+        let header = pipeline.header(severity);
         if reentrancy::is_inside() {
-            return to.refuse(RefusalReason::Reentrant);
+            return pipeline.refuse(RefusalReason::Reentrant);
         }
-        if let Err(reason) = to.ledger.is_open(lane) {
-            return to.refuse(reason);
+        if let Err(reason) = pipeline.ledger.is_open(lane) {
+            return pipeline.refuse(reason);
         }
         let body = EventBody::Exception(panic.describe(self.max_event_bytes));
-        to.offer(Record::other(header, body), lane)
+        pipeline.offer(Record::other(header, body), lane)
     }
 
-    /// The record of an error. The error's own code runs here, so it may panic, or call us.
+    /// The record of an error. The error's own code runs here. It may panic, or call this crate.
     fn describe(
         &self,
         error: &(dyn Error + 'static),
@@ -195,14 +222,14 @@ impl Session {
             Ok(user_error) => {
                 let (header, limit) =
                     (EventHeader { severity: Severity::Warning, ..header }, self.max_event_bytes);
-                let of = |error: &_| Record::generic(header, "user_error", error, limit);
-                of(&user_error).or_else(|_| of(&exception::shorten(&user_error, limit)))
+                let record = |error: &_| Record::generic(header, names::USER_ERROR, error, limit);
+                record(&user_error).or_else(|_| record(&exception::shorten(&user_error, limit)))
             }
             Err(exception) => Ok(Record::other(header, EventBody::Exception(exception))),
         }
     }
 
-    /// This process's pipeline; the first use in a forked child makes it.
+    /// This process's pipeline. The first use in a forked child makes it.
     #[inline]
     fn pipeline(&self) -> &Pipeline {
         self.pipeline.get_or_make(&self.renew)
@@ -210,17 +237,19 @@ impl Session {
 
     pub(crate) fn start_session(&self) {
         if self.pipeline().session_end.is_some() {
-            self.announce(EventBody::SessionStart);
+            self.offer_session_event(EventBody::SessionStart);
         }
     }
 
     fn end_session(&self) {
         if let Some(end) = &self.pipeline().session_end {
-            end.call_once(|| self.announce(EventBody::SessionEnd(self.started.elapsed())));
+            // Contained, or the panic would make every later call of the session's end panic too.
+            let offer = || self.offer_session_event(EventBody::SessionEnd(self.started.elapsed()));
+            end.call_once(|| _ = catch_panic(offer));
         }
     }
 
-    fn announce(&self, body: EventBody) {
+    fn offer_session_event(&self, body: EventBody) {
         let pipeline = self.pipeline();
         pipeline.offer(Record::other(pipeline.header(Severity::Info), body), Lane::Session);
     }

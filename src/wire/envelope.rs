@@ -5,13 +5,13 @@ use uuid::Uuid;
 use super::batch::Batch;
 use super::encode::{put, write_text};
 
-/// What stands around the events of every request of a reporter.
+/// The part of a request's body around the events. It is the same in every request of a reporter.
 #[derive(Debug)]
 pub(crate) struct Envelope {
     tail: Vec<u8>,
 }
 
-/// One batch as it goes on the wire: the same bytes and the same key on every attempt.
+/// A batch as it is sent: the same bytes and the same key on every attempt.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) body: Vec<u8>,
@@ -21,15 +21,21 @@ pub(crate) struct Request {
 const OPENING: &[u8] = br#"{"events":["#;
 
 impl Envelope {
+    #[cfg(any(test, feature = "_internals"))]
     pub(crate) fn new(session_id: &str, process: Uuid) -> Self {
-        let (platform, version) = (platform(), env!("CARGO_PKG_VERSION"));
-        let mut tail = format!(r#"],"platform":"{platform}","sdk_version":"{version}""#).into_bytes();
-        let _ = write_text("session_id", session_id, &mut tail); // memory takes any text
+        Self::of_sdk(env!("CARGO_PKG_VERSION"), session_id, process)
+    }
+
+    /// The same for an SDK of this version.
+    pub(crate) fn of_sdk(version: &str, session_id: &str, process: Uuid) -> Self {
+        let mut tail = format!(r#"],"platform":"{}""#, platform()).into_bytes();
+        let _ = write_text("sdk_version", version, &mut tail);
+        let _ = write_text("session_id", session_id, &mut tail); // writing to memory cannot fail
         put(&mut tail, &[r#","process_uuid":""#, &process.to_string(), r#""}"#]);
         Self { tail }
     }
 
-    /// The bytes that it adds to the events.
+    /// How many bytes it adds to the events.
     pub(crate) fn len(&self) -> usize {
         OPENING.len() + self.tail.len()
     }
@@ -42,7 +48,7 @@ impl Envelope {
     }
 }
 
-/// The operating system as the backend spells it.
+/// The operating system as the official SDK names it in bodies.
 fn platform() -> &'static str {
     match std::env::consts::OS {
         "linux" => "Linux",

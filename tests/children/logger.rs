@@ -172,7 +172,7 @@ impl Log for StartsLate {
 
     fn log(&self, record: &Record<'_>) {
         let start = || {
-            Reporter::sessionless(Config::new("tml-test").base_url("http://127.0.0.1:9"))
+            Reporter::sessionless_builder(Config::new("tml-test").base_url("http://127.0.0.1:9"))
                 .enabled(true)
                 .start()
         };

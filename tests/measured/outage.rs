@@ -34,7 +34,7 @@ fn an_outage_costs_its_budget_and_two_lines_and_what_is_queued_arrives() {
     log::keep();
     let port = Collector::start().unwrap().port(); // gone again: the port is closed
     let config = Config::new(KEY).base_url(format!("http://127.0.0.1:{port}"));
-    let reporter = Reporter::sessionless(config)
+    let reporter = Reporter::sessionless_builder(config)
         .enabled(true)
         .flush_interval(NEVER)
         .max_retries(u32::MAX)

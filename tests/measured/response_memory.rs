@@ -92,8 +92,12 @@ fn serve(listener: &TcpListener, flood: &Flood) -> usize {
 /// The most that a reporter's threads held while they read this answer, and how much of it they took.
 fn cost(listener: &TcpListener, flood: &Flood) -> (isize, usize) {
     let config = Config::new("tml-example").base_url(format!("http://{}", listener.local_addr().unwrap()));
-    let reporter =
-        Reporter::sessionless(config).enabled(true).max_retries(0).http_timeout(LIMIT / 10).start().unwrap();
+    let reporter = Reporter::sessionless_builder(config)
+        .enabled(true)
+        .max_retries(0)
+        .http_timeout(LIMIT / 10)
+        .start()
+        .unwrap();
     let before = HELD.load(Relaxed);
     PEAK.store(before, Relaxed);
     assert!(reporter.log("flooded", (), Severity::Info));

@@ -52,7 +52,8 @@ impl World {
     /// What becomes of three batches that are sent where the environment says.
     fn report(&self) -> Stats {
         let config = Config::from_env().root_certificates(self.authority.pem()).allow_insecure_http(true);
-        let builder = Reporter::sessionless(config).flush_interval(NEVER).http_timeout(LIMIT).max_retries(1);
+        let builder =
+            Reporter::sessionless_builder(config).flush_interval(NEVER).http_timeout(LIMIT).max_retries(1);
         let reporter = builder.retry_base_delay(Duration::from_millis(1)).start().unwrap();
         for step in 0..3 {
             assert!(reporter.log("step", step, Severity::Info));

@@ -100,7 +100,7 @@ fn read_socks5(client: &mut TcpStream) -> io::Result<String> {
     }
     let request = bytes(client, 4)?;
     let host = if request[3] == 1 {
-        bytes(client, 4)?.iter().map(ToString::to_string).collect::<Vec<_>>().join(".")
+        dotted(&bytes(client, 4)?)
     } else {
         let length = byte(client)?;
         String::from_utf8_lossy(&bytes(client, length)?).into_owned()
@@ -115,8 +115,7 @@ fn read_socks4(client: &mut TcpStream) -> io::Result<String> {
     let port = u16::from_be_bytes([request[1], request[2]]);
     while byte(client)? != 0 {} // the user's id
     if request[3..6] != [0, 0, 0] {
-        let host = request[3..].iter().map(ToString::to_string).collect::<Vec<_>>().join(".");
-        return Ok(format!("{host}:{port}"));
+        return Ok(format!("{}:{port}", dotted(&request[3..])));
     }
     let mut host = Vec::new();
     loop {
@@ -125,6 +124,10 @@ fn read_socks4(client: &mut TcpStream) -> io::Result<String> {
             letter => host.push(letter),
         }
     }
+}
+
+fn dotted(address: &[u8]) -> String {
+    address.iter().map(ToString::to_string).collect::<Vec<_>>().join(".")
 }
 
 fn byte(client: &mut TcpStream) -> io::Result<u8> {

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crossbeam_utils::atomic::AtomicCell;
 use process::{End, FINE, Forked, bare_threads, end_here, forbid_threads, fork, fork_for_code, fork_here};
 use serde::{Serialize, Serializer};
 use support::{LIMIT, SESSION, assert_adds_up, checked_requests, names, session, sessionless};
@@ -351,4 +352,36 @@ fn a_thousand_forks_under_load_lose_double_and_hang_nothing() {
     assert!(parents[0].iter().all(|event| event.name() == "parent"));
     assert!(children.iter().all(|events| names(events) == ["child"]));
     println!("{} events of the parent beside {} forks", parents[0].len(), FORKING * FORKS);
+}
+
+/// Writes to large atomic cells until the scope ends. Such cells of all crates share the process's sequence locks, and a
+/// fork catches some of them closed.
+fn keep_sequence_locks_busy<'s>(scope: &'s thread::Scope<'s, '_>, is_over: &'s AtomicBool) {
+    type Cells = [AtomicCell<[usize; 512]>];
+    let cells: &Cells = Box::leak((0..128).map(|nth| AtomicCell::new([nth; 512])).collect());
+    for _ in 0..2 {
+        scope.spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                for cell in cells {
+                    cell.store([1; 512]);
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn a_childs_worker_is_not_caught_in_the_sequence_locks_of_atomic_cells() {
+    const FORKS: usize = 800;
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).start().unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        keep_sequence_locks_busy(scope, &is_over);
+        let ends: Vec<_> =
+            (0..FORKS).map(|_| fork(|| log_and_drain(&reporter, "of the child")).wait()).collect();
+        is_over.store(true, Ordering::Relaxed);
+        let hung = ends.iter().filter(|end| **end != FINE).count();
+        assert_eq!(hung, 0, "of {FORKS} children");
+    });
 }

@@ -40,7 +40,7 @@ pub fn sessionless(collector: &Collector) -> Builder {
 }
 
 pub fn sessionless_to(config: Config) -> Builder {
-    in_tests(Reporter::sessionless(config))
+    in_tests(Reporter::sessionless_builder(config))
 }
 
 fn in_tests(builder: Builder) -> Builder {

@@ -13,7 +13,7 @@
 //!         "event_session_index": 7, "severity": "INFO",
 //!         "timestamp": "2026-11-23T16:17:23.834947Z", "duration": "0:00:00.001981"
 //!     }],
-//!     "platform": "Linux", "sdk_version": "0.1.0", "session_id": "session-0001",
+//!     "platform": "Linux", "sdk_version": "0.1.0", "session_id": "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64",
 //!     "process_uuid": "1e9fef80-a3b9-4c25-999e-bc34a9a067b0"
 //! }"#;
 //! let request: TelemetrySendRequest = serde_json::from_str(body)?;
@@ -23,6 +23,7 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+pub mod names;
 mod severity;
 mod time;
 
@@ -124,6 +125,17 @@ impl Event {
             Self::UnhandledException(event) => event.severity,
             Self::Generic(event) => event.severity,
         }
+    }
+
+    /// Gives it this id and this number.
+    pub(crate) fn identify(&mut self, id: Uuid, session_index: u64) {
+        let (own_id, own_index) = match self {
+            Self::SessionStart(event) => (&mut event.event_id, &mut event.event_session_index),
+            Self::SessionEnd(event) => (&mut event.event_id, &mut event.event_session_index),
+            Self::UnhandledException(event) => (&mut event.event_id, &mut event.event_session_index),
+            Self::Generic(event) => (&mut event.event_id, &mut event.event_session_index),
+        };
+        (*own_id, *own_index) = (id, session_index);
     }
 
     /// When it happened.

@@ -1,8 +1,9 @@
 //! What became of the events: counts by reason.
 
 use std::fmt;
+use std::ops::Sub;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why an event was refused. Its number in the session is used up all the same, so a gap in `event_session_index` shows the
 /// loss.
@@ -75,7 +76,7 @@ pub enum DropReason {
     Rejected,
     /// The server answered 401 or 403.
     Unauthorized,
-    /// The event was sent alone and the server still answered 413.
+    /// The event was sent alone and the server still answered 413, or `before_send` made it larger than `max_event_bytes`.
     TooLarge,
     /// Every retry was used up.
     RetriesExhausted,
@@ -85,10 +86,12 @@ pub enum DropReason {
     Internal,
     /// A dry run: the event was printed, and not sent.
     Printed,
+    /// The builder's `before_send` returned nothing, or panicked.
+    Withheld,
 }
 
 impl DropReason {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Rejected,
         Self::Unauthorized,
         Self::TooLarge,
@@ -96,6 +99,7 @@ impl DropReason {
         Self::Deadline,
         Self::Internal,
         Self::Printed,
+        Self::Withheld,
     ];
 
     /// The reason in `snake_case`, as [`Stats`] shows it.
@@ -108,6 +112,7 @@ impl DropReason {
             Self::Deadline => "deadline",
             Self::Internal => "internal",
             Self::Printed => "printed",
+            Self::Withheld => "withheld",
         }
     }
 }
@@ -125,8 +130,12 @@ impl fmt::Display for DropReason {
 ///
 /// let refused = tinker_telemetry::Reporter::disabled().stats().refused;
 /// assert_eq!((refused.total(), refused.by(RefusalReason::TooLarge)), (0, 0));
+/// for (reason, count) in refused.iter().filter(|(_, count)| *count > 0) {
+///     println!("{reason}: {count}");
+/// }
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)] // a reason that is new here is missing in what an older version wrote
 #[non_exhaustive]
 pub struct Refused {
     /// See [`RefusalReason::QueueFull`].
@@ -158,7 +167,13 @@ impl Refused {
 
     /// How many were refused in all.
     pub fn total(&self) -> u64 {
-        RefusalReason::ALL.into_iter().map(|reason| self.by(reason)).sum()
+        self.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The count of each reason, also where it is 0.
+    pub fn iter(&self) -> impl Iterator<Item = (RefusalReason, u64)> + use<> {
+        let refused = *self;
+        RefusalReason::ALL.into_iter().map(move |reason| (reason, refused.by(reason)))
     }
 
     pub(crate) fn reasons(&self) -> impl fmt::Display {
@@ -174,7 +189,8 @@ impl Refused {
 /// let dropped = tinker_telemetry::Reporter::disabled().stats().dropped;
 /// assert_eq!((dropped.total(), dropped.by(DropReason::Deadline)), (0, 0));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)] // a reason that is new here is missing in what an older version wrote
 #[non_exhaustive]
 pub struct Dropped {
     /// See [`DropReason::Rejected`].
@@ -191,6 +207,8 @@ pub struct Dropped {
     pub internal: u64,
     /// See [`DropReason::Printed`].
     pub printed: u64,
+    /// See [`DropReason::Withheld`].
+    pub withheld: u64,
 }
 
 impl Dropped {
@@ -204,6 +222,7 @@ impl Dropped {
             DropReason::Deadline => self.deadline,
             DropReason::Internal => self.internal,
             DropReason::Printed => self.printed,
+            DropReason::Withheld => self.withheld,
         }
     }
 
@@ -216,12 +235,19 @@ impl Dropped {
             DropReason::Deadline => &mut self.deadline,
             DropReason::Internal => &mut self.internal,
             DropReason::Printed => &mut self.printed,
+            DropReason::Withheld => &mut self.withheld,
         } += events;
     }
 
     /// How many were dropped in all.
     pub fn total(&self) -> u64 {
-        DropReason::ALL.into_iter().map(|reason| self.by(reason)).sum()
+        self.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The count of each reason, also where it is 0.
+    pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + use<> {
+        let dropped = *self;
+        DropReason::ALL.into_iter().map(move |reason| (reason, dropped.by(reason)))
     }
 
     fn reasons(&self) -> impl fmt::Display {
@@ -238,7 +264,18 @@ impl Dropped {
 /// let stats = tinker_telemetry::Reporter::disabled().stats();
 /// assert_eq!(stats.to_string(), "telemetry: 0 offered, 0 delivered");
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+///
+/// The difference of two snapshots is what happened between them. In it `pending` is how many more events are pending, and 0
+/// if there are fewer, so the second equation may not hold.
+///
+/// ```
+/// # let reporter = tinker_telemetry::Reporter::disabled();
+/// let before = reporter.stats();
+/// // …
+/// println!("in this epoch: {}", reporter.stats() - before);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)] // a reason that is new here is missing in what an older version wrote
 #[non_exhaustive]
 pub struct Stats {
     /// Events given to the reporter, including those that it made itself (session start and end).
@@ -256,10 +293,57 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// How many events did not arrive although the program wanted them to.
+    pub(crate) fn lost(&self) -> u64 {
+        self.refused.total() + self.dropped.total() - self.dropped.printed - self.dropped.withheld
+    }
+
     /// The counts as they will be once everything pending is dropped for this reason.
     pub(crate) fn if_ended(mut self, reason: DropReason) -> Self {
         self.dropped.add(reason, std::mem::take(&mut self.pending));
         self
+    }
+}
+
+impl Sub for Stats {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            offered: self.offered.saturating_sub(earlier.offered),
+            refused: self.refused - earlier.refused,
+            accepted: self.accepted.saturating_sub(earlier.accepted),
+            delivered: self.delivered.saturating_sub(earlier.delivered),
+            dropped: self.dropped - earlier.dropped,
+            pending: self.pending.saturating_sub(earlier.pending),
+        }
+    }
+}
+
+impl Sub for Refused {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            queue_full: self.queue_full.saturating_sub(earlier.queue_full),
+            queue_bytes: self.queue_bytes.saturating_sub(earlier.queue_bytes),
+            too_large: self.too_large.saturating_sub(earlier.too_large),
+            invalid_data: self.invalid_data.saturating_sub(earlier.invalid_data),
+            stopped: self.stopped.saturating_sub(earlier.stopped),
+            reentrant: self.reentrant.saturating_sub(earlier.reentrant),
+        }
+    }
+}
+
+impl Sub for Dropped {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        let mut dropped = Self::default();
+        for (reason, count) in self.iter() {
+            dropped.add(reason, count.saturating_sub(earlier.by(reason)));
+        }
+        dropped
     }
 }
 

@@ -12,7 +12,7 @@
 //!
 //! - Nothing here waits for a lock that a thread of the parent may hold.
 //! - The handler in the child does only what is allowed between a fork and an exec.
-//! - No thread of the crate goes on in a child: see [`ForkGeneration::exit_if_forked`].
+//! - No thread of the crate goes on in a child: see [`exit_if_forked`].
 
 #![expect(
     unsafe_code,

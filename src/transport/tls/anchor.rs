@@ -1,7 +1,7 @@
 //! Mozilla's roots as certificates.
 //!
 //! ureq trusts either Mozilla's roots or a list of certificates, not both. The roots are here as names and keys, because
-//! nothing else of a trusted certificate is ever looked at. So each becomes the smallest certificate that says its name, its
+//! nothing else of a trusted certificate is ever looked at. So each becomes the smallest certificate that has its name, its
 //! key and its constraints. Its other fields are empty, and its signature too: a root is trusted because it is in the list.
 
 use ureq::tls::Certificate;

@@ -5,14 +5,14 @@ use crate::failure::exception::{describe, describe_panic};
 use crate::model::event::Severity;
 use crate::payload::record::{Exception, Record};
 
-/// What an exception's event may have besides its texts, by the word of `max_event_bytes`.
+/// How large the other fields of an exception's event may be, as the documentation of `max_event_bytes` says.
 const FIXED: usize = 256;
 
 fn size(exception: Exception) -> usize {
     let header = EventHeader { refused: u64::MAX, time: SystemTime::now(), severity: Severity::Critical };
     let mut json = Vec::new();
     let Record::OutOfLine(event) = Record::other(header, EventBody::Exception(exception)) else {
-        panic!("out_of_line")
+        panic!("an exception is out of line")
     };
     Encoder::new(SessionIndex::default()).write(&QueuedEvent::OutOfLine(event), &mut json).unwrap();
     serde_json::from_slice::<crate::model::event::Event>(&json).unwrap();
@@ -20,7 +20,7 @@ fn size(exception: Exception) -> usize {
 }
 
 #[test]
-fn an_exception_is_within_the_limit_as_json_whatever_its_texts_are() {
+fn an_exception_is_within_the_limit_as_json_with_any_texts() {
     let texts = ["\0", "\u{1f}", "\"", "\\", "\n", "é", "𝄞", "\0é\"𝄞\n\\x", "\u{7f}", ""];
     for text in texts {
         let long = text.repeat(70_000);
@@ -40,7 +40,7 @@ fn an_exception_is_within_the_limit_as_json_whatever_its_texts_are() {
 }
 
 #[test]
-fn times_are_written_as_the_typed_events_have_them() {
+fn times_are_written_as_in_the_typed_events() {
     let mut clock = Clock::default();
     for micros in
         [0, 1, u64::MAX / 50, 999_999, 1_000_000, 1_000_001, 1_795_450_643_000_012, 1_795_450_644_120_000, 5]

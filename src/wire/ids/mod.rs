@@ -4,7 +4,7 @@ use std::io;
 
 use uuid::Uuid;
 
-/// Random ids, taken from the operating system by the batch: one system call an event would be most of its cost.
+/// Random ids. One system call fetches those of a whole batch: one for each event would be most of the event's cost.
 pub(crate) struct Ids {
     pool: [u8; Self::POOL],
     used: usize,
@@ -12,7 +12,7 @@ pub(crate) struct Ids {
 
 impl Ids {
     const ID: usize = size_of::<uuid::Bytes>();
-    /// One batch of events and its key.
+    /// Enough for the events of a batch and its key.
     const POOL: usize = 101 * Self::ID;
 
     pub(crate) fn new() -> Self {

@@ -109,7 +109,7 @@ fn play(server: &Server, script: &Script, seed: u64) -> Result<(), String> {
     let builder = if script.session {
         Reporter::builder(config, "session-0001")
     } else {
-        Reporter::sessionless(config)
+        Reporter::sessionless_builder(config)
     };
     let reporter = builder
         .enabled(true)

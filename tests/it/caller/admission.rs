@@ -10,7 +10,9 @@ use tinker_telemetry::collector::Collector;
 use tinker_telemetry::event::Event;
 use tinker_telemetry::{Config, Reporter, Severity, StartError};
 
-use crate::support::{LIMIT, Panics, assert_adds_up, names, session, sessionless};
+use crate::support::{
+    LIMIT, Panics, assert_adds_up, check_request, checked_requests, drained, names, session, sessionless,
+};
 
 const INFO: Severity = Severity::Info;
 
@@ -299,7 +301,7 @@ fn unused() -> Config {
 #[test]
 fn settings_out_of_bounds_are_named() {
     use std::time::Duration;
-    let builder = || Reporter::sessionless(unused()).enabled(true);
+    let builder = || Reporter::sessionless_builder(unused()).enabled(true);
     let mut bad = vec![
         ("flush_interval", builder().flush_interval(Duration::ZERO)),
         ("flush_threshold", builder().flush_threshold(0)),
@@ -341,4 +343,37 @@ fn an_empty_session_id_is_refused() {
         let started = Reporter::builder(unused(), id).enabled(true).start();
         assert!(matches!(started, Err(StartError::EmptySessionId)), "{id:?}");
     }
+}
+
+#[test]
+fn a_name_of_any_text_is_taken() {
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).start().unwrap();
+    let owned = format!("epoch.{}", 7);
+    let local: &str = &owned;
+    let shared: Arc<str> = local.into();
+    assert!(reporter.log("static", (), Severity::Info));
+    assert!(reporter.log(local, (), Severity::Info) && reporter.log(&owned, (), Severity::Info));
+    assert!(reporter.log(shared, (), Severity::Info) && reporter.log(owned.clone(), (), Severity::Info));
+    assert!(reporter.log(std::borrow::Cow::Borrowed(local), (), Severity::Info));
+    drained(&collector, &reporter);
+    assert_eq!(names(&collector.events())[1..], ["epoch.7"; 5]);
+}
+
+#[test]
+fn a_clone_of_a_builder_reports_to_a_session_of_its_own() {
+    let collector = Collector::start().unwrap();
+    let settings = sessionless(&collector).max_queue_size(2);
+    let ids = ["5d1f4c53-9b7e-4f8d-8c3a-9e640a6e4b8c", "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64"];
+    for id in ids {
+        let reporter = settings.clone().session_id(id).start().unwrap();
+        assert_eq!(reporter.session_id(), Some(id));
+        assert!(reporter.stop(LIMIT));
+    }
+    let sessions = checked_requests(&collector)
+        .iter()
+        .map(|request| check_request(request).session_id)
+        .collect::<Vec<_>>();
+    assert_eq!(sessions, ids);
+    assert_eq!(names(&collector.events()), ["SESSION_START", "SESSION_END", "SESSION_START", "SESSION_END"]);
 }

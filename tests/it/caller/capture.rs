@@ -8,7 +8,7 @@ use std::thread;
 
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::event::Event;
-use tinker_telemetry::{ApiError, Config, Reporter, Severity, TelemetryProvider};
+use tinker_telemetry::{ApiError, Config, Reporter, Severity, Unchecked};
 
 use crate::support::{LIMIT, Panics};
 
@@ -75,7 +75,7 @@ fn errors_of_every_kind_are_reported() {
     let sendable = || Err::<(), Box<dyn Error + Send + Sync>>(Box::new(Marked(Box::new(2))));
     let any =
         || -> anyhow::Result<()> { Err(anyhow::Error::new(Marked(Box::new(3))).context("while training")) };
-    let users = || Err::<(), _>(ApiError::new("no such model").status(404));
+    let users = || Err::<(), _>(ApiError::new("no such model").with_status(404));
     reporter.capture(plain).unwrap_err();
     reporter.capture(boxed).unwrap_err();
     reporter.capture(sendable).unwrap_err();
@@ -164,36 +164,43 @@ fn a_spawned_thread_does_not_keep_the_session_going() {
     assert!(thread.join().unwrap().is_err(), "and the thread ends as it would have");
 }
 
-struct Client(Option<Reporter>);
-
-impl TelemetryProvider for Client {
-    fn telemetry(&self) -> Option<&Reporter> {
-        self.0.as_ref()
-    }
-}
-
-#[test]
-fn a_provider_reports_where_it_has_a_reporter_and_works_where_it_has_none() {
-    fn play(provider: &impl TelemetryProvider) -> [bool; 2] {
-        let error = Marked(Box::new(7));
-        assert!(provider.capture(|| Err::<(), _>(Marked(Box::new(8)))).is_err());
-        assert_eq!(provider.capture_fatal(|| Ok::<_, io::Error>(9)).unwrap(), 9);
-        [provider.log("named", (), Severity::Info), provider.log_exception(&error, Severity::Error)]
-    }
-    let (collector, reporter) = start().unwrap();
-    assert_eq!(play(&Client(None)), [false, false]);
-    assert_eq!(play(&None::<&Reporter>), [false, false]);
-    assert_eq!(play(&Client(Some(reporter.clone()))), [true, true]);
-    assert_eq!(play(&Some(&reporter)), [true, true]);
-    assert_eq!(play(&Some(reporter.clone())), [true, true]);
-    assert_eq!(play(&reporter), [true, true]);
-    assert_eq!(reported(&reporter, &collector).len(), 4 * 3);
-}
-
 #[test]
 fn a_reporter_that_is_switched_off_only_runs_the_work() {
     let reporter = Reporter::disabled();
     assert!(reporter.capture(|| Err::<(), _>("x".parse::<i8>().unwrap_err())).is_err());
     let thread = reporter.spawn(thread::Builder::new(), || Ok::<_, io::Error>(7)).unwrap();
     assert_eq!(thread.join().unwrap().unwrap(), 7);
+}
+
+#[test]
+fn work_is_captured_with_the_severity_that_was_chosen() {
+    let (collector, reporter) = start().unwrap();
+    let fails = || Err::<(), _>(Marked(Box::new(1)));
+    assert!(reporter.capture_at(Severity::Warning, fails).is_err());
+    let panics = || -> Result<(), Marked> { panic_any("as chosen") };
+    let work = || reporter.capture_at(Severity::Debug, panics);
+    assert!(catch_unwind(AssertUnwindSafe(work)).is_err());
+    assert!(reporter.capture_fatal_at(Severity::Error, fails).is_err());
+    let severities: Vec<_> =
+        reported(&reporter, &collector).into_iter().map(|(_, severity, _)| severity).collect();
+    assert_eq!(severities, [Severity::Warning, Severity::Debug, Severity::Error]);
+}
+
+#[test]
+fn work_that_returns_anything_is_captured() {
+    let (collector, reporter) = start().unwrap();
+    assert_eq!(reporter.capture_panics(|| vec![1, 2]), [1, 2]);
+    let panics = || reporter.capture_panics::<Option<u8>>(|| panic_any("of any work"));
+    assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+    let thread = reporter.spawn(thread::Builder::new(), || Unchecked("plain")).unwrap();
+    assert_eq!(thread.join().unwrap().0, "plain");
+    let text = reporter.capture(|| Err::<u8, _>("a text".to_owned()));
+    assert_eq!(text, Err("a text".to_owned()));
+    assert_eq!(reporter.capture(|| Err::<u8, _>("borrowed")), Err("borrowed"));
+    let expected = [
+        row("panic", Severity::Error, "of any work"),
+        row("Error", Severity::Error, "a text"),
+        row("Error", Severity::Error, "borrowed"),
+    ];
+    assert_eq!(reported(&reporter, &collector), expected);
 }

@@ -296,7 +296,7 @@ fn no_wait_returns_early_while_eight_threads_log_and_flush() {
     const ROUNDS: u64 = 1_250;
     let acknowledged = Arc::new(Acknowledged((0..THREADS).map(|_| AtomicU64::new(0)).collect()));
     let config = Config::new(KEY).base_url(acknowledged.serve());
-    let reporter = Reporter::sessionless(config).enabled(true).flush_interval(NEVER).start().unwrap();
+    let reporter = Reporter::sessionless_builder(config).enabled(true).flush_interval(NEVER).start().unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let snapshots = scope.spawn(|| {

@@ -68,6 +68,8 @@ fn every_form_of_an_error_can_be_reported() {
     let sendable: Box<dyn Error + Send> = Box::new(diverged());
     let shareable: Box<dyn Error + Send + Sync> = Box::new(diverged());
     let shared: Arc<dyn Error + Send + Sync> = Arc::new(diverged());
+    let shared_by_a_thread: Arc<dyn Error> = Arc::new(diverged());
+    let shared_and_sent: Arc<dyn Error + Send> = Arc::new(diverged());
     let any = anyhow::Error::new(diverged());
     let events = [
         exception(|reporter| reporter.log_exception(object, severity)),
@@ -76,6 +78,9 @@ fn every_form_of_an_error_can_be_reported() {
         exception(|reporter| reporter.log_exception(&sendable, severity)),
         exception(|reporter| reporter.log_exception(&shareable, severity)),
         exception(|reporter| reporter.log_exception(&*shared, severity)),
+        exception(|reporter| reporter.log_exception(&shared, severity)),
+        exception(|reporter| reporter.log_exception(&shared_by_a_thread, severity)),
+        exception(|reporter| reporter.log_exception(&shared_and_sent, severity)),
         exception(|reporter| reporter.log_exception(&any, severity)),
     ];
     for event in events {
@@ -87,7 +92,8 @@ fn every_form_of_an_error_can_be_reported() {
 
 #[test]
 fn a_user_error_anywhere_in_the_chain_is_a_warning_with_its_answer() {
-    let api = ApiError::new("Payload is invalid").status(422).body(json!({"errors": ["invalid field"]}));
+    let api =
+        ApiError::new("Payload is invalid").with_status(422).with_body(json!({"errors": ["invalid field"]}));
     let wrapped =
         anyhow::Error::new(Diverged { step: 1, cause: std::io::Error::other(api) }).context("outermost");
     let event = user_error(|reporter| reporter.log_exception(&wrapped, Severity::Critical));
@@ -99,7 +105,7 @@ fn a_user_error_anywhere_in_the_chain_is_a_warning_with_its_answer() {
 
 #[test]
 fn what_a_user_error_does_not_know_is_left_out() {
-    let by_category = ApiError::new("no").category(ErrorCategory::User);
+    let by_category = ApiError::new("no").with_category(ErrorCategory::User);
     let event = user_error(|reporter| reporter.log_exception(&by_category, Severity::Error));
     assert_eq!(
         serde_json::Value::Object(event.event_data),
@@ -110,7 +116,7 @@ fn what_a_user_error_does_not_know_is_left_out() {
 #[test]
 fn a_status_that_a_retry_mends_is_no_user_error() {
     for status in [408, 429, 500, 503] {
-        let api = ApiError::new("later").status(status);
+        let api = ApiError::new("later").with_status(status);
         let event = exception(|reporter| reporter.log_exception(&api, Severity::Error));
         assert_eq!(event.error_type, "ApiError");
     }
@@ -131,6 +137,41 @@ fn a_reporter_learns_the_user_errors_of_other_crates() {
     assert!(reporter.stop(LIMIT));
     let Event::Generic(event) = &collector.events()[0] else { panic!("a user error") };
     assert_eq!(event.event_data["status_code"], 400);
+}
+
+#[test]
+fn a_reporter_names_the_user_errors_that_it_knows_and_was_taught_on_or_off() {
+    let collector = Collector::start().unwrap();
+    for enabled in [true, false] {
+        let taught = |error: &(dyn Error + 'static)| {
+            assert!(!error.is::<fmt::Error>(), "the closure panics, as the test wants it");
+            error
+                .downcast_ref::<std::num::ParseIntError>()
+                .map(|_| UserError::new("ParseIntError", "no number"))
+        };
+        let reporter = sessionless(&collector).enabled(enabled).user_errors(taught).start().unwrap();
+        let error = anyhow::Error::new("x".parse::<u8>().unwrap_err()).context("--steps");
+        assert_eq!(reporter.find_user_error(&error).unwrap().message, "no number", "{enabled}");
+        let again = reporter.downgrade().upgrade().unwrap_or_else(|| reporter.clone());
+        assert_eq!(again.find_user_error(&error).unwrap().message, "no number", "{enabled}");
+        let api = ApiError::new("no such model").with_status(404);
+        assert_eq!(reporter.find_user_error(&api).unwrap().status_code, Some(404));
+        assert_eq!(reporter.find_user_error(&std::io::Error::other("disk full")), None);
+        assert_eq!(reporter.find_user_error(&fmt::Error), None);
+    }
+}
+
+#[test]
+fn a_user_error_in_a_shared_object_is_found() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("while sampling")]
+    struct Sampling(#[source] Arc<dyn Error + Send + Sync>);
+
+    let shared: Arc<dyn Error + Send + Sync> = Arc::new(ApiError::new("no such model").with_status(404));
+    let event = user_error(|reporter| reporter.log_exception(&shared, Severity::Error));
+    assert_eq!(event.event_data["status_code"], 404);
+    let event = user_error(|reporter| reporter.log_exception(&Sampling(shared), Severity::Error));
+    assert_eq!(event.event_data["message"], "no such model");
 }
 
 #[test]
@@ -169,14 +210,14 @@ fn an_error_of_any_length_is_cut_rather_than_refused() {
 fn a_user_error_of_control_characters_is_cut_to_what_json_makes_of_them() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).max_event_bytes(1_000).start().unwrap();
-    assert!(reporter.log_exception(&ApiError::new("\0".repeat(1_000)).status(422), Severity::Error));
+    assert!(reporter.log_exception(&ApiError::new("\0".repeat(1_000)).with_status(422), Severity::Error));
     assert!(reporter.stop(LIMIT));
     assert_eq!(reporter.stats().delivered, 1);
 }
 
 #[test]
 fn a_user_error_with_a_huge_body_arrives_without_it() {
-    let huge = ApiError::new("é".repeat(1_000_000)).status(422).body("x".repeat(300_000));
+    let huge = ApiError::new("é".repeat(1_000_000)).with_status(422).with_body("x".repeat(300_000));
     let event = user_error(|reporter| reporter.log_fatal_exception(&huge, Severity::Critical));
     assert_eq!((event.event_name.as_str(), event.event_data.get("body")), ("user_error", None));
     assert_eq!(event.event_data["status_code"], 422);

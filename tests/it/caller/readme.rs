@@ -37,6 +37,22 @@ fn use_it() -> Tried {
     Ok(())
 }
 
+#[cfg(unix)]
+fn on_a_signal(reporter: &Reporter) -> Tried {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::iterator::Signals;
+
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let at_exit = reporter.downgrade(); // does not keep the session going
+    std::thread::spawn(move || {
+        for signal in &mut signals {
+            at_exit.stop(Duration::from_secs(1));
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        }
+    });
+    Ok(())
+}
+
 fn whatever_is_wrong() {
     let reporter = Reporter::from_env("0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").unwrap_or_else(|error| {
         eprintln!("{error}"); // no API key: set TINKER_API_KEY, or pass one to Config::new

@@ -55,7 +55,8 @@ fn a_session_looks_like_the_recorded_one() {
     let odd = json!({"quote": "\"\\/", "control": "\u{1}\n\t", "snowman": "☃"});
     reporter.log("unicode ☃ name", odd, Severity::Debug);
     reporter.log_exception(&std::io::Error::other("outer failed"), Severity::Error);
-    let api = ApiError::new("Payload is invalid").status(422).body(json!({"errors": ["invalid field"]}));
+    let api =
+        ApiError::new("Payload is invalid").with_status(422).with_body(json!({"errors": ["invalid field"]}));
     reporter.log_exception(&api, Severity::Error);
     reporter.log_fatal_exception(&std::fmt::Error, Severity::Critical);
     assert!(reporter.stop(LIMIT));

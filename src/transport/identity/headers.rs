@@ -4,21 +4,23 @@ use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderValue};
 
-/// `tinker-telemetry/<version>`.
-pub(super) const USER_AGENT: &str = concat!("tinker-telemetry/", env!("CARGO_PKG_VERSION"));
-
 /// Adds them. The configuration refuses headers of these names, so none is overwritten.
-pub(super) fn add_own(http_timeout: Duration, headers: &mut HeaderMap) {
+pub(in crate::transport) fn add_own(
+    http_timeout: Duration,
+    user_agent: &str,
+    sdk_version: &str,
+    headers: &mut HeaderMap,
+) {
     let read_timeout = serde_json::to_string(&http_timeout.as_secs_f64()).unwrap_or_default();
     let own = [
-        ("user-agent", USER_AGENT),
+        ("user-agent", user_agent),
         ("accept", "application/json"),
         ("content-type", "application/json"),
         ("x-stainless-async", "false"),
         ("x-stainless-runtime", "rust"),
         ("x-stainless-os", os()),
         ("x-stainless-arch", arch()),
-        ("x-stainless-package-version", env!("CARGO_PKG_VERSION")),
+        ("x-stainless-package-version", sdk_version),
         ("x-stainless-read-timeout", &read_timeout),
     ];
     for (name, value) in own {
