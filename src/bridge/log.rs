@@ -1,6 +1,5 @@
 //! Records of the `log` crate as events.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use ::log::kv::{self, Key, VisitSource, VisitValue};
@@ -108,7 +107,7 @@ impl<L: Log> LogBridge<L> {
                 thread: current_thread(),
                 ..Origin::default()
             };
-            each.report(Cow::Owned(target.to_owned()), &RecordFields(record), &origin, severity);
+            each.report(target, &RecordFields(record), &origin, severity);
         }
     }
 }

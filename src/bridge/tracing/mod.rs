@@ -5,7 +5,6 @@ mod event;
 mod span;
 mod visitor;
 
-use std::borrow::Cow;
 use std::thread;
 use std::time::Instant;
 
@@ -151,7 +150,7 @@ where
         let fields = EventFields { event, is_log_record: source.is_log_record };
         let fields = Within { fields, enclosing: &enclosing };
         for each in matches {
-            each.report(source.name.clone(), &fields, &origin, severity);
+            each.report(name, &fields, &origin, severity);
         }
     }
 
@@ -255,8 +254,9 @@ impl TracingBridge {
             spans: enclosing.names(),
         };
         let fields = Within { fields, enclosing: &enclosing };
+        let name = format!("{name}{suffix}");
         for each in matches {
-            each.report(Cow::Owned(format!("{name}{suffix}")), &fields, &origin, severity);
+            each.report(&name, &fields, &origin, severity);
         }
     }
 }

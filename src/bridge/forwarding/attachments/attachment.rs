@@ -1,6 +1,5 @@
 //! One attachment: a reporter, and what it asks for.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use crate::bridge::forwarding::fields::{EventData, Fields, MAX_CONTEXT, Value};
@@ -53,7 +52,7 @@ pub(in crate::bridge) fn matching<'l>(
 impl Match<'_> {
     pub(in crate::bridge) fn report(
         &self,
-        name: Cow<'static, str>,
+        name: &str,
         fields: &impl Fields,
         origin: &Origin<'_>,
         severity: Severity,
