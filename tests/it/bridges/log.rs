@@ -16,7 +16,8 @@ use tinker_telemetry::collector::Collector;
 use tinker_telemetry::event::{Event, GenericEvent};
 use tinker_telemetry::{Reporter, Severity};
 
-use crate::support::{LIMIT, Panics, SESSION, config, data, drained, session};
+use super::data;
+use crate::support::{LIMIT, Panics, SESSION, config, drained, session};
 
 /// The macros ask the program's level whichever logger they are given.
 fn at_every_level() {
@@ -459,7 +460,9 @@ fn key_values_that_fail_or_panic_leave_the_record_to_the_wrapped_logger() {
     let listener = Listener::new();
     let say = |target: &str, panics_when_asked, panics_when_visited| {
         let source = Troublesome { panics_when_asked, panics_when_visited };
-        listener.bridge.log(&Record::builder().target(target).key_values(&source).build());
+        let mut record = Record::builder();
+        let record = record.target(target).key_values(&source).file(Some(file!())).line(Some(line!()));
+        listener.bridge.log(&record.build());
     };
     say("fails", false, false);
     say("panics when visited", false, true);

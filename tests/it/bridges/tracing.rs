@@ -24,7 +24,8 @@ use tracing::{Span, Subscriber, debug, error, info, info_span, trace, trace_span
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
-use crate::support::{LIMIT, Panics, SESSION, config, data, drained, session};
+use super::data;
+use crate::support::{LIMIT, Panics, SESSION, config, drained, session};
 
 /// Another layer, that keeps what it sees and looks at every span around it, as one that prints does.
 #[derive(Clone, Default)]
@@ -259,11 +260,13 @@ fn a_span_is_reported_when_it_is_made_and_when_it_closes() {
     let names: Vec<_> = received.iter().map(|event| event.event_name.as_str()).collect();
     assert_eq!(names, ["tinkex.http.request.start", "tinkex.http.request.stop"]);
     let expected = json!({
-        "measurements": {"attempt": 1, "duration": 5}, "metadata": {"method": "POST", "kind": "Some(1)", "ok": false}
+        "measurements": {"attempt": 1, "duration": 5},
+        "metadata": {"method": "POST", "kind": "Some(1)", "ok": false, "run": "a"},
     });
     assert_eq!(data(&received[0]), expected);
     let expected = json!({
-        "measurements": {"attempt": 2, "status": 200}, "metadata": {"method": "POST", "kind": "Some(1)", "ok": true}
+        "measurements": {"attempt": 2, "status": 200},
+        "metadata": {"method": "POST", "kind": "Some(1)", "ok": true, "run": "a"},
     });
     assert_eq!(timeless(&received[1]), expected);
     let printed = listener.printer.printed();

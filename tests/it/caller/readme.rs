@@ -79,9 +79,20 @@ fn a_program_that_reports_is_tested_as_the_readme_says() -> Tried {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a reporter, as in the README")]
+fn forward_everything(reporter: Reporter) {
+    use tracing_subscriber::filter::LevelFilter;
+    use tracing_subscriber::fmt;
+
+    let attachments = Attachments::everything(&reporter);
+    let printed = fmt::layer().with_filter(LevelFilter::INFO); // without a filter, you see the HTTP client at TRACE too
+    let bridge = TracingBridge::new(&attachments).with_filter(LevelFilter::INFO);
+    registry().with(printed).with(bridge).init();
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a reporter, as in the README")]
 fn listen(reporter: Reporter) -> Tried {
     let attachments = Attachments::new();
-    attachments.attach("training", &reporter, EventFilter::all())?;
+    attachments.attach("training", &reporter, EventFilter::all().min_severity(Severity::Info))?;
 
     LogBridge::new(env_logger::builder().build(), &attachments).install(LevelFilter::Info)?;
     registry().with(TracingBridge::new(&attachments)).init();
