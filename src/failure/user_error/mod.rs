@@ -156,7 +156,7 @@ impl ApiError {
     /// ```
     /// use tinker_telemetry::ApiError;
     ///
-    /// assert!(ApiError::new("not found").status(404).is_user_error());
+    /// assert!(ApiError::new("not found").with_status(404).is_user_error());
     /// assert!(!ApiError::new("slow down").status(429).is_user_error());
     /// ```
     pub fn is_user_error(&self) -> bool {
