@@ -9,6 +9,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::model::config::Endpoint;
 use crate::model::error::StartError;
+use crate::process::program_log;
 
 /// Some thirty times what a system's whole bundle has. More is another file.
 const MAX_FILE: u64 = 8 * 1024 * 1024;
@@ -37,7 +38,9 @@ pub(super) fn config(endpoint: &Endpoint) -> Result<TlsConfig, StartError> {
 fn from_file(path: &str) -> Vec<Certificate<'static>> {
     let certificates = read(path).and_then(|pem| parse(&pem).map_err(str::to_owned));
     certificates.unwrap_or_else(|reason| {
-        log::warn!("telemetry does without the certificates of SSL_CERT_FILE ({path}): it {reason}");
+        program_log::write(|| {
+            log::warn!("telemetry does without the certificates of SSL_CERT_FILE ({path}): it {reason}");
+        });
         Vec::new()
     })
 }

@@ -4,8 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::model::stats::{Refused, Stats};
-use crate::process::catch_panic::catch_panic;
-use crate::process::fork;
+use crate::process::program_log::write;
 use crate::transport::retry::{Response, Verdict};
 
 #[derive(Debug)]
@@ -135,12 +134,6 @@ impl OutageLog {
             write(|| log::info!("{stats}"));
         }
     }
-}
-
-/// Writes to the program's log. The logger may panic or fork, and neither may cost an event.
-fn write(line: impl FnOnce()) {
-    let _ = catch_panic(line);
-    fork::exit_if_forked();
 }
 
 #[cfg(test)]
