@@ -540,6 +540,7 @@ impl Builder {
         let (pipeline, worker) = self.pipeline(parent.next_number(), destination, envelope);
         if process.and_then(|_| start_worker(worker)).is_err() {
             pipeline.ledger.finish(DropReason::Internal);
+            pipeline.ledger.mark_logged(); // there is nothing to log
         }
         pipeline
     }

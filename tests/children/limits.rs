@@ -151,3 +151,43 @@ fn a_deadline_that_passes_while_the_process_is_stopped_has_passed() {
     assert!(woken.elapsed() < TIMEOUT / 2, "{:?} after a deadline that had passed", woken.elapsed());
     drop(hold);
 }
+
+/// A program whose attempt may take this long is stopped for twice that time, and the server answers meanwhile.
+const ATTEMPT: Duration = Duration::from_millis(500);
+
+/// Runs `program` in a process of its own with a reporter. It is suspended during its first attempt.
+fn suspended_in_an_attempt(name: &str, program: impl FnOnce(Reporter)) {
+    let collector = Collector::start().unwrap();
+    let hold = collector.hold_answers();
+    let Some(mut child) = started_alone(name, &collector.url()) else {
+        program(to(&url_of_parent()).http_timeout(ATTEMPT).max_retries(0).start().unwrap());
+        return;
+    };
+    assert!(collector.next_request(LIMIT).is_some());
+    signal(&child, libc::SIGSTOP);
+    drop(hold);
+    assert!(collector.next_request(2 * ATTEMPT).is_none());
+    signal(&child, libc::SIGCONT);
+    assert!(child.wait().unwrap().success());
+    let requests = collector.requests();
+    assert_eq!(requests.len(), 2);
+    let keys = [0, 1].map(|at| requests[at].header("x-idempotency-key"));
+    assert!(keys[0] == keys[1], "the server can tell that it is the same attempt");
+}
+
+#[test]
+fn a_pause_during_a_stop_is_no_verdict_on_the_server() {
+    suspended_in_an_attempt("limits::a_pause_during_a_stop_is_no_verdict_on_the_server", |reporter| {
+        assert!(reporter.log("step", (), Severity::Info));
+        assert!(reporter.stop(LIMIT), "{}", reporter.stats());
+        assert_eq!(reporter.stats().delivered, 1);
+    });
+}
+
+#[test]
+fn a_pause_uses_up_no_retry() {
+    suspended_in_an_attempt("limits::a_pause_uses_up_no_retry", |reporter| {
+        log_and_drain(&reporter, "step");
+        assert_eq!(reporter.stats().delivered, 1, "{}", reporter.stats());
+    });
+}

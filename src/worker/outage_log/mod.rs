@@ -128,11 +128,16 @@ impl OutageLog {
     /// The worker ends. A short program finds its losses in the log only now.
     pub(crate) fn finish(&mut self, stats: &Stats) {
         self.check_refusals(&stats.refused);
-        if stats.lost() > 0 {
-            write(|| log::warn!("{stats}"));
-        } else if stats.delivered < stats.offered {
-            write(|| log::info!("{stats}"));
-        }
+        write_counts(stats);
+    }
+}
+
+/// The final counts: a warning if events were lost, and nothing if all were delivered.
+pub(crate) fn write_counts(stats: &Stats) {
+    if stats.lost() > 0 {
+        write(|| log::warn!("{stats}"));
+    } else if stats.delivered < stats.offered {
+        write(|| log::info!("{stats}"));
     }
 }
 
