@@ -12,14 +12,14 @@ use http::uri::Uri;
 use log::LevelFilter;
 use ureq::Agent;
 use ureq::config::Config;
-use ureq::unversioned::transport::{Connector, DefaultConnector};
 
 use super::Transport;
 use super::abort::{Abort, SharedAgent};
-use super::connection::{ConnectionWrapper, Secrets};
+use super::connection::lookup::Lookup;
+use super::connection::unversioned::agent;
+use super::connection::{ConnectionWatch, Secrets};
 use super::identity::credentials::Credentials;
 use super::identity::headers;
-use super::lookup::Lookup;
 use super::retry::{Response, Verdict, retry_after};
 #[cfg(feature = "tls")]
 use super::tls;
@@ -127,16 +127,17 @@ impl Route {
 pub(crate) struct Http {
     route: Arc<Route>,
     agent: SharedAgent,
-    connections: ConnectionWrapper,
+    connections: ConnectionWatch,
+    lookup: Lookup,
     credentials: Option<Credentials>,
 }
 
 impl Http {
     pub(crate) fn new(route: Arc<Route>) -> Self {
-        let connections = ConnectionWrapper::new(&route.secrets);
-        let agent = SharedAgent::new(agent(route.config.clone(), &connections));
+        let (connections, lookup) = (ConnectionWatch::new(&route.secrets), Lookup::default());
+        let agent = SharedAgent::new(agent(route.config.clone(), &connections, &lookup));
         let credentials = route.credentials.clone().map(Credentials::new);
-        Self { route, agent, connections, credentials }
+        Self { route, agent, connections, lookup, credentials }
     }
 
     /// Asks for a key that is another than the last. `false`: there is none.
@@ -146,8 +147,8 @@ impl Http {
             return false;
         };
         self.route = Arc::new(self.route.with_key(key));
-        self.connections = ConnectionWrapper::new(&self.route.secrets);
-        self.agent.replace(agent(self.route.config.clone(), &self.connections));
+        self.connections = ConnectionWatch::new(&self.route.secrets);
+        self.agent.replace(self.fresh_agent());
         true
     }
 
@@ -174,10 +175,14 @@ impl Http {
             Some(Err(error)) => Verdict::NoAnswer(cause(&error)),
             None => {
                 // The panic may have poisoned a lock of ureq's. Then every later attempt would panic too.
-                self.agent.replace(agent(self.route.config.clone(), &self.connections));
+                self.agent.replace(self.fresh_agent());
                 Verdict::NoAnswer("the HTTP client failed".to_owned())
             }
         }
+    }
+
+    fn fresh_agent(&self) -> Agent {
+        agent(self.route.config.clone(), &self.connections, &self.lookup)
     }
 
     pub(crate) fn abort_handle(&self) -> Abort {
@@ -238,15 +243,10 @@ fn prepare() {
     }
     let _guard = reentrancy::enter(); // if ureq panics, the crate's panic hook must not report it
     let config = Agent::config_builder().proxy(None).build();
-    let agent = agent(config, &ConnectionWrapper::new(&Secrets::default()));
+    let agent = agent(config, &ConnectionWatch::new(&Secrets::default()), &Lookup::default());
     agent.clone().shutdown(); // it connects no more, but it still begins
     let _ = catch_panic(|| agent.get("http://127.0.0.1").call());
     PREPARED.store(true, Ordering::Relaxed);
-}
-
-fn agent(config: Config, connections: &ConnectionWrapper) -> Agent {
-    let connector = DefaultConnector::default().chain(connections.clone());
-    Agent::with_parts(config, connector, Lookup::default())
 }
 
 fn read_response(status: u16, headers: &HeaderMap) -> Response {

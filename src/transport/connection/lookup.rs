@@ -10,54 +10,57 @@ use std::time::Duration;
 
 use http::Uri;
 use http::uri::Scheme;
-use ureq::Error;
-use ureq::config::Config;
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::NextTimeout;
 
 use crate::process::catch_panic::catch_panic;
 use crate::process::fork;
 
-/// ureq keeps no more. They are enough: any one of them that works will do.
-const MAX_ADDRESSES: usize = 16;
-
 type Addresses = io::Result<Vec<SocketAddr>>;
 
-/// The lookups of one client.
-#[derive(Debug, Default)]
-pub(super) struct Lookup {
-    /// The host of the last lookup and its result to be, if it has not ended. The next attempt waits for the same one:
-    /// a resolver that never answers holds one thread, not one for each attempt.
-    pending: Mutex<Option<(String, Arc<LookupResult>)>>,
+/// The lookups of one client. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(in crate::transport) struct Lookup(Arc<Mutex<Option<PendingLookup>>>);
+
+/// A lookup that has not ended: its host, and its result to be. The next attempt waits for the same one, so a resolver
+/// that never answers holds one thread, not one for each attempt.
+#[derive(Debug)]
+struct PendingLookup {
+    host: String,
+    result: Arc<LookupResult>,
 }
 
-impl Resolver for Lookup {
-    fn resolve(&self, uri: &Uri, _: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
-        let host = uri.host().ok_or(Error::HostNotFound)?;
-        let default_port = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
-        let port = uri.port_u16().unwrap_or(default_port);
-        let addresses = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-            Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => self.look_up(host, port, timeout)?,
-        };
-        let mut resolved = self.empty();
-        addresses.into_iter().take(MAX_ADDRESSES).for_each(|address| resolved.push(address));
-        if resolved.is_empty() { Err(Error::HostNotFound) } else { Ok(resolved) }
-    }
+#[derive(Debug)]
+pub(super) enum LookupError {
+    NotFound,
+    TimedOut,
+    Io(io::Error),
 }
 
 impl Lookup {
-    fn look_up(&self, host: &str, port: u16, timeout: NextTimeout) -> Result<Vec<SocketAddr>, Error> {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = match pending.take() {
-            Some((pending_host, result)) if pending_host == host => result,
-            _ => start(host.to_owned(), port)?,
+    /// The addresses of the URI's host, at least one.
+    pub(super) fn addresses(&self, uri: &Uri, limit: Duration) -> Result<Vec<SocketAddr>, LookupError> {
+        let host = uri.host().ok_or(LookupError::NotFound)?;
+        let default_port = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+        let port = uri.port_u16().unwrap_or(default_port);
+        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) => Ok(vec![SocketAddr::new(address, port)]),
+            Err(_) => self.look_up(host, port, limit),
+        }
+    }
+
+    fn look_up(&self, host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, LookupError> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = match last.take() {
+            Some(pending) if pending.host == host => pending.result,
+            _ => start(host.to_owned(), port).map_err(LookupError::Io)?,
         };
-        let Some(addresses) = result.wait(*timeout.after) else {
-            *pending = Some((host.to_owned(), result));
-            return Err(Error::Timeout(timeout.reason));
-        };
-        addresses.map_err(|_| Error::HostNotFound)
+        match result.wait(limit) {
+            Some(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
+            Some(_) => Err(LookupError::NotFound),
+            None => {
+                *last = Some(PendingLookup { host: host.to_owned(), result });
+                Err(LookupError::TimedOut)
+            }
+        }
     }
 }
 
