@@ -78,6 +78,7 @@ impl Route {
             .max_response_header_size(BUFFER)
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
+            .accept_encoding("") // or a crate that enables ureq's `gzip` would add the header
             .user_agent(&endpoint.user_agent) // for the proxy; requests carry it among their own headers
             .max_idle_connections(1);
         #[cfg(feature = "tls")]

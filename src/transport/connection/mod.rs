@@ -1,9 +1,10 @@
 //! The HTTP client's connections: how names become addresses, and what is done to the bytes.
 //!
-//! The client offers no other place for three things that only a connection can see:
+//! The client offers no other place for four things that only a connection can see:
 //!
 //! - when bytes leave: there the secrets take the place of the asterisks that the client has logged ([`Redactor`]);
 //! - whether a kept connection was dead before it carried the request ([`Attempt`]);
+//! - which headers the client sees: it keeps cookies if any crate of the program wants it to ([`cookies`]);
 //! - how long each read may take: the client gives each read of a proxy's answer all the time that connecting may take.
 //!
 //! A fork is noticed here too: the client has logged by then, and the program's logger may have forked.
@@ -11,6 +12,7 @@
 //! [`unversioned`] attaches all this to the client. Nothing else here knows of ureq.
 
 mod attempt;
+mod cookies;
 pub(super) mod lookup;
 mod redactor;
 pub(super) mod unversioned;

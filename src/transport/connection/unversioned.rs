@@ -16,7 +16,7 @@ use ureq::unversioned::transport::{
 use ureq::{Agent, Error};
 
 use super::lookup::{Lookup, LookupError};
-use super::{Connection, ConnectionWatch};
+use super::{Connection, ConnectionWatch, cookies};
 
 /// ureq keeps no more addresses. They are enough: any one of them that works will do.
 const MAX_ADDRESSES: usize = 16;
@@ -79,6 +79,7 @@ impl<In: Transport> Transport for WatchedTransport<In> {
         let has_input = self.inner.await_input(timeout)?;
         if has_input {
             self.connection.after_input();
+            hide_cookies(self.inner.buffers());
         }
         Ok(has_input)
     }
@@ -89,5 +90,38 @@ impl<In: Transport> Transport for WatchedTransport<In> {
 
     fn is_tls(&self) -> bool {
         self.inner.is_tls()
+    }
+}
+
+/// Input cannot be changed in place. It can be consumed, and appended again.
+fn hide_cookies(buffers: &mut dyn Buffers) {
+    let Some(input) = cookies::renamed(buffers.input()) else { return };
+    buffers.input_consume(input.len());
+    buffers.input_append_buf()[..input.len()].copy_from_slice(&input);
+    buffers.input_appended(input.len());
+}
+
+#[cfg(test)]
+mod tests {
+    use ureq::unversioned::transport::LazyBuffers;
+
+    use super::*;
+
+    fn append(buffers: &mut LazyBuffers, bytes: &[u8]) {
+        buffers.input_append_buf()[..bytes.len()].copy_from_slice(bytes);
+        buffers.input_appended(bytes.len());
+        hide_cookies(buffers);
+    }
+
+    #[test]
+    fn a_cookie_is_hidden_across_reads_and_behind_consumed_bytes_of_a_full_buffer() {
+        let (first, second) = (b"HTTP/1.1 200 OK\r\nset-coo", b"kie: a=b\r\n");
+        let size = first.len() + second.len();
+        let mut buffers = LazyBuffers::new(size, size);
+        append(&mut buffers, b"consumed");
+        buffers.input_consume(8);
+        append(&mut buffers, first);
+        append(&mut buffers, second);
+        assert_eq!(buffers.input(), b"HTTP/1.1 200 OK\r\nno-cookies: a=b\r\n");
     }
 }
