@@ -23,7 +23,7 @@ use super::identity::headers;
 use super::retry::{Response, Verdict, retry_after};
 #[cfg(feature = "tls")]
 use super::tls;
-use crate::failure::http_error::{cause, is_broken_connection};
+use crate::failure::http_error::{cause, is_broken_connection, is_denied};
 use crate::model::config::{CredentialSource, Endpoint};
 use crate::model::error::StartError;
 use crate::process::catch_panic::catch_panic;
@@ -192,13 +192,18 @@ impl Http {
 
     fn attempt(&self, request: &Request, retry: u32, limit: Duration) -> Result<Response, ureq::Error> {
         let started = Instant::now();
-        match self.exchange(request, retry, limit) {
-            // The server had closed the kept connection before the request came, so this was no attempt.
-            Err(error) if self.connections.attempt().is_stale_reuse() && is_broken_connection(&error) => {
-                self.exchange(request, retry, limit.saturating_sub(started.elapsed()))
-            }
-            outcome => outcome,
+        let outcome = self.exchange(request, retry, limit);
+        let is_no_attempt = match &outcome {
+            // The server had closed the kept connection before the request came.
+            Err(error) if is_broken_connection(error) => self.connections.attempt().is_stale_reuse(),
+            // IPv6 is not allowed to this process, for example, and the host has an address of IPv4 too.
+            Err(error) if is_denied(error) => self.lookup.prefer_other_family(),
+            _ => false,
+        };
+        if is_no_attempt {
+            return self.exchange(request, retry, limit.saturating_sub(started.elapsed()));
         }
+        outcome
     }
 
     fn exchange(&self, request: &Request, retry: u32, limit: Duration) -> Result<Response, ureq::Error> {

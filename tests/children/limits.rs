@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Builder, Config, Reporter, Severity, StartError};
 
+use crate::lines;
 use crate::process::{alone, forbid_threads, limit_descriptors, signal, started_alone, url_of_parent};
 use crate::real;
 use crate::support::{KEY, LIMIT, assert_adds_up, names, sessionless_to};
@@ -54,6 +55,7 @@ fn a_lookup_that_gets_no_thread_is_an_attempt_that_failed() {
         panic::set_hook(Box::new(move |_| {
             counted.fetch_add(1, Ordering::Relaxed);
         }));
+        lines::keep();
         let reporter = to(url).start().unwrap();
         if can_forbid_threads() {
             for _ in 0..3 {
@@ -62,6 +64,8 @@ fn a_lookup_that_gets_no_thread_is_an_attempt_that_failed() {
             let stats = reporter.stats();
             assert_adds_up(stats);
             assert_eq!(stats.dropped.retries_exhausted, 3, "{stats}");
+            let named = lines::warnings_with("the system gives no thread for a name lookup");
+            assert_eq!(named.len(), 1, "{}", lines::everything());
             assert_eq!(panics.load(Ordering::Relaxed), 0, "a program that aborts on panics would be gone");
         }
     });
@@ -97,6 +101,24 @@ fn without_file_descriptors_events_are_retried_then_dropped_and_later_ones_arriv
     });
     let events = collector.events();
     assert!(events.is_empty() || names(&events) == ["there"], "{events:?}");
+}
+
+/// Without file descriptors a name cannot be looked up either. The resolver then claims that there is no such host.
+#[test]
+fn a_lack_of_file_descriptors_is_logged_as_such() {
+    alone("limits::a_lack_of_file_descriptors_is_logged_as_such", "", |_| {
+        lines::keep();
+        for host in ["127.0.0.1", "localhost"] {
+            let reporter = to(&format!("http://{host}:9")).max_retries(0).start().unwrap();
+            let before = limit_descriptors(3);
+            log_and_drain(&reporter, "lost");
+            limit_descriptors(before);
+            assert_eq!(reporter.stats().dropped.retries_exhausted, 1);
+            let (.., logged) = lines::take().pop().expect("a warning");
+            let expected = format!("telemetry does not reach {host}: Too many open files");
+            assert!(logged.starts_with(&expected), "{logged}");
+        }
+    });
 }
 
 #[test]

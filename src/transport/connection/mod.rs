@@ -13,6 +13,7 @@
 
 mod attempt;
 mod cookies;
+mod families;
 pub(super) mod lookup;
 mod redactor;
 pub(super) mod unversioned;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use http::header::HeaderValue;
 use serde::Deserialize;
 
+use crate::failure::http_error::io_cause;
 use crate::model::config::{CredentialSource, secret_header};
 use crate::process::catch_panic::catch_panic;
 use crate::process::fork;
@@ -138,7 +139,7 @@ fn read_file(path: &Path) -> Option<String> {
     let text = match read_text(path) {
         Ok(text) => text,
         Err(error) => {
-            warn(&format!("cannot be read: {}", error.kind()));
+            warn(&format!("cannot be read: {}", io_cause(&error)));
             return None;
         }
     };

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
+use crate::failure::http_error::io_cause;
 use crate::model::config::Endpoint;
 use crate::model::error::StartError;
 use crate::process::program_log;
@@ -46,7 +47,7 @@ fn from_file(path: &str) -> Vec<Certificate<'static>> {
 }
 
 fn read(path: &str) -> Result<Vec<u8>, String> {
-    let unreadable = |error: io::Error| format!("cannot be read: {}", error.kind());
+    let unreadable = |error: io::Error| format!("cannot be read: {}", io_cause(&error));
     // To open a named pipe would wait for its other end.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err("is not a file".to_owned());
