@@ -89,9 +89,11 @@
 //!
 //! Exceptions:
 //!
-//!
 //! - If another thread was changing a bridge's attachments at the moment of the fork, attach again in the child.
 //! - If the program logs at debug level and forks during its first request, that child's events are dropped as `deadline`.
+//! - If another thread looks up a host's name at the moment of the fork, the C library's resolver may stay locked in the child.
+//!   The child then sends to the addresses that its parent had found. If the parent had found none yet, the child's events are
+//!   dropped, and no call waits longer for it.
 //! - Between `fork` and `exec`, as in `CommandExt::pre_exec`, do not call this crate: hardly anything is safe to call there.
 //! - Only the C library's `fork` is noticed. Its `_fork` and a bare system call are not.
 //! - The child must be able to allocate. The system's allocator makes sure of that. Some others do not.

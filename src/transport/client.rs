@@ -15,6 +15,7 @@ use ureq::config::Config;
 
 use super::Transport;
 use super::abort::{Abort, SharedAgent};
+use super::connection::known_host::KnownHost;
 use super::connection::lookup::Lookup;
 use super::connection::unversioned::agent;
 use super::connection::{ConnectionWatch, Secrets};
@@ -61,6 +62,7 @@ pub(crate) struct Route {
     headers: HeaderMap,
     secrets: Secrets,
     credentials: Option<CredentialSource>,
+    known_host: Arc<KnownHost>,
 }
 
 impl Route {
@@ -97,7 +99,8 @@ impl Route {
         let secrets = Secrets::take_from(&mut headers);
         prepare();
         let (config, uri, credentials) = (config.build(), endpoint.uri, endpoint.credentials);
-        Ok(Self { config, uri, proxy, plain, headers, secrets, credentials })
+        let known_host = Arc::new(KnownHost::new());
+        Ok(Self { config, uri, proxy, plain, headers, secrets, credentials, known_host })
     }
 
     /// The same with this key.
@@ -107,7 +110,8 @@ impl Route {
         let mut headers = plain.clone();
         let secrets = Secrets::take_from(&mut headers);
         let (config, uri, proxy) = (self.config.clone(), self.uri.clone(), self.proxy.clone());
-        Self { config, uri, proxy, plain, headers, secrets, credentials: self.credentials.clone() }
+        let (credentials, known_host) = (self.credentials.clone(), Arc::clone(&self.known_host));
+        Self { config, uri, proxy, plain, headers, secrets, credentials, known_host }
     }
 
     fn key(&self) -> Option<&HeaderValue> {
@@ -135,7 +139,8 @@ pub(crate) struct Http {
 
 impl Http {
     pub(crate) fn new(route: Arc<Route>) -> Self {
-        let (connections, lookup) = (ConnectionWatch::new(&route.secrets), Lookup::default());
+        let connections = ConnectionWatch::new(&route.secrets);
+        let lookup = Lookup::new(Arc::clone(&route.known_host));
         let agent = SharedAgent::new(agent(route.config.clone(), &connections, &lookup));
         let credentials = route.credentials.clone().map(Credentials::new);
         Self { route, agent, connections, lookup, credentials }
@@ -249,7 +254,8 @@ fn prepare() {
     }
     let _guard = reentrancy::enter(); // if ureq panics, the crate's panic hook must not report it
     let config = Agent::config_builder().proxy(None).build();
-    let agent = agent(config, &ConnectionWatch::new(&Secrets::default()), &Lookup::default());
+    let agent =
+        agent(config, &ConnectionWatch::new(&Secrets::default()), &Lookup::new(Arc::new(KnownHost::new())));
     agent.clone().shutdown(); // it connects no more, but it still begins
     let _ = catch_panic(|| agent.get("http://127.0.0.1").call());
     PREPARED.store(true, Ordering::Relaxed);

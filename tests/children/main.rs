@@ -10,6 +10,9 @@ mod process;
 #[cfg(unix)]
 #[path = "../support/real.rs"]
 mod real;
+#[cfg(target_os = "linux")]
+#[path = "../support/replaced.rs"]
+mod replaced;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -19,3 +22,4 @@ mod logger;
 #[cfg(unix)]
 mod losses;
 mod panic_hook;
+mod resolver;

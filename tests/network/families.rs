@@ -4,16 +4,15 @@
 //! IPv4, and the system does not allow a connection to the first.
 #![cfg(target_os = "linux")]
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::{env, fs};
+use std::env;
 
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Config, Severity};
 
+use crate::replaced;
 use crate::support::{KEY, LIMIT, sessionless_to};
 
-/// Set in the process of its own: the URL to report to.
+/// The URL to report to.
 const URL: &str = "TINKER_TEST_FAMILIES_URL";
 
 const REPLACED: &str = r#"
@@ -49,25 +48,11 @@ int connect(int socket, const struct sockaddr *address, socklen_t length) {
 }
 "#;
 
-/// A library with these functions. A C compiler is needed for the linker anyhow.
-fn library() -> PathBuf {
-    let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("families");
-    fs::create_dir_all(&home).unwrap();
-    let (source, library) = (home.join("replaced.c"), home.join("libreplaced.so"));
-    fs::write(&source, REPLACED).unwrap();
-    let built =
-        Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).arg("-ldl").output();
-    let built = built.unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    library
-}
-
 #[test]
 fn where_ipv6_is_not_allowed_ipv4_is_tried() {
-    if let Ok(url) = env::var(URL) {
-        let reporter =
-            sessionless_to(Config::new(KEY).base_url(url).allow_insecure_http(true)).max_retries(0);
-        let reporter = reporter.start().unwrap();
+    if replaced::is_replaced() {
+        let config = Config::new(KEY).base_url(env::var(URL).unwrap()).allow_insecure_http(true);
+        let reporter = sessionless_to(config).max_retries(0).start().unwrap();
         for step in 0..3 {
             assert!(reporter.log("step", step, Severity::Info));
             assert!(reporter.wait_until_drained(LIMIT));
@@ -75,19 +60,11 @@ fn where_ipv6_is_not_allowed_ipv4_is_tried() {
         assert_eq!(reporter.stats().delivered, 3, "{}", reporter.stats());
         return;
     }
-    let library = library();
     for denied in [libc::EACCES, libc::EPERM] {
         let collector = Collector::start().unwrap();
-        let output = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "families::where_ipv6_is_not_allowed_ipv4_is_tried", "--nocapture"])
-            .env(URL, format!("http://both.test:{}", collector.port()))
-            .env("DENIED", denied.to_string())
-            .env("LD_PRELOAD", &library)
-            .output()
-            .unwrap();
-        let said =
-            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        let url = format!("http://both.test:{}", collector.port());
+        let name = "families::where_ipv6_is_not_allowed_ipv4_is_tried";
+        replaced::run(name, REPLACED, &[(URL, &url), ("DENIED", &denied.to_string())]);
         assert_eq!(collector.events().len(), 3);
     }
 }

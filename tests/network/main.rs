@@ -7,6 +7,9 @@ mod log;
 #[cfg(all(target_os = "linux", feature = "tls"))]
 #[path = "../support/real.rs"]
 mod real;
+#[cfg(target_os = "linux")]
+#[path = "../support/replaced.rs"]
+mod replaced;
 #[cfg(all(target_os = "linux", feature = "tls"))]
 #[path = "../support/sandbox.rs"]
 mod sandbox;

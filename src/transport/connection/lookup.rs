@@ -3,6 +3,7 @@
 //! This replaces ureq's own lookup. That one starts a thread for an address too, panics if the system has no thread to
 //! give, and starts the thread in a way that may hang in a forked child.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,6 +13,7 @@ use http::Uri;
 use http::uri::Scheme;
 
 use super::families::Families;
+use super::known_host::KnownHost;
 use crate::failure::http_error::{OwnWords, has_no_kind};
 use crate::process::catch_panic::catch_panic;
 use crate::process::fork;
@@ -19,19 +21,21 @@ use crate::process::fork;
 type Addresses = io::Result<Vec<SocketAddr>>;
 
 /// The lookups of one client. Clones share them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub(in crate::transport) struct Lookup(Arc<Shared>);
 
-#[derive(Debug, Default)]
 struct Shared {
     /// The last lookup, if it has not ended.
     pending: Mutex<Option<PendingLookup>>,
     families: Mutex<Families>,
+    known_host: Arc<KnownHost>,
 }
+
+/// How long a child waits for its resolver, if it knows addresses without it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A lookup that has not ended: its host, and its result to be. The next attempt waits for the same one, so a resolver
 /// that never answers holds one thread, not one for each attempt.
-#[derive(Debug)]
 struct PendingLookup {
     host: String,
     result: Arc<LookupResult>,
@@ -45,6 +49,10 @@ pub(super) enum LookupError {
 }
 
 impl Lookup {
+    pub(in crate::transport) fn new(known_host: Arc<KnownHost>) -> Self {
+        Self(Arc::new(Shared { pending: Mutex::default(), families: Mutex::default(), known_host }))
+    }
+
     /// The addresses of the URI's host, at least one.
     pub(super) fn addresses(&self, uri: &Uri, limit: Duration) -> Result<Vec<SocketAddr>, LookupError> {
         let host = uri.host().ok_or(LookupError::NotFound)?;
@@ -69,16 +77,26 @@ impl Lookup {
             Some(pending) if pending.host == host => pending.result,
             _ => start(host.to_owned(), port).map_err(|_| LookupError::Io(io::Error::other(NO_THREAD)))?,
         };
-        match result.wait(limit) {
-            Some(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
+        let of_parent = self.0.known_host.of_parent(host);
+        match result.wait(of_parent.map_or(limit, |_| limit.min(PATIENCE))) {
+            Some(Ok(addresses)) if !addresses.is_empty() => {
+                self.0.known_host.note(host, &addresses);
+                Ok(addresses)
+            }
             // The system's own error, not that of its resolver.
             Some(Err(error)) if error.raw_os_error().is_some() => Err(LookupError::Io(error)),
             Some(_) => Err(LookupError::NotFound),
             None => {
                 *last = Some(PendingLookup { host: host.to_owned(), result });
-                Err(LookupError::TimedOut)
+                of_parent.map(<[_]>::to_vec).ok_or(LookupError::TimedOut)
             }
         }
+    }
+}
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookup").finish_non_exhaustive()
     }
 }
 
@@ -106,7 +124,7 @@ fn lack_of_descriptors() -> Option<io::Error> {
 }
 
 /// The result of one lookup, once it has ended.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct LookupResult {
     addresses: Mutex<Option<Addresses>>,
     is_set: Condvar,

@@ -14,6 +14,7 @@
 mod attempt;
 mod cookies;
 mod families;
+pub(super) mod known_host;
 pub(super) mod lookup;
 mod redactor;
 pub(super) mod unversioned;

@@ -42,7 +42,7 @@ impl<T> ProcessCell<T> {
 
     /// The value that was put in last, by this process or by the one that it was forked from. Of a parent's value
     /// only parts that need no lock may be used.
-    pub(super) fn last(&self) -> Option<&T> {
+    pub(crate) fn last(&self) -> Option<&T> {
         self.filled().map(|filled| &filled.value)
     }
 
