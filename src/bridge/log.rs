@@ -28,13 +28,14 @@ use crate::process::reentrancy;
 ///
 /// # let collector = Collector::start()?;
 /// # let config = Config::new("tml-example").base_url(collector.url());
-/// # let reporter = Reporter::builder(config, "session-0001").enabled(true).start()?;
+/// let session_id = "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64"; // as Tinker returned it
+/// # let reporter = Reporter::builder(config, session_id).enabled(true).start()?;
 /// let attachments = Attachments::new();
 /// attachments.attach("training", &reporter, EventFilter::new(["checkpoint.*"]))?;
 /// let logger = env_logger::builder().build(); // prints what it prints without the bridge
 /// LogBridge::new(logger, &attachments).install(log::LevelFilter::Info)?;
 ///
-/// log::info!(target: "checkpoint.saved", session_id = "session-0001", step = 1200, path = "runs/a"; "saved");
+/// log::info!(target: "checkpoint.saved", session_id, step = 1200, path = "runs/a"; "saved");
 /// assert!(reporter.wait_until_drained(Duration::from_secs(5)));
 /// # let events = collector.events();
 /// # let tinker_telemetry::event::Event::Generic(saved) = &events[1] else { panic!("{events:?}") };

@@ -52,7 +52,7 @@ use visitor::FieldVisitor;
 ///
 /// # let collector = Collector::start()?;
 /// # let config = Config::new("tml-example").base_url(collector.url());
-/// # let reporter = Reporter::builder(config, "session-0001").enabled(true).start()?;
+/// # let reporter = Reporter::builder(config, "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").enabled(true).start()?;
 /// use tracing_subscriber::filter::LevelFilter;
 ///
 /// // What this program prints. Without the filter it would print each request of the HTTP client at TRACE, if the
