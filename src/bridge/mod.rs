@@ -39,7 +39,8 @@
 //!
 //! 1. It holds its reporter weakly. A global logger does not keep a session going.
 //! 2. It ignores what happens inside the reporter's own work. No record of that work comes back as an event.
-//! 3. It costs the program an event at most. It never blocks, and a panic in the program's own code stays inside.
+//! 3. It never blocks, except that a fatal panic waits for its report. What goes wrong in it costs an event at most: a panic
+//!    in a value of the program's, for example, costs that value.
 
 #[cfg(any(feature = "log-bridge", feature = "tracing"))]
 mod forwarding;
