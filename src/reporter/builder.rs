@@ -328,7 +328,7 @@ impl Builder {
     ///         Event::Generic(event) => drop(event.event_data.remove("user")),
     ///         _ => {}
     ///     }
-    ///     // Drop: what nobody reads. Sample: one in ten of what there is too much of.
+    ///     // Drop: events without a reader. Sample: one in ten of a frequent event.
     ///     let is_kept = match event.name() {
     ///         "cache.hit" => false,
     ///         "token.sampled" => event.id().as_u128() % 10 == 0,

@@ -33,7 +33,7 @@ fn log_records_that_become_events_are_forwarded_by_their_own_target() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).start().unwrap();
     let attachments = Attachments::new();
-    attachments.attach("ear", &reporter, EventFilter::all()).unwrap();
+    attachments.attach("listener", &reporter, EventFilter::all()).unwrap();
     let counter = Counter::default();
     let bridge = TracingBridge::new(&attachments);
     set_global_default(Registry::default().with(bridge.clone()).with(counter.clone())).unwrap();

@@ -122,9 +122,13 @@ pub(crate) fn retry_after(ms: Option<&str>, after: Option<&str>, now: SystemTime
 }
 
 fn parse_number(text: &str, unit: f64) -> Option<Duration> {
-    let seconds = text.trim().parse::<f64>().ok().filter(|number| number.is_finite())? * unit;
+    let text = text.trim();
+    // Digits, with a point at most. An exponent or an infinity is no wait that a server means.
+    if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return None;
+    }
     // Within the limit before it becomes a `Duration`, which cannot hold every number.
-    let seconds = seconds.min(MAX_WAIT.as_secs_f64());
+    let seconds = (text.parse::<f64>().ok()? * unit).min(MAX_WAIT.as_secs_f64());
     Duration::try_from_secs_f64(seconds).ok().filter(|wait| !wait.is_zero())
 }
 

@@ -84,7 +84,7 @@ fn retry_after_reads_milliseconds_seconds_and_dates() {
 #[test]
 fn a_server_that_asks_for_more_than_a_minute_gets_a_minute() {
     let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-    for text in ["60.001", "61", "120", "1e300", "Tue, 14 Nov 2023 23:13:20 GMT"] {
+    for text in ["60.001", "61", "120", "99999999999999999999999999", "Tue, 14 Nov 2023 23:13:20 GMT"] {
         assert_eq!(retry_after(None, Some(text), now), Some(MAX_WAIT), "{text}");
     }
     assert_eq!(retry_after(Some("60001"), None, now), Some(MAX_WAIT));
@@ -94,7 +94,7 @@ fn a_server_that_asks_for_more_than_a_minute_gets_a_minute() {
 fn a_wait_that_is_none_counts_as_no_header() {
     let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let dates = ["Tue, 14 Nov 2023 22:13:20 GMT", "Mon, 01 Jan 1900 00:00:00 GMT"];
-    let numbers = ["", "0", "-1", "-1e300", "NaN", "inf", "-inf", "1e-300", "0x10", "९", "1;2"];
+    let numbers = ["", "0", "-1", "1e300", "-1e300", "NaN", "inf", "-inf", "1e-300", "0x10", "९", "1;2"];
     for text in dates.into_iter().chain(numbers) {
         assert_eq!(retry_after(None, Some(text), now), None, "{text:?}");
     }

@@ -21,14 +21,14 @@ use tracing_subscriber::registry::Registry;
 use super::data;
 use crate::support::{SESSION, drained, session};
 
-struct Ear {
+struct Listener {
     collector: Collector,
     reporter: Reporter,
     attachments: Attachments,
     _default: DefaultGuard,
 }
 
-impl Ear {
+impl Listener {
     fn new() -> Self {
         Self::asking_for(EventFilter::all(), |builder| builder)
     }
@@ -37,18 +37,19 @@ impl Ear {
         let collector = Collector::start().unwrap();
         let reporter = set(session(&collector)).start().unwrap();
         let attachments = Attachments::new();
-        attachments.attach("ear", &reporter, filter).unwrap();
+        attachments.attach("listener", &reporter, filter).unwrap();
         let default = set_default(Registry::default().with(TracingBridge::new(&attachments)));
         Self { collector, reporter, attachments, _default: default }
     }
 
-    fn heard(&self) -> Vec<GenericEvent> {
+    fn received(&self) -> Vec<GenericEvent> {
         drained(&self.collector, &self.reporter)
     }
 
     /// The one event of this name.
     fn event(&self, name: &str) -> GenericEvent {
-        let mut events: Vec<_> = self.heard().into_iter().filter(|event| event.event_name == name).collect();
+        let mut events: Vec<_> =
+            self.received().into_iter().filter(|event| event.event_name == name).collect();
         assert_eq!(events.len(), 1, "{name}");
         events.remove(0)
     }
@@ -64,19 +65,19 @@ fn id(event: &GenericEvent) -> u64 {
 
 #[test]
 fn an_event_says_where_it_was_made() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     let dispatch = tracing::dispatcher::get_default(Clone::clone);
     #[rustfmt::skip]
     let (line, make) = (line!(), || info!(name: "made", target: "trainer", session_id = SESSION)); // on one line
     let make = move || tracing::dispatcher::with_default(&dispatch, make);
     thread::Builder::new().name("sampler".to_owned()).spawn(make).unwrap().join().unwrap();
     let expected = json!({"target": "trainer", "file": file!(), "line": line, "thread": "sampler"});
-    assert_eq!(*origin(&ear.event("made")), expected);
+    assert_eq!(*origin(&listener.event("made")), expected);
 }
 
 #[test]
 fn an_event_has_the_fields_of_the_spans_around_it_and_its_own_and_the_inner_ones_win() {
-    let ear = Ear::asking_for(EventFilter::new(["event"]), |builder| builder);
+    let listener = Listener::asking_for(EventFilter::new(["event"]), |builder| builder);
     let outer =
         info_span!("outer", session_id = SESSION, run = "a", step = 1, shared = "outer", own = "outer")
             .entered();
@@ -84,7 +85,7 @@ fn an_event_has_the_fields_of_the_spans_around_it_and_its_own_and_the_inner_ones
     inner.record("later", "recorded");
     warn!(name: "event", own = 3, "in child");
     drop((inner, outer));
-    let event = ear.event("event");
+    let event = listener.event("event");
     let expected = json!({
         "measurements": {"own": 3, "request": 7, "shared": 2, "step": 1},
         "metadata": {"message": "in child", "later": "recorded", "run": "a"},
@@ -95,7 +96,7 @@ fn an_event_has_the_fields_of_the_spans_around_it_and_its_own_and_the_inner_ones
 
 #[test]
 fn spans_have_numbers_by_which_starts_stops_children_and_events_find_each_other() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     let together = Barrier::new(2);
     let dispatch = tracing::dispatcher::get_default(Clone::clone);
     let serve = |path: &str| {
@@ -110,7 +111,7 @@ fn spans_have_numbers_by_which_starts_stops_children_and_events_find_each_other(
         scope.spawn(|| serve("/a"));
         scope.spawn(|| serve("/b"));
     });
-    let events = ear.heard();
+    let events = listener.received();
     assert_eq!(events.len(), 10);
     let ids = ["/a", "/b"].map(|path| {
         let of_path = events.iter().filter(|event| data(event)["metadata"]["path"] == path);
@@ -137,14 +138,14 @@ fn spans_have_numbers_by_which_starts_stops_children_and_events_find_each_other(
 
 #[test]
 fn two_bridges_give_a_span_one_number() {
-    let ear = Ear::new();
-    let bridge = TracingBridge::new(&ear.attachments);
+    let listener = Listener::new();
+    let bridge = TracingBridge::new(&listener.attachments);
     let second = Attachments::new();
-    second.attach("second", &ear.reporter, EventFilter::new(["span.*"])).unwrap();
+    second.attach("second", &listener.reporter, EventFilter::new(["span.*"])).unwrap();
     let subscriber = Registry::default().with(bridge).with(TracingBridge::new(&second));
     let _default = set_default(subscriber);
     drop(info_span!("span", session_id = SESSION, text = "kept"));
-    let events = ear.heard();
+    let events = listener.received();
     assert_eq!(events.len(), 4);
     assert!(events.iter().all(|event| id(event) == id(&events[0])), "{events:?}");
     assert!(events.iter().all(|event| data(event)["metadata"] == json!({"text": "kept"})), "{events:?}");
@@ -152,11 +153,11 @@ fn two_bridges_give_a_span_one_number() {
 
 #[test]
 fn a_span_around_the_session_has_its_name_in_the_events_and_not_its_fields() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     let _program = info_span!("program", version = 1).entered();
     let _request = info_span!("request", session_id = SESSION).entered();
     info!(name: "event", "");
-    let event = ear.event("event");
+    let event = listener.event("event");
     assert_eq!(origin(&event)["spans"], json!(["program", "request"]));
     assert_eq!(data(&event)["measurements"], json!({}));
 }
@@ -180,11 +181,11 @@ fn copes() -> Result<(), &'static str> {
 
 #[test]
 fn a_function_that_returns_an_error_closes_its_span_as_an_exception() {
-    let ear = Ear::asking_for(EventFilter::new(["fails.*", "copes.*"]), |builder| builder);
+    let listener = Listener::asking_for(EventFilter::new(["fails.*", "copes.*"]), |builder| builder);
     fails("it broke").unwrap_err();
     fails_quietly().unwrap_err();
     copes().unwrap();
-    let events = ear.heard();
+    let events = listener.received();
     let seen: Vec<_> = events
         .iter()
         .map(|event| (event.event_name.as_str(), event.severity, data(event)["metadata"]["error"].clone()))
@@ -202,18 +203,18 @@ fn a_function_that_returns_an_error_closes_its_span_as_an_exception() {
 
 #[test]
 fn an_error_inside_a_child_leaves_the_parent_as_it_is() {
-    let ear = Ear::asking_for(EventFilter::new(["parent.*"]), |builder| builder);
+    let listener = Listener::asking_for(EventFilter::new(["parent.*"]), |builder| builder);
     info_span!("parent", session_id = SESSION).in_scope(|| fails("it broke").unwrap_err());
-    assert_eq!(ear.event("parent.stop").severity, Severity::Info);
+    assert_eq!(listener.event("parent.stop").severity, Severity::Info);
 }
 
 #[test]
 fn deep_nesting_leaves_the_innermost_spans() {
-    let ear = Ear::asking_for(EventFilter::new(["event"]), |builder| builder);
+    let listener = Listener::asking_for(EventFilter::new(["event"]), |builder| builder);
     let _session = info_span!("session", session_id = SESSION, outermost = 1).entered();
     let mut spans: Vec<_> = (0..10_000).map(|depth| info_span!("deeper", depth).entered()).collect();
     info!(name: "event", "");
-    let event = ear.event("event");
+    let event = listener.event("event");
     assert_eq!(origin(&event)["spans"], json!(vec!["deeper"; 16]));
     assert_eq!(data(&event)["measurements"], json!({"depth": 9_999}));
     while spans.pop().is_some() {} // from the innermost outwards
@@ -221,7 +222,7 @@ fn deep_nesting_leaves_the_innermost_spans() {
 
 #[test]
 fn large_texts_of_the_spans_around_an_event_are_cut_and_bounded_together() {
-    let ear = Ear::asking_for(EventFilter::new(["event"]), |builder| builder);
+    let listener = Listener::asking_for(EventFilter::new(["event"]), |builder| builder);
     let text = "\u{1}".repeat(100_000); // six bytes each as JSON
     let _session = info_span!("session", session_id = SESSION, outermost = 1).entered();
     let text = text.as_str();
@@ -252,7 +253,7 @@ fn large_texts_of_the_spans_around_an_event_are_cut_and_bounded_together() {
     );
     let _inner = inner.entered();
     info!(name: "event", own = "own");
-    let event = ear.event("event");
+    let event = listener.event("event");
     let metadata = data(&event)["metadata"].clone();
     assert_eq!(metadata["own"], "own");
     for cut in ["j", "r", "a"] {
@@ -266,14 +267,14 @@ fn large_texts_of_the_spans_around_an_event_are_cut_and_bounded_together() {
 
 #[test]
 fn large_texts_of_a_reported_span_are_cut_to_what_an_event_may_hold_together() {
-    let ear = Ear::asking_for(EventFilter::all(), |builder| builder.max_event_bytes(300 * 1024));
+    let listener = Listener::asking_for(EventFilter::all(), |builder| builder.max_event_bytes(300 * 1024));
     let text = "x".repeat(200_000);
     let span = info_span!("span", session_id = SESSION, a = text, b = text, c = text, d = Empty, e = 1);
     span.record("d", &text);
     span.record("a", "short");
     span.record("d", &text);
     drop(span);
-    let events = ear.heard();
+    let events = listener.received();
     let lengths = |event: &GenericEvent| {
         let metadata = data(event)["metadata"].clone();
         ["a", "b", "c", "d"].map(|name| metadata[name].as_str().map(str::len))
@@ -283,21 +284,22 @@ fn large_texts_of_a_reported_span_are_cut_to_what_an_event_may_hold_together() {
     let room_of_d = max - (max - 200_000) - "short".len();
     assert_eq!(lengths(&events[1]), [Some(5), Some(max - 200_000), Some(0), Some(room_of_d.min(200_000))]);
     assert_eq!(data(&events[1])["measurements"]["e"], 1);
-    assert_eq!(ear.reporter.stats().refused.total(), 0);
+    assert_eq!(listener.reporter.stats().refused.total(), 0);
 }
 
 #[test]
 fn a_small_limit_on_events_leaves_the_surroundings_out_and_no_event() {
-    let ear = Ear::asking_for(EventFilter::new(["event"]), |builder| builder.max_event_bytes(1_000));
+    let listener =
+        Listener::asking_for(EventFilter::new(["event"]), |builder| builder.max_event_bytes(1_000));
     let text = "x".repeat(900);
     let _outer = info_span!("outer", session_id = SESSION, text, near = 1).entered();
     info!(name: "event", own = &text[..800]);
-    let event = ear.event("event");
+    let event = listener.event("event");
     assert_eq!(
         Value::Object(event.event_data),
         json!({"measurements": {"near": 1}, "metadata": {"own": &text[..800]}})
     );
-    assert_eq!(ear.reporter.stats().refused.total(), 0);
+    assert_eq!(listener.reporter.stats().refused.total(), 0);
 }
 
 const MANY: usize = 10_000;
@@ -330,7 +332,7 @@ impl Callsite for ManyFields {
 
 #[test]
 fn of_ten_thousand_fields_of_a_span_some_are_reported() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     let metadata = ManyFields::metadata_of_span();
     let values: Vec<_> = metadata
         .fields()
@@ -343,7 +345,7 @@ fn of_ten_thousand_fields_of_a_span_some_are_reported() {
     let span = Span::new(metadata, &metadata.fields().value_set(&*values)).entered();
     info!(name: "event", "");
     drop(span);
-    let events = ear.heard();
+    let events = listener.received();
     let counts: Vec<_> = events
         .iter()
         .map(|event| {
@@ -353,5 +355,5 @@ fn of_ten_thousand_fields_of_a_span_some_are_reported() {
         .collect();
     // The event has a message of its own.
     assert_eq!(counts, [("many.start", 128), ("event", 65), ("many.stop", 128)]);
-    assert_eq!(ear.reporter.stats().refused.total(), 0);
+    assert_eq!(listener.reporter.stats().refused.total(), 0);
 }

@@ -1,6 +1,6 @@
 //! What is kept in memory: the newest requests, within bounds.
 //!
-//! A reader holds only a position. One that falls behind costs no memory; it is told how much it missed.
+//! A reader holds only a position. One that falls behind costs no memory; it learns how much it missed.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
