@@ -8,6 +8,7 @@ mod process;
 mod support;
 
 use std::panic::{catch_unwind, panic_any};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -28,15 +29,18 @@ impl Log for Nowhere {
     fn flush(&self) {}
 }
 
-/// Forks so many times, while another thread does something again and again.
+/// Forks so many times, while another thread does something again and again. Before the first fork, it has done it once.
 fn fork_beside(meanwhile: impl Fn() + Sync, forks: usize, child: impl Fn()) {
-    let over = AtomicBool::new(false);
+    let (over, begun) = (AtomicBool::new(false), Barrier::new(2));
     thread::scope(|scope| {
         scope.spawn(|| {
+            meanwhile();
+            begun.wait();
             while !over.load(Ordering::Relaxed) {
                 meanwhile();
             }
         });
+        begun.wait();
         let hung = (0..forks).map(|_| fork(&child).wait()).find(|end| *end != FINE);
         over.store(true, Ordering::Relaxed);
         assert_eq!(hung, None);
@@ -142,7 +146,8 @@ fn a_child_that_drops_its_parents_collector_ends_and_breaks_nothing() {
     assert_eq!(collector.requests().len(), 2, "nothing was sent twice");
 }
 
-/// The lock of one span is its registry's, and a fork can catch that; but the threads of this test share none.
+/// The registry has locks of its own, which a fork can catch: one for each span, and some for the first use by a thread.
+/// So the threads share no span, and both have used it before.
 #[test]
 #[cfg(feature = "tracing")]
 fn a_child_forked_beside_spans_and_events_of_another_thread_makes_its_own() {
@@ -162,6 +167,7 @@ fn a_child_forked_beside_spans_and_events_of_another_thread_makes_its_own() {
             info!(step = 1, "in it");
         });
     };
+    make();
     fork_beside(make, 100, || {
         make();
         assert_eq!(reporter.stats().offered, 3);

@@ -80,6 +80,10 @@ use visitor::FieldVisitor;
 /// costs the caller one to two microseconds. It never blocks, and never panics, even if a value panics when it is
 /// printed.
 ///
+/// In a forked child, spans and events are forwarded as in its parent. The registry of `tracing-subscriber` has locks of its
+/// own, which a fork can catch: make a span before the fork on the thread that forks, and do not use a span there that
+/// other threads of the parent use too.
+///
 /// Like every layer without a filter, this one makes the program form events of all levels. A filter saves that cost:
 /// `TracingBridge::new(&attachments).with_filter(LevelFilter::INFO)`. Levels that the program compiled out (the features
 /// `max_level_…` of the crate `tracing`) do not arrive here.
