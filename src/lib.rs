@@ -113,8 +113,8 @@
 //!
 //! - `tls` (default): HTTPS. Without it only `http://` endpoints can be reported to.
 //! - `collector`: a small collector on loopback, for tests of programs that report.
-//! - `log-bridge`: forwards the records of the `log` crate that carry the session's id; see `bridge::LogBridge`.
-//! - `tracing`: forwards the events and spans of the `tracing` crate that carry it; see `bridge::TracingBridge`.
+//! - `log-bridge`: forwards the records of the `log` crate, all or those that carry the session's id; see `bridge::LogBridge`.
+//! - `tracing`: forwards the events and spans of the `tracing` crate; see `bridge::TracingBridge`.
 //! - `panic-hook`: reports every panic, and ends the session if the program ends; see `bridge::install_panic_hook`.
 //! - `ureq-middleware`: reports the requests of any ureq agent; see `bridge::UreqBridge`.
 

@@ -38,6 +38,10 @@ const NOT_IN_CI: &[(&str, &str)] = &[
     ("cargo tree -e normal,no-proc-macro", "prints a list for people to read"),
     ("cargo test --all-features --test it NAME", "is for one test"),
     ("cargo mutants", "takes hours"),
+    (
+        "cargo run -p tinker-telemetry-viewer -- run -- cargo run --all-features --example quickstart",
+        "keeps the page up until Ctrl-C; the viewer's tests do the same with an end",
+    ),
     ("REQUIRE_REAL_SERVERS=1 cargo test --all-features", "CI exports the variable"),
 ];
 

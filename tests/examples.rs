@@ -124,7 +124,7 @@ fn run(command: Command) -> Ended {
     start(command).end()
 }
 
-/// An output that nobody reads any more, from the first byte on.
+/// An output whose reader is gone from the first byte on.
 fn closed_pipe() -> Stdio {
     Stdio::from(OwnedFd::from(UnixStream::pair().unwrap().0))
 }

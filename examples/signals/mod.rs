@@ -19,7 +19,7 @@ pub fn on_end(mut act: impl FnMut(i32) + Send + 'static) -> io::Result<()> {
     ctrlc::set_handler(move || act(SIGINT)).map_err(io::Error::other)
 }
 
-/// Ends the process by this signal, so that its parent sees what it would see had nobody caught the signal.
+/// Ends the process by this signal, so that its parent sees the same as if the program had not caught the signal.
 pub fn end_by(signal: i32) -> ! {
     #[cfg(unix)]
     let _ = signal_hook::low_level::emulate_default_handler(signal);

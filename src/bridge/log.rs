@@ -1,24 +1,24 @@
 //! Records of the `log` crate as events.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use ::log::kv::{self, Key, VisitSource, VisitValue};
 use ::log::{Level, LevelFilter, Log, Metadata, Record, STATIC_MAX_LEVEL, SetLoggerError};
 
-use super::forwarding::attachments::{
-    Attachments, is_never_forwarded, matching_attachments, run_guarded, severity,
-};
-use super::forwarding::fields::{EventData, Fields, Number, SESSION_ID, Value};
-use crate::model::event::Severity;
+use super::forwarding::attachments::{Attachments, is_never_forwarded, matching, run_guarded, severity};
+use super::forwarding::fields::{Fields, Number, SESSION_ID, Value};
+use super::origin::{Origin, current_thread};
 use crate::process::reentrancy;
 
 /// A logger that forwards the records of a session, and passes every record on to the logger that it wraps.
 ///
 /// A record belongs to the session whose id is the value of its key `session_id`. The record's target is the event's
 /// name. Its level is the severity: `TRACE` becomes `DEBUG`, and an event whose name ends in `exception` is an error. Its
-/// numbers are the measurements; its message and all other values are the metadata. A value that is neither a number,
-/// a text nor a boolean is forwarded as the text that it prints.
+/// numbers are the measurements; its message and all other values are the metadata; its file, line and thread are the
+/// [origin](crate::bridge#what-a-bridged-event-carries). A value that is neither a number, a text nor a boolean is
+/// forwarded as the text that it prints.
+///
+/// In a program with one session, [`Attachments::everything`] forwards all records, and none needs the key.
 ///
 #[cfg_attr(feature = "collector", doc = "```standalone_crate")]
 #[cfg_attr(not(feature = "collector"), doc = "```ignore")]
@@ -42,7 +42,9 @@ use crate::process::reentrancy;
 /// # let expected = serde_json::json!({
 /// #     "measurements": {"step": 1200}, "metadata": {"message": "saved", "path": "runs/a"}
 /// # });
-/// # assert_eq!(serde_json::Value::Object(saved.event_data.clone()), expected);
+/// # let mut data = saved.event_data.clone();
+/// # data.remove("origin").expect("where it was made");
+/// # assert_eq!(serde_json::Value::Object(data), expected);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -85,22 +87,27 @@ impl<L: Log> LogBridge<L> {
         if reentrancy::is_inside() || is_never_forwarded(target) {
             return;
         }
-        let Some(attachments) = self.attachments.interested_in(target, &[""]) else { return };
+        let usual = record.level().into();
+        let Some(attachments) = self.attachments.interested_in(target, &[""], usual) else { return };
+        let severity = severity(target, "", usual);
+        let matching = |id: Option<&Value<'_>>| matching(&attachments, (target, ""), severity, id);
         // The source of the key-values may be another crate's code, so the look-up of the id may panic.
-        let matching = run_guarded(|| {
-            let mut matching = Vec::new();
+        let matches = run_guarded(|| {
+            let mut matches = None;
             if let Some(id) = record.key_values().get(Key::from_str(SESSION_ID)) {
-                visit(&id, &mut |id| matching = matching_attachments(&attachments, target, "", &id));
+                visit(&id, &mut |id| matches = Some(matching(Some(&id))));
             }
-            matching
+            matches.unwrap_or_else(|| matching(None))
         });
-        for attachment in matching.into_iter().flatten() {
-            let name = Cow::Owned(target.to_owned());
-            attachment.report(
-                name,
-                EventData(&RecordFields(record)),
-                severity(target, level(record.level())),
-            );
+        for each in matches.into_iter().flatten() {
+            let origin = Origin {
+                target: Some(target),
+                file: record.file(),
+                line: record.line(),
+                thread: current_thread(),
+                ..Origin::default()
+            };
+            each.report(target, &RecordFields(record), &origin, severity);
         }
     }
 }
@@ -110,7 +117,8 @@ impl<L: Log> Log for LogBridge<L> {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let target = metadata.target();
         self.logger.enabled(metadata)
-            || !is_never_forwarded(target) && self.attachments.interested_in(target, &[""]).is_some()
+            || !is_never_forwarded(target)
+                && self.attachments.interested_in(target, &[""], metadata.level().into()).is_some()
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -138,15 +146,6 @@ fn warn_of_compiled_out_levels() {
     };
     let text = format_args!("{what}: a feature max_level_… of that crate compiles them out");
     ::log::logger().log(&Record::builder().level(Level::Warn).target(module_path!()).args(text).build());
-}
-
-fn level(level: Level) -> Severity {
-    match level {
-        Level::Error => Severity::Error,
-        Level::Warn => Severity::Warning,
-        Level::Info => Severity::Info,
-        Level::Debug | Level::Trace => Severity::Debug,
-    }
 }
 
 /// The record's message, if it is not empty, and its key-values.

@@ -7,6 +7,34 @@
 //! | `panic-hook` | `install_panic_hook`: panics |
 //! | `ureq-middleware` | `UreqBridge`: requests of any ureq agent |
 //!
+//! # What a bridged event carries
+//!
+//! The data of an event from `log`, `tracing` or ureq has three parts: its numbers, all its other fields, and where it
+//! was made. This is `warn!(retries = 2, "slow")` inside two spans, the outer of which has the fields `session_id` and
+//! `user`, and the inner `path`:
+//!
+//! ```json
+//! {
+//!   "measurements": {"retries": 2},
+//!   "metadata": {"message": "slow", "path": "/samples", "user": "u-17"},
+//!   "origin": {
+//!     "target": "my_service::handlers", "file": "src/handlers.rs", "line": 41, "thread": "worker-3",
+//!     "span_id": 12, "parent_span_id": 11, "spans": ["connection", "request"]
+//!   }
+//! }
+//! ```
+//!
+//! - The fields of the enclosing spans are among the event's own, so that one event says which request it is about. An
+//!   own field wins over theirs, and an inner span's over an outer one's.
+//! - `span_id` is the span that the event is in, or that it reports; `parent_span_id` is the span around that one. The
+//!   numbers are unique in a process, so starts, stops and events of parallel requests can be told apart.
+//! - Everything is bounded. The innermost 16 spans count, with 64 fields and 16 KiB together, and with at most a quarter
+//!   of [`max_event_bytes`](crate::Builder::max_event_bytes). A text of an enclosing span is cut at 1 KiB. Of a span itself,
+//!   128 fields and 256 KiB of text are reported. An event without room for 2 KiB more (a `max_event_bytes` below 8 KiB)
+//!   has no origin.
+//! - `file` is the path as the compiler was given it: relative for the program's own code, and with the home directory of
+//!   the machine that built it for code of other crates.
+//!
 //! Programs use a bridge by its feature; no other folder imports this one. Three rules hold in every bridge:
 //!
 //! 1. It holds its reporter weakly. A global logger does not keep a session going.
@@ -17,6 +45,8 @@
 mod forwarding;
 #[cfg(feature = "log-bridge")]
 mod log;
+#[cfg(any(feature = "log-bridge", feature = "tracing", feature = "ureq-middleware"))]
+mod origin;
 #[cfg(feature = "panic-hook")]
 mod panic_hook;
 #[cfg(feature = "tracing")]

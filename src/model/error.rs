@@ -16,8 +16,11 @@ use crate::model::proxy;
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// No API key was given: `TINKER_API_KEY` is unset or empty.
-    #[error("no API key: set TINKER_API_KEY, or pass one to Config::new")]
+    /// No API key was given, and there is no place to get one: `TINKER_API_KEY` and `TINKER_CREDENTIAL_CMD` are unset or empty,
+    /// and there is no `~/.tinker/credentials.json`.
+    #[error(
+        "no API key: set TINKER_API_KEY or TINKER_CREDENTIAL_CMD, run `tinker auth login`, or pass one to Config::new"
+    )]
     MissingApiKey,
     /// The API key has a character that cannot stand in a header, a line break for example, or a space at its end.
     #[error("the API key (TINKER_API_KEY) has a space at its end, or a line break or the like anywhere")]

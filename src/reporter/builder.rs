@@ -328,7 +328,7 @@ impl Builder {
     ///         Event::Generic(event) => drop(event.event_data.remove("user")),
     ///         _ => {}
     ///     }
-    ///     // Drop: what nobody reads. Sample: one in ten of what there is too much of.
+    ///     // Drop: events without a reader. Sample: one in ten of a frequent event.
     ///     let is_kept = match event.name() {
     ///         "cache.hit" => false,
     ///         "token.sampled" => event.id().as_u128() % 10 == 0,
@@ -466,6 +466,9 @@ impl Builder {
             None => format!("sessionless-{}", Ids::new().next().map_err(StartError::NoRandomness)?),
         };
         let endpoint = if mode == Mode::Send { Some(self.config.validate()?) } else { None };
+        if endpoint.as_ref().is_some_and(|endpoint| endpoint.has_odd_key) {
+            log::warn!("the API key begins neither with tml- nor with eyJ, as Tinker's do");
+        }
         let sdk_version =
             endpoint.as_ref().map_or(env!("CARGO_PKG_VERSION").to_owned(), |to| to.sdk_version.clone());
         fork::watch();

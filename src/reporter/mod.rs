@@ -8,6 +8,8 @@
 
 pub(crate) mod builder;
 pub(crate) mod capture;
+#[cfg(doctest)]
+mod compile_fail;
 mod destination;
 pub(crate) mod provider;
 

@@ -82,11 +82,16 @@ impl Pipeline {
         if !reentrancy::is_inside() && !self.ledger.wait_finished(deadline) {
             self.ledger.finish(DropReason::Deadline);
             self.abort_handle.iter().for_each(Abort::abort);
+            self.ledger.wait_logged(after(LAST_WORDS));
         }
         let stats = self.ledger.stats();
         stats.pending == 0 && stats.dropped.deadline == 0
     }
 }
+
+/// How long a stop whose time is over waits for the worker to log what was lost. A worker that is free does it in a
+/// moment. A program that exits after the stop would otherwise lose events without a word.
+const LAST_WORDS: Duration = Duration::from_millis(20);
 
 /// The moment that a wait ends. If a timeout is too long for the clock, the wait is ten years long.
 pub(crate) fn after(timeout: Duration) -> Instant {

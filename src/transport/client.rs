@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use http::header::HeaderMap;
+use http::header::{HeaderMap, HeaderValue};
 use http::uri::Uri;
 use log::LevelFilter;
 use ureq::Agent;
@@ -17,13 +17,14 @@ use ureq::unversioned::transport::{Connector, DefaultConnector};
 use super::Transport;
 use super::abort::{Abort, SharedAgent};
 use super::connection::{ConnectionWrapper, Secrets};
-use super::headers;
+use super::identity::credentials::Credentials;
+use super::identity::headers;
 use super::lookup::Lookup;
 use super::retry::{Response, Verdict, retry_after};
 #[cfg(feature = "tls")]
 use super::tls;
 use crate::failure::http_error::{cause, is_broken_connection};
-use crate::model::config::Endpoint;
+use crate::model::config::{CredentialSource, Endpoint};
 use crate::model::error::StartError;
 use crate::process::catch_panic::catch_panic;
 use crate::process::fork::ForkGeneration;
@@ -36,6 +37,9 @@ const MAX_ANSWER: u64 = 64 * 1024;
 /// The size of a connection's input buffer, and of its output buffer. With TLS there are two of each. They exist as long
 /// as the connection is kept. The head of an answer must fit: heads of backends and proxies take a few KiB.
 const BUFFER: usize = 32 * 1024;
+
+/// The header of the API key.
+const API_KEY: &str = "x-api-key";
 
 /// How long the body of an answer may take. The head has already given the verdict. A healthy server is done in this time,
 /// and its connection is kept for the next batch. A slow server only loses the connection.
@@ -51,9 +55,12 @@ pub(crate) struct Route {
     uri: Uri,
     /// The proxy's host and port.
     proxy: Option<String>,
+    /// As they are sent. No `Debug` shows the secret ones.
+    plain: HeaderMap,
     /// With asterisks in place of secrets.
     headers: HeaderMap,
     secrets: Secrets,
+    credentials: Option<CredentialSource>,
 }
 
 impl Route {
@@ -83,11 +90,27 @@ impl Route {
             return Err(StartError::InvalidSetting { setting, reason });
         }
         let mut headers = endpoint.headers;
-        let secrets = Secrets::take_from(&mut headers);
         headers::add_own(http_timeout, &endpoint.user_agent, &endpoint.sdk_version, &mut headers);
         let proxy = endpoint.proxy.map(|proxy| proxy.place().to_owned());
+        let plain = headers.clone();
+        let secrets = Secrets::take_from(&mut headers);
         prepare();
-        Ok(Self { config: config.build(), uri: endpoint.uri, proxy, headers, secrets })
+        let (config, uri, credentials) = (config.build(), endpoint.uri, endpoint.credentials);
+        Ok(Self { config, uri, proxy, plain, headers, secrets, credentials })
+    }
+
+    /// The same with this key.
+    fn with_key(&self, key: HeaderValue) -> Self {
+        let mut plain = self.plain.clone();
+        plain.insert(API_KEY, key);
+        let mut headers = plain.clone();
+        let secrets = Secrets::take_from(&mut headers);
+        let (config, uri, proxy) = (self.config.clone(), self.uri.clone(), self.proxy.clone());
+        Self { config, uri, proxy, plain, headers, secrets, credentials: self.credentials.clone() }
+    }
+
+    fn key(&self) -> Option<&HeaderValue> {
+        self.plain.get(API_KEY)
     }
 
     /// The endpoint's host, and the proxy's, for a log line. Never a path or a secret.
@@ -105,13 +128,56 @@ pub(crate) struct Http {
     route: Arc<Route>,
     agent: SharedAgent,
     connections: ConnectionWrapper,
+    credentials: Option<Credentials>,
 }
 
 impl Http {
     pub(crate) fn new(route: Arc<Route>) -> Self {
         let connections = ConnectionWrapper::new(&route.secrets);
         let agent = SharedAgent::new(agent(route.config.clone(), &connections));
-        Self { route, agent, connections }
+        let credentials = route.credentials.clone().map(Credentials::new);
+        Self { route, agent, connections, credentials }
+    }
+
+    /// Asks for a key that is another than the last. `false`: there is none.
+    fn get_key(&mut self, limit: Duration) -> bool {
+        let Some(credentials) = &mut self.credentials else { return false };
+        let Some(key) = credentials.ask(limit).filter(|key| self.route.key() != Some(key)) else {
+            return false;
+        };
+        self.route = Arc::new(self.route.with_key(key));
+        self.connections = ConnectionWrapper::new(&self.route.secrets);
+        self.agent.replace(agent(self.route.config.clone(), &self.connections));
+        true
+    }
+
+    /// An attempt with the key that there is, and one more with another if the server no longer takes it.
+    fn post_with_key(&mut self, request: &Request, retry: u32, limit: Duration) -> Verdict {
+        let end = Instant::now() + limit.min(MAX_ATTEMPT);
+        let left = || end.saturating_duration_since(Instant::now());
+        if self.route.key().is_none() && !self.get_key(left()) {
+            return Verdict::NoAnswer("there is no API key: its source gave none".to_owned());
+        }
+        let verdict = self.post_once(request, retry, left());
+        let is_refused = matches!(&verdict, Verdict::Response(response) if response.status == 401);
+        if is_refused && self.get_key(left()) && !left().is_zero() {
+            return self.post_once(request, retry, left());
+        }
+        verdict
+    }
+
+    fn post_once(&self, request: &Request, retry: u32, limit: Duration) -> Verdict {
+        // A panic in the HTTP client is a network that does not work.
+        match catch_panic(|| self.attempt(request, retry, limit)) {
+            Some(Ok(response)) => Verdict::Response(response),
+            Some(Err(error)) if is_broken_connection(&error) => Verdict::Disconnect(cause(&error)),
+            Some(Err(error)) => Verdict::NoAnswer(cause(&error)),
+            None => {
+                // The panic may have poisoned a lock of ureq's. Then every later attempt would panic too.
+                self.agent.replace(agent(self.route.config.clone(), &self.connections));
+                Verdict::NoAnswer("the HTTP client failed".to_owned())
+            }
+        }
     }
 
     pub(crate) fn abort_handle(&self) -> Abort {
@@ -153,17 +219,7 @@ impl Http {
 
 impl Transport for Http {
     fn post(&mut self, request: &Request, retry: u32, limit: Duration) -> Verdict {
-        // A panic in the HTTP client counts as a network that does not work.
-        match catch_panic(|| self.attempt(request, retry, limit)) {
-            Some(Ok(response)) => Verdict::Response(response),
-            Some(Err(error)) if is_broken_connection(&error) => Verdict::Disconnect(cause(&error)),
-            Some(Err(error)) => Verdict::NoAnswer(cause(&error)),
-            None => {
-                // The panic may have poisoned a lock of ureq. Then every later attempt would panic too.
-                self.agent.replace(agent(self.route.config.clone(), &self.connections));
-                Verdict::NoAnswer("the HTTP client failed".to_owned())
-            }
-        }
+        self.post_with_key(request, retry, limit)
     }
 }
 

@@ -7,7 +7,7 @@
 pub(crate) mod abort;
 pub(crate) mod client;
 mod connection;
-mod headers;
+mod identity;
 mod lookup;
 pub(crate) mod retry;
 #[cfg(feature = "tls")]

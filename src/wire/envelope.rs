@@ -21,6 +21,7 @@ pub(crate) struct Request {
 const OPENING: &[u8] = br#"{"events":["#;
 
 impl Envelope {
+    #[cfg(any(test, feature = "_internals"))]
     pub(crate) fn new(session_id: &str, process: Uuid) -> Self {
         Self::of_sdk(env!("CARGO_PKG_VERSION"), session_id, process)
     }

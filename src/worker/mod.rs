@@ -192,6 +192,7 @@ impl<T: Transport> Worker<T> {
     fn close(&mut self) {
         while self.has_time() && (self.send_next() || self.wait_for_callers()) {}
         self.delivery.outage_log.finish(&self.ledger.stats().if_ended(DropReason::Deadline));
+        self.ledger.mark_logged();
         self.ledger.finish(DropReason::Deadline);
     }
 
@@ -225,7 +226,7 @@ impl<T: Transport> Worker<T> {
         claim.hand_over();
         match self.batcher.push(&self.json, weight) {
             Some(full) => {
-                self.send(&full);
+                self.send(full);
                 GatherStep::Batch
             }
             None => GatherStep::Event,
@@ -235,10 +236,10 @@ impl<T: Transport> Worker<T> {
     /// Sends the open batch. `false` if it is empty.
     fn send_open(&mut self) -> bool {
         let open = self.batcher.take();
-        open.inspect(|batch| self.send(batch)).is_some()
+        open.map(|batch| self.send(batch)).is_some()
     }
 
-    fn send(&mut self, batch: &Batch) {
+    fn send(&mut self, batch: Batch) {
         self.batcher.learn(self.delivery.deliver(batch));
     }
 }
@@ -259,6 +260,7 @@ struct FinishOnDrop(Arc<Ledger>);
 impl Drop for FinishOnDrop {
     fn drop(&mut self) {
         self.0.finish(DropReason::Internal);
+        self.0.mark_logged();
     }
 }
 

@@ -11,7 +11,9 @@ use crate::support::{self, KEY, LIMIT, SESSION};
 const CHILD: &str = "TELEMETRY_TEST_CHILD";
 
 /// What a reporter reads of the environment; of the proxies' both spellings.
-const READ: [&str; 10] = [
+const READ: [&str; 12] = [
+    "HOME",
+    "TINKER_CREDENTIAL_CMD",
     "TINKER_API_KEY",
     "TINKER_BASE_URL",
     "TINKER_TELEMETRY",
@@ -112,6 +114,64 @@ fn a_proxy_that_cannot_be_used_does_not_end_the_program_but_what_the_program_got
     assert!(!output.contains("canary"), "{output}");
 
     assert!(run(&[url, proxy]).contains("error=no API key"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_comes_from_the_variable_else_from_the_command_else_from_the_stored_file() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let collector = Collector::start().unwrap();
+    let url = collector.url();
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join(".tinker/credentials.json");
+    std::fs::create_dir(file.parent().unwrap()).unwrap();
+    let stored = r#"{"version": 1, "default": "b", "keys": {"a": {"type": "manual", "key": "tml-a", "name": "a"},
+                    "b": {"type": "manual", "key": "tml-stored", "name": "b", "note": null}}}"#;
+    let write = |text: &str, mode| {
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let home = home.path().to_str().unwrap();
+    let base = [("TINKER_BASE_URL", url.as_str()), ("HOME", home), ("PATH", "/usr/bin:/bin")];
+    let command = ("TINKER_CREDENTIAL_CMD", "echo tml-printed; echo canary >&2");
+    let run_with = |more: &[(&str, &str)]| run(&[&base[..], more].concat());
+    let last_key = || collector.requests().last().unwrap().header("x-api-key").unwrap().to_owned();
+
+    assert!(run_with(&[]).contains("error=no API key"));
+    write(stored, 0o600);
+    let output = run_with(&[command, ("TINKER_API_KEY", KEY)]);
+    assert!(output.contains("3 delivered") && last_key() == KEY, "{output}");
+    let output = run_with(&[command]);
+    assert!(output.contains("3 delivered") && last_key() == "tml-printed", "{output}");
+    assert!(!output.contains("canary") && !output.contains("WARN"), "{output}");
+    let output = run_with(&[]);
+    assert!(output.contains("3 delivered") && last_key() == "tml-stored", "{output}");
+    assert!(!output.contains("WARN"), "{output}");
+    write(stored, 0o644);
+    let output = run_with(&[]);
+    assert!(
+        output.contains("3 delivered") && output.contains("credentials.json holds API keys, and"),
+        "{output}"
+    );
+    for broken in ["{\"canary\"", r#"{"default": "canary", "keys": {}}"#] {
+        write(broken, 0o600);
+        let delivered = collector.requests().len();
+        let output = run_with(&[("TINKER_TELEMETRY", "1")]);
+        assert!(
+            output.contains("WARN: telemetry has no key: ") && output.contains("credentials.json"),
+            "{output}"
+        );
+        assert!(!output.contains("canary") && collector.requests().len() == delivered, "{output}");
+    }
+}
+
+#[test]
+fn a_key_of_another_shape_is_one_warning_and_starts() {
+    let collector = Collector::start().unwrap();
+    let output = run(&[("TINKER_API_KEY", "canary-7c1d"), ("TINKER_BASE_URL", &collector.url())]);
+    assert!(output.contains("3 delivered") && !output.contains("canary"), "{output}");
+    assert_eq!(output.matches("WARN: the API key begins").count(), 1, "{output}");
 }
 
 #[test]

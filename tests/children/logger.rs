@@ -134,8 +134,8 @@ fn a_logger_that_panics_on_the_workers_thread_costs_no_event() {
 }
 
 #[test]
-fn a_logger_that_is_stuck_on_the_workers_thread_keeps_nobody_from_stopping() {
-    alone("logger::a_logger_that_is_stuck_on_the_workers_thread_keeps_nobody_from_stopping", "", |_| {
+fn a_logger_that_is_stuck_on_the_workers_thread_does_not_hold_up_a_stop() {
+    alone("logger::a_logger_that_is_stuck_on_the_workers_thread_does_not_hold_up_a_stop", "", |_| {
         // ureq says these while it holds its pool, and while the request is under way.
         for line in ["Use pooled", "POST"] {
             let collector = Collector::start().unwrap();

@@ -276,7 +276,7 @@ fn captured(builder: Builder) {
 fn gone(builder: Builder) {
     let reporter = start(builder);
     drop(reporter);
-    die("late", "nobody hears");
+    die("late", "no reporter is left");
 }
 
 fn dropped_while_a_thread_waits(builder: Builder) {
@@ -539,5 +539,5 @@ fn the_drop_waits_though_a_panicking_thread_waits_already() {
 fn the_hook_does_not_keep_the_session_going() {
     let seen = play("gone");
     assert_eq!((seen.names(), seen.code), (vec!["SESSION_START", "SESSION_END"], Some(0)));
-    assert!(seen.output.contains("nobody hears"), "{}", seen.output);
+    assert!(seen.output.contains("no reporter is left"), "{}", seen.output);
 }

@@ -287,7 +287,7 @@ fn a_body_of_64_mib_arrives_whole() {
 }
 
 #[test]
-fn a_client_that_asks_first_is_told_to_go_on() {
+fn a_client_that_asks_first_gets_a_continue() {
     let collector = Collector::start().unwrap();
     let mut client = Client::connect(&collector);
     let body = batch([7]);
@@ -375,7 +375,7 @@ fn a_wait_for_events_that_do_not_come_shows_those_that_did() {
     }
     let begin = Instant::now();
     assert_eq!(numbers(&collector.wait_for_events(3, WAIT)), [0, 1]);
-    assert!(begin.elapsed() >= WAIT, "events of a request that was turned away do not count");
+    assert!(begin.elapsed() >= WAIT, "events of a request that was refused do not count");
 }
 
 #[test]

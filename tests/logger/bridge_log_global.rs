@@ -68,7 +68,7 @@ fn at_trace_with_a_stalled_server_nothing_that_the_reporter_says_comes_back() {
         .max_retries(1)
         .start()
         .unwrap();
-    attachments.attach("ear", &reporter, EventFilter::all()).unwrap();
+    attachments.attach("listener", &reporter, EventFilter::all()).unwrap();
     let hold = collector.hold_answers();
     let is_long = std::env::var_os(LONG).is_some();
     let (started, least) = (Instant::now(), if is_long { Duration::from_secs(60) } else { Duration::ZERO });

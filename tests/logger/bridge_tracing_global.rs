@@ -33,7 +33,7 @@ fn log_records_that_become_events_are_forwarded_by_their_own_target() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).start().unwrap();
     let attachments = Attachments::new();
-    attachments.attach("ear", &reporter, EventFilter::all()).unwrap();
+    attachments.attach("listener", &reporter, EventFilter::all()).unwrap();
     let counter = Counter::default();
     let bridge = TracingBridge::new(&attachments);
     set_global_default(Registry::default().with(bridge.clone()).with(counter.clone())).unwrap();
@@ -41,6 +41,7 @@ fn log_records_that_become_events_are_forwarded_by_their_own_target() {
     tracing_log::LogTracer::init_with_filter(log::LevelFilter::Trace).unwrap();
 
     let around = info_span!("around", session_id = SESSION).entered();
+    let line = line!() + 1;
     log::warn!(target: "trainer", "slow");
     let before = counter.0.load(Ordering::Relaxed);
     // A request of the program's own: everything that the client says at TRACE is said within the session.
@@ -54,5 +55,13 @@ fn log_records_that_become_events_are_forwarded_by_their_own_target() {
     let names: Vec<_> = heard.iter().map(|event| event.event_name.as_str()).collect();
     assert_eq!(names, ["around.start", "trainer", "around.stop"]);
     assert_eq!(heard[1].severity, Severity::Warning);
-    assert_eq!(data(&heard[1]), json!({"measurements": {}, "metadata": {"message": "slow"}}));
+    let mut data = data(&heard[1]);
+    let origin = data.as_object_mut().unwrap().remove("origin").unwrap();
+    assert_eq!(data, json!({"measurements": {}, "metadata": {"message": "slow"}}));
+    assert_eq!(
+        (&origin["target"], &origin["file"]),
+        (&json!("trainer"), &json!(file!())),
+        "the record's own"
+    );
+    assert_eq!((&origin["line"], &origin["spans"]), (&json!(line), &json!(["around"])));
 }

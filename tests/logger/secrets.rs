@@ -239,7 +239,7 @@ fn a_redirect_brings_nothing_to_the_other_host() {
 }
 
 #[test]
-fn a_proxy_is_told_its_password_and_no_more() {
+fn a_proxy_gets_its_password_and_no_more() {
     keep();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let proxy = format!("http://me:{PROXY_PASSWORD}@{}", listener.local_addr().unwrap());

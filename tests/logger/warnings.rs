@@ -82,6 +82,22 @@ fn the_log_tells_of_each_trouble_once() {
     let named = lines().into_iter().map(|(_, text)| text.rsplit(' ').next().unwrap().to_owned());
     assert_eq!(named.collect::<Vec<_>>(), ["503", "401"]);
 
+    // An event that the server does not accept: one warning, however many batches have such an event. No outage begins or
+    // ends, and a batch that is only too large is worth no line.
+    let reporter = sessionless(&collector).start().unwrap();
+    for statuses in [&[422, 200, 422][..], &[400, 422, 200], &[422, 422, 422]] {
+        for status in statuses {
+            collector.answer(Answer::status(*status));
+        }
+        report(&reporter, 2);
+    }
+    assert_eq!(lines(), [(Level::Warn, "telemetry to 127.0.0.1 got status 422".to_owned())]);
+    for status in [413, 200, 200] {
+        collector.answer(Answer::status(status));
+    }
+    report(&reporter, 2);
+    assert_eq!(lines(), []);
+
     // A refusal without an outage: one warning that names the reason, said by the worker when it next looks. Of several
     // it might see some.
     let reporter = sessionless(&collector).flush_interval(std::time::Duration::from_secs(1)).start().unwrap();

@@ -106,7 +106,7 @@ fn reporters_that_a_retry_carried_over_an_outage_do_not_send_what_is_next_togeth
 }
 
 #[test]
-fn nobody_who_drains_or_stops_is_kept_waiting_by_that() {
+fn a_drain_or_a_stop_does_not_wait_for_that() {
     // Minutes on average, were it not cut short.
     let (reporters, port) = in_an_outage(12, Duration::from_secs(60));
     let collector = Collector::start_on(port).unwrap();

@@ -70,7 +70,7 @@ fn warnings_of(reason: &str) -> Vec<String> {
 }
 
 #[test]
-fn whoever_cannot_prove_the_host_gets_no_request() {
+fn a_server_that_cannot_prove_its_host_gets_no_request() {
     let _alone = one_at_a_time();
     log::keep();
     let trusted = Authority::new();

@@ -141,3 +141,29 @@ fn a_child_that_drops_its_parents_collector_ends_and_breaks_nothing() {
     delivered(2);
     assert_eq!(collector.requests().len(), 2, "nothing was sent twice");
 }
+
+/// The lock of one span is its registry's, and a fork can catch that; but the threads of this test share none.
+#[test]
+#[cfg(feature = "tracing")]
+fn a_child_forked_beside_spans_and_events_of_another_thread_makes_its_own() {
+    use tinker_telemetry::bridge::TracingBridge;
+    use tracing::{dispatcher, info, info_span};
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::registry::Registry;
+
+    let collector = Collector::start().unwrap();
+    let reporter = session(&collector).start().unwrap();
+    let attachments = Attachments::everything(&reporter);
+    let dispatch = tracing::Dispatch::new(Registry::default().with(TracingBridge::new(&attachments)));
+    let make = || {
+        dispatcher::with_default(&dispatch, || {
+            let span = info_span!("span", later = tracing::field::Empty).entered();
+            span.record("later", "recorded");
+            info!(step = 1, "in it");
+        });
+    };
+    fork_beside(make, 100, || {
+        make();
+        assert_eq!(reporter.stats().offered, 3);
+    });
+}

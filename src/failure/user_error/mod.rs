@@ -156,8 +156,8 @@ impl ApiError {
     /// ```
     /// use tinker_telemetry::ApiError;
     ///
-    /// assert!(ApiError::new("not found").status(404).is_user_error());
-    /// assert!(!ApiError::new("slow down").status(429).is_user_error());
+    /// assert!(ApiError::new("not found").with_status(404).is_user_error());
+    /// assert!(!ApiError::new("slow down").with_status(429).is_user_error());
     /// ```
     pub fn is_user_error(&self) -> bool {
         self.category == Some(ErrorCategory::User) || self.status.is_some_and(is_user_status)

@@ -2,12 +2,19 @@
 
 use std::ffi::OsString;
 
-use super::Config;
+use std::path::{Path, PathBuf};
+
+use super::{Config, CredentialSource};
 
 impl Config {
     pub(super) fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let read = |name: &str| read_variable(&variable, name);
         let mut config = Self::new(read("TINKER_API_KEY").unwrap_or_default());
+        if config.api_key.is_empty() {
+            let command = read("TINKER_CREDENTIAL_CMD").map(CredentialSource::Command);
+            config.credentials =
+                command.or_else(|| stored_credentials(&variable).map(CredentialSource::File));
+        }
         if let Some(url) = read("TINKER_BASE_URL") {
             config = config.base_url(url);
         }
@@ -17,6 +24,13 @@ impl Config {
         }
         config
     }
+}
+
+/// The file that `tinker auth login` writes, if it is there.
+fn stored_credentials(variable: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let home = variable(if cfg!(windows) { "USERPROFILE" } else { "HOME" })?;
+    let file = Path::new(&home).join(".tinker/credentials.json");
+    (!home.is_empty() && file.exists()).then_some(file)
 }
 
 /// What becomes of events.

@@ -4,11 +4,13 @@ mod environment;
 mod validation;
 
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use http::header::HeaderName;
 
 pub(crate) use environment::{Mode, mode, no_color};
-pub(crate) use validation::Endpoint;
+pub(crate) use validation::{Endpoint, secret_header};
 
 use crate::model::proxy::{self, Proxy};
 
@@ -31,6 +33,7 @@ const DEFAULT_BASE_URL: &str = "https://tinker.thinkingmachines.dev/services/tin
 #[must_use = "a configuration does nothing until a reporter is started with it"]
 pub struct Config {
     api_key: String,
+    credentials: Option<CredentialSource>,
     base_url: String,
     headers: Vec<(String, String)>,
     cloudflare_access: Option<(String, String)>,
@@ -43,11 +46,22 @@ pub struct Config {
     user_agent: String,
 }
 
+/// Where an API key comes from that is not known yet, or is no longer taken. Asked on a thread of its own.
+#[derive(Clone)]
+pub(crate) enum CredentialSource {
+    Closure(Arc<dyn Fn() -> Option<String> + Send + Sync>),
+    /// For the shell, which prints the key.
+    Command(String),
+    /// As `tinker auth login` writes it.
+    File(PathBuf),
+}
+
 impl Config {
     /// Reports to Tinker's own backend with this API key.
     pub fn new(api_key: impl Into<String>) -> Self {
         Self {
             api_key: api_key.into(),
+            credentials: None,
             base_url: DEFAULT_BASE_URL.to_owned(),
             headers: Vec::new(),
             cloudflare_access: None,
@@ -61,11 +75,40 @@ impl Config {
         }
     }
 
-    /// Reads the environment: `TINKER_API_KEY`, `TINKER_BASE_URL`, and `CLOUDFLARE_ACCESS_CLIENT_ID` with
+    /// Reads the environment as the official SDK does. The key is that of `TINKER_API_KEY`, else what the command in
+    /// `TINKER_CREDENTIAL_CMD` prints, else the default one in `~/.tinker/credentials.json`, which `tinker auth login` writes.
+    /// The command runs, and the file is read, when the first batch is sent, and again after a 401; a command has 5 s.
+    ///
+    /// The others are `TINKER_BASE_URL`, and `CLOUDFLARE_ACCESS_CLIENT_ID` with
     /// `CLOUDFLARE_ACCESS_CLIENT_SECRET`, each without white space and quotes around it. A variable that is unset or empty leaves its
-    /// default. If there is no key, `start` returns an error.
+    /// default. If there is none of the three, `start` returns an error.
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var_os(name))
+    }
+
+    /// The API key, in place of one that the environment has or could get. Defaults to that one, or to the one that
+    /// [`new`](Self::new) was given.
+    pub fn api_key(mut self, api_key: impl Into<String>) -> Self {
+        self.api_key = api_key.into();
+        self.credentials = None;
+        self
+    }
+
+    /// Where to get an API key: for tokens that expire. The closure is asked when there is no key yet, and once after each
+    /// batch that was answered 401, which is then sent again once with the new key. It runs on a thread of its own and has 5 s;
+    /// it never holds up a caller or a [`stop`](crate::Reporter::stop). `None`, a panic and a text that cannot stand in a
+    /// header mean that there is no key now; the batch is retried as if no server were there. Defaults to the environment's
+    /// with [`from_env`](Self::from_env), else to none.
+    ///
+    /// ```
+    /// use tinker_telemetry::Config;
+    ///
+    /// # fn fetch_token() -> Option<String> { None }
+    /// let config = Config::new("").credentials(fetch_token);
+    /// ```
+    pub fn credentials(mut self, source: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.credentials = Some(CredentialSource::Closure(Arc::new(source)));
+        self
     }
 
     /// The URL before `/api/v1/telemetry`. A trailing slash is dropped. Defaults to Tinker's own backend.
@@ -172,6 +215,8 @@ impl fmt::Debug for Config {
         let header_names: Vec<_> = names.collect();
         f.debug_struct("Config")
             // Not even the URL as it is: it may hold a password, which `start` would refuse.
+            .field("has_api_key", &!self.api_key.is_empty())
+            .field("has_credentials", &self.credentials.is_some())
             .field("endpoint", &self.valid_uri().map(|uri| uri.to_string()))
             .field("headers", &header_names)
             .field("cloudflare_access", &self.cloudflare_access.is_some())

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Scheme, Uri};
 
-use super::Config;
 use super::environment::read_variable;
+use super::{Config, CredentialSource};
 use crate::model::error::StartError;
 use crate::model::proxy::{self, Proxy};
 
@@ -45,7 +45,9 @@ impl Config {
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Endpoint, StartError> {
         let mut headers = HeaderMap::new();
-        headers.insert("x-api-key", self.valid_api_key()?);
+        if let Some(key) = self.valid_api_key()? {
+            headers.insert("x-api-key", key);
+        }
         let mut size = 0;
         for (place, (name, value)) in (1..).zip(&self.headers) {
             let invalid = |reason| StartError::InvalidHeader { place, reason };
@@ -81,6 +83,8 @@ impl Config {
             proxy,
             root_certificates: self.root_certificates.clone(),
             added_root_certificates: self.added_root_certificates.clone(),
+            credentials: self.credentials.clone(),
+            has_odd_key: is_odd(&self.api_key),
             sdk_version: self.sdk_version.clone(),
             user_agent: self.user_agent.clone(),
         })
@@ -124,11 +128,12 @@ impl Config {
         is_wanted.then(|| read_variable(variable, "SSL_CERT_FILE")).flatten()
     }
 
-    fn valid_api_key(&self) -> Result<HeaderValue, StartError> {
+    /// `None` if it is still to be got.
+    fn valid_api_key(&self) -> Result<Option<HeaderValue>, StartError> {
         if self.api_key.is_empty() {
-            return Err(StartError::MissingApiKey);
+            return if self.credentials.is_some() { Ok(None) } else { Err(StartError::MissingApiKey) };
         }
-        secret_header(&self.api_key).ok_or(StartError::InvalidApiKey)
+        secret_header(&self.api_key).map(Some).ok_or(StartError::InvalidApiKey)
     }
 
     pub(super) fn valid_uri(&self) -> Result<Uri, StartError> {
@@ -181,11 +186,20 @@ pub(crate) struct Endpoint {
     pub(crate) root_certificates: Option<Vec<u8>>,
     /// PEM, besides.
     pub(crate) added_root_certificates: Vec<Vec<u8>>,
+    /// Where to get a key if there is none, or none that is taken.
+    pub(crate) credentials: Option<CredentialSource>,
+    /// Whether the key does not begin as Tinker's do.
+    pub(crate) has_odd_key: bool,
     pub(crate) sdk_version: String,
     pub(crate) user_agent: String,
     /// A file of more that the environment names. The transport reads it.
     #[cfg(feature = "tls")]
     pub(crate) root_certificates_file: Option<String>,
+}
+
+/// Whether a key begins as none of Tinker's does: `tml-`, or a token.
+fn is_odd(key: &str) -> bool {
+    !key.is_empty() && !key.starts_with("tml-") && !key.starts_with("eyJ")
 }
 
 /// Whether the host can only be this machine.
@@ -208,7 +222,7 @@ fn valid_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), &'
 }
 
 /// A header value that no `Debug` shows. `None` if it is empty or has a character that cannot be sent.
-fn secret_header(text: &str) -> Option<HeaderValue> {
+pub(crate) fn secret_header(text: &str) -> Option<HeaderValue> {
     let printable = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     let padded = text.starts_with(' ') || text.ends_with(' '); // would not arrive as it was sent
     let mut value = HeaderValue::from_str(text).ok().filter(|_| printable && !padded)?;

@@ -293,6 +293,11 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// How many events did not arrive although the program wanted them to.
+    pub(crate) fn lost(&self) -> u64 {
+        self.refused.total() + self.dropped.total() - self.dropped.printed - self.dropped.withheld
+    }
+
     /// The counts as they will be once everything pending is dropped for this reason.
     pub(crate) fn if_ended(mut self, reason: DropReason) -> Self {
         self.dropped.add(reason, std::mem::take(&mut self.pending));

@@ -14,11 +14,15 @@
 //!
 //! The invariants:
 //!
-//! - An error is kept in [`Json::error`]. The caller's `Serialize` cannot hide it by ignoring it.
+//! - The bytes are valid JSON, or there is an error. A wrong `Serialize` (a key without a value, raw JSON that is
+//!   none) would spoil the whole batch.
+//! - An error is kept in [`Json::error`]. The caller's `Serialize` cannot hide it by ignoring it or by catching a
+//!   panic.
 //! - The byte [`FLOAT`] stands only before the eight bytes of a float.
 //! - No more is written than the limit allows, up to the growth of the buffer.
 
 mod serializer;
+mod strict;
 
 use std::io;
 

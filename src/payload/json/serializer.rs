@@ -8,12 +8,22 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
+use super::strict::is_strict;
 use super::{EncodeError, FLOAT, INVALID, Json, expand};
+
+/// Stands for [`Members::before`] after the key of a map, and in a struct that stands for a JSON text: a value must
+/// come next.
+const VALUE_DUE: u8 = 0xfe;
+
+/// Stands for [`Members::before`] while an element, a key or a value is written. It stays if that panics and the code
+/// around it catches the panic. Then nothing may come next.
+const INCOMPLETE: u8 = 0xff;
 
 /// The elements of a list or the members of an object, between two brackets.
 pub(crate) struct Members<'a> {
     json: &'a mut Json,
-    /// The byte before the next one: first the opening bracket, then a comma.
+    /// The byte before the next one: first the opening bracket, then a comma. [`VALUE_DUE`]
+    /// and [`INCOMPLETE`] are no bytes of JSON.
     before: u8,
     /// The closing brackets, one for each level. Empty for a struct that stands for a JSON text: `serde_json`
     /// represents its raw values and its numbers of arbitrary precision so.
@@ -44,15 +54,36 @@ impl Json {
 }
 
 impl Members<'_> {
+    /// The byte before the next element or key. Fails if none may come. The caller must then write it.
     #[inline]
-    fn separate(&mut self) -> Result<(), EncodeError> {
-        self.json.put(&[mem::replace(&mut self.before, b',')])
+    fn begin(&mut self) -> Result<u8, EncodeError> {
+        match mem::replace(&mut self.before, INCOMPLETE) {
+            VALUE_DUE | INCOMPLETE => Err(self.json.fail(INVALID)),
+            before => Ok(before),
+        }
+    }
+
+    /// Fails unless a value must come next. The caller must then write it.
+    #[inline]
+    fn begin_due_value(&mut self) -> Result<(), EncodeError> {
+        match mem::replace(&mut self.before, INCOMPLETE) {
+            VALUE_DUE => Ok(()),
+            _ => Err(self.json.fail(INVALID)),
+        }
+    }
+
+    #[inline]
+    fn value(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), EncodeError> {
+        self.json.value(value)?;
+        self.before = b',';
+        Ok(())
     }
 
     #[inline]
     fn element(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), EncodeError> {
-        self.separate()?;
-        self.json.value(value)
+        let before = self.begin()?;
+        self.json.put(&[before])?;
+        self.value(value)
     }
 
     #[inline]
@@ -60,28 +91,27 @@ impl Members<'_> {
         if self.close.is_empty() {
             return self.raw(value);
         }
-        self.json.name(mem::replace(&mut self.before, b','), name)?;
-        self.json.value(value)
+        let before = self.begin()?;
+        self.json.name(before, name)?;
+        self.value(value)
     }
 
     /// Writes a value that is a JSON text.
     #[cold]
     fn raw(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), EncodeError> {
+        self.begin_due_value()?;
         let at = self.json.out.len();
         let limit = self.json.limit;
         self.json.limit = limit.saturating_add(2); // the quotes are removed again
         self.json.escapes = false;
-        let written = self.json.value(value);
+        let written = self.value(value);
         self.json.escapes = true;
         self.json.limit = limit;
         written?;
-        let [b'"', raw @ .., b'"'] = &self.json.out.bytes()[at..] else {
-            return Err(self.json.fail(INVALID));
+        let raw = match &self.json.out.bytes()[at..] {
+            [b'"', raw @ .., b'"'] if is_strict(raw, self.json.levels_left) => raw.to_vec(),
+            _ => return Err(self.json.fail(INVALID)),
         };
-        if raw.contains(&FLOAT) || depth(raw) > self.json.levels_left {
-            return Err(self.json.fail(INVALID));
-        }
-        let raw = raw.to_vec();
         self.json.out.truncate(at);
         self.json.put(&raw)
     }
@@ -99,38 +129,14 @@ impl Members<'_> {
 
     #[inline]
     fn close(self) -> Result<(), EncodeError> {
-        if self.before != b',' {
-            self.json.put(&[self.before])?;
+        match self.before {
+            b',' => {}
+            VALUE_DUE | INCOMPLETE => return Err(self.json.fail(INVALID)),
+            bracket => self.json.put(&[bracket])?,
         }
         self.json.levels_left += self.close.len();
         self.json.put(self.close.as_bytes())
     }
-}
-
-/// How deeply the lists and objects of a JSON text are nested.
-fn depth(json: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let mut bytes = json.iter();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'[' | b'{' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            b'"' => {
-                while let Some(inside) = bytes.next() {
-                    match inside {
-                        b'\\' => _ = bytes.next(),
-                        b'"' => break,
-                        _ => {}
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    deepest
 }
 
 /// Methods that write an integer or an `f32`.
@@ -262,7 +268,7 @@ impl<'a> Serializer for &'a mut Json {
     #[inline]
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Members<'a>, EncodeError> {
         let is_raw = name.starts_with("$serde_json::private::");
-        if is_raw { self.open(b',', "") } else { self.open(b'{', "}") }
+        if is_raw { self.open(VALUE_DUE, "") } else { self.open(b'{', "}") }
     }
 
     fn serialize_struct_variant(
@@ -297,24 +303,28 @@ impl SerializeMap for Members<'_> {
     /// Writes a key as any other value, and makes a string of it if it is a number or a boolean.
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), EncodeError> {
-        self.separate()?;
+        let before = self.begin()?;
+        self.json.put(&[before])?;
         let at = self.json.out.len();
         self.json.value(key)?;
         match self.json.out.bytes().get(at) {
-            Some(b'"') => Ok(()),
+            Some(b'"') => {}
             Some(b't' | b'f' | b'-' | b'0'..=b'9') => {
                 self.json.out.insert(at, b"\"");
-                self.json.put(b"\"")
+                self.json.put(b"\"")?;
             }
-            Some(&FLOAT) => self.float_key(at),
-            _ => Err(self.json.fail(INVALID)),
+            Some(&FLOAT) => self.float_key(at)?,
+            _ => return Err(self.json.fail(INVALID)),
         }
+        self.before = VALUE_DUE;
+        Ok(())
     }
 
     #[inline]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+        self.begin_due_value()?;
         self.json.put(b":")?;
-        self.json.value(value)
+        self.value(value)
     }
 
     #[inline]

@@ -3,11 +3,12 @@ use std::fmt;
 
 use proptest::prelude::*;
 use serde::Serializer;
-use serde::ser::{Error, SerializeMap, SerializeSeq};
+use serde::ser::{Error, SerializeMap, SerializeSeq, SerializeStruct};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::process::catch_panic::catch_panic;
 
 fn written(data: &impl Serialize, limit: usize) -> Result<String, RefusalReason> {
     let mut json = Json::after(Box::default(), limit);
@@ -291,4 +292,182 @@ fn the_limit_on_size_counts_raw_json_without_escapes() {
     let text = format!(r#"{{"value":{}}}"#, quotes.get());
     assert_eq!(written(&quotes, text.len()), Ok(text.clone()));
     assert_eq!(written(&quotes, text.len() - 1), Err(RefusalReason::TooLarge));
+}
+
+/// What a wrong `Serialize` does with a map.
+#[derive(Clone, Copy, Debug)]
+enum MapStep {
+    Key,
+    Value,
+    KeyThatPanics,
+    ValueThatPanics,
+}
+
+#[derive(Debug)]
+struct StepwiseMap<'a>(&'a [MapStep]);
+
+struct Panics;
+
+impl Serialize for Panics {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("while serialising, on purpose")
+    }
+}
+
+impl Serialize for StepwiseMap<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for step in self.0 {
+            // It goes on whatever happens.
+            let _ = catch_panic(|| match step {
+                MapStep::Key => map.serialize_key("key"),
+                MapStep::Value => map.serialize_value(&1),
+                MapStep::KeyThatPanics => map.serialize_key(&Panics),
+                MapStep::ValueThatPanics => map.serialize_value(&Panics),
+            });
+        }
+        map.end()
+    }
+}
+
+#[test]
+fn a_map_is_written_only_if_each_key_has_one_value() {
+    use MapStep::{Key, KeyThatPanics, Value, ValueThatPanics};
+    assert_eq!(written(&StepwiseMap(&[]), 100).unwrap(), "{}");
+    assert_eq!(written(&StepwiseMap(&[Key, Value]), 100).unwrap(), r#"{"key":1}"#);
+    assert_eq!(written(&StepwiseMap(&[Key, Value, Key, Value]), 100).unwrap(), r#"{"key":1,"key":1}"#);
+    for steps in [
+        &[Key][..],
+        &[Value],
+        &[Key, Key],
+        &[Key, Key, Value],
+        &[Key, Value, Value],
+        &[Key, Value, Key],
+        &[Value, Key],
+        &[KeyThatPanics],
+        &[KeyThatPanics, Value],
+        &[KeyThatPanics, Key, Value],
+        &[Key, ValueThatPanics],
+        &[Key, ValueThatPanics, Value],
+        &[Key, ValueThatPanics, Key, Value],
+    ] {
+        let map = StepwiseMap(steps);
+        assert_eq!(written(&map, 100), Err(RefusalReason::InvalidData), "{map:?}");
+        assert_eq!(written(&[&map], 100), Err(RefusalReason::InvalidData), "{map:?} in a list");
+    }
+}
+
+#[test]
+fn a_list_or_a_struct_that_goes_on_after_a_panic_is_refused() {
+    struct List(bool);
+    impl Serialize for List {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut list = serializer.serialize_seq(None)?;
+            let _ = catch_panic(|| list.serialize_element(&Panics));
+            if self.0 {
+                list.serialize_element(&1)?;
+            }
+            list.end()
+        }
+    }
+    struct Struct(bool);
+    impl Serialize for Struct {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut object = serializer.serialize_struct("Struct", 2)?;
+            let _ = catch_panic(|| object.serialize_field("panics", &(1, Panics)));
+            if self.0 {
+                object.serialize_field("next", &1)?;
+            }
+            object.end()
+        }
+    }
+    for goes_on in [false, true] {
+        assert_eq!(written(&List(goes_on), 100), Err(RefusalReason::InvalidData));
+        assert_eq!(written(&[List(goes_on)], 100), Err(RefusalReason::InvalidData));
+        assert_eq!(written(&Struct(goes_on), 100), Err(RefusalReason::InvalidData));
+    }
+}
+
+/// Has the name of one of `serde_json`'s own structs, and as many fields as it likes.
+struct Poses<'a>(&'a [&'a str]);
+
+impl Serialize for Poses<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("$serde_json::private::RawValue", 1)?;
+        for text in self.0 {
+            object.serialize_field("$serde_json::private::RawValue", text)?;
+        }
+        object.end()
+    }
+}
+
+#[test]
+fn a_struct_that_poses_as_raw_json_is_written_only_if_it_is_one_json_text() {
+    assert_eq!(written(&Poses(&["[1]"]), 100).unwrap(), r#"{"value":[1]}"#);
+    assert_eq!(written(&Key(Poses(&["17"])), 100).unwrap(), r#"{"17":"value"}"#);
+    assert_eq!(written(&Key(Poses(&[r#""a\nb""#])), 100).unwrap(), r#"{"a\nb":"value"}"#);
+    for fields in [
+        &[][..],
+        &["1", "2"],
+        &[""],
+        &["nope"],
+        &["1,2"],
+        &["1]"],
+        &["}, {"],
+        &["{} "],
+        &[" {}"],
+        &["1\n"],
+        &["{\"a\"}"],
+        &["'a'"],
+        &["NaN"],
+        &["[1,]"],
+    ] {
+        assert_eq!(written(&Poses(fields), 100), Err(RefusalReason::InvalidData), "{fields:?}");
+        assert_eq!(written(&[Poses(fields)], 100), Err(RefusalReason::InvalidData), "[{fields:?}]");
+        assert_eq!(written(&Key(Poses(fields)), 100), Err(RefusalReason::InvalidData), "{{{fields:?}: …}}");
+    }
+}
+
+#[test]
+fn raw_json_that_strict_parsers_refuse_is_refused() {
+    let written = |json: &str| written(&RawValue::from_string(json.to_owned()).unwrap(), usize::MAX);
+    let digits = "1".repeat(400);
+    for json in [
+        "1e999",
+        "[-1e999]",
+        &digits,
+        r#""\ud800""#,
+        r#""\udc00""#,
+        r#""\ud800\ud800""#,
+        r#""\ud800\n""#,
+        r#""\udc00\ud800""#,
+        r#"{"\ud800": 1}"#,
+    ] {
+        assert_eq!(written(json), Err(RefusalReason::InvalidData), "{json}");
+    }
+    for json in ["1e-999", "-0.0", "1.7e308", r#""\ud83d\ude00\u0000\/""#, r#"{"\uFFFF" : [ ]}"#] {
+        let as_value = if json.starts_with('{') { json.to_owned() } else { format!(r#"{{"value":{json}}}"#) };
+        assert_eq!(written(json), Ok(as_value));
+    }
+}
+
+proptest! {
+    #[test]
+    fn strict_json_is_what_serde_json_reads_as_a_value(
+        value in any_json(),
+        cut in any::<prop::sample::Index>(),
+        junk in r#"[\[\]{},:" \\/ubfnrt0-9a-fA-FeE+.\-]{0,6}"#,
+        soup in r#"[\[\]{},:"\\u0-9d8-9cDeE+.\-]{0,12}"#,
+    ) {
+        let json = value.to_string();
+        let mut at = cut.index(json.len());
+        while !json.is_char_boundary(at) {
+            at -= 1;
+        }
+        let spliced = format!("{}{junk}{}", &json[..at], &json[at..]);
+        for text in [json, spliced, soup, junk] {
+            let is_read = serde_json::from_str::<Value>(&text).is_ok() && text.trim() == text;
+            prop_assert_eq!(strict::is_strict(text.as_bytes(), MAX_DEPTH), is_read, "{:?}", text);
+        }
+    }
 }

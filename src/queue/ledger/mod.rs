@@ -45,6 +45,8 @@ struct State {
     deadline: Option<Instant>,
     /// The worker has ended, or was given up. What was pending has its fate, and nothing changes any more.
     finished: bool,
+    /// The worker has logged what was lost, or never will.
+    logged: bool,
 }
 
 impl Ledger {
@@ -198,6 +200,16 @@ impl Ledger {
         self.admission.release(rest);
         state.dropped.add(reason, rest.events);
         self.changed.notify_all();
+    }
+
+    /// The worker has logged what was lost, or has ended.
+    pub(crate) fn mark_logged(&self) {
+        self.state().logged = true;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn wait_logged(&self, deadline: Instant) {
+        self.wait(deadline, |state| state.logged);
     }
 
     fn wait(&self, deadline: Instant, until: impl Fn(&State) -> bool) -> bool {

@@ -18,6 +18,13 @@ pub(crate) enum Verdict {
     NotPrinted,
 }
 
+impl Verdict {
+    /// The attempt ended without an answer of the server.
+    pub(crate) fn has_no_answer(&self) -> bool {
+        matches!(self, Self::NoAnswer(_) | Self::Disconnect(_))
+    }
+}
+
 /// The parts of an answer that matter. Its body does not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Response {
@@ -36,8 +43,8 @@ pub(crate) enum RetryStep {
     Retry(Duration),
     /// Split it in two and send the halves. A single event is dropped as `too_large`.
     Split,
-    /// One event may have spoilt it: find that event, so that the others are delivered.
-    Isolate,
+    /// Look for the events that the server does not accept: it answered with this status. They are dropped as `rejected`.
+    Isolate(u16),
     GiveUp(DropReason),
 }
 
@@ -76,7 +83,7 @@ impl RetryPolicy {
                 self.retry(attempt, response.retry_after, random)
             }
             (413, _) => RetryStep::Split,
-            (400 | 422, _) => RetryStep::Isolate,
+            (400 | 422, _) => RetryStep::Isolate(response.status),
             (401 | 403, _) => RetryStep::GiveUp(DropReason::Unauthorized),
             _ => RetryStep::GiveUp(DropReason::Rejected),
         }
@@ -115,9 +122,13 @@ pub(crate) fn retry_after(ms: Option<&str>, after: Option<&str>, now: SystemTime
 }
 
 fn parse_number(text: &str, unit: f64) -> Option<Duration> {
-    let seconds = text.trim().parse::<f64>().ok().filter(|number| number.is_finite())? * unit;
+    let text = text.trim();
+    // Digits, with a point at most. An exponent or an infinity is no wait that a server means.
+    if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return None;
+    }
     // Within the limit before it becomes a `Duration`, which cannot hold every number.
-    let seconds = seconds.min(MAX_WAIT.as_secs_f64());
+    let seconds = (text.parse::<f64>().ok()? * unit).min(MAX_WAIT.as_secs_f64());
     Duration::try_from_secs_f64(seconds).ok().filter(|wait| !wait.is_zero())
 }
 

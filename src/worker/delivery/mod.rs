@@ -1,4 +1,10 @@
 //! Delivers one batch: attempts, waits, halves, until each event has its fate.
+//!
+//! A batch is split for two reasons. After a 413 both halves are sent, and split again, until they are small enough. After a
+//! 400 or a 422 one event may be what the server does not accept. Then both halves are sent too. If one of them passes,
+//! the search goes on in the other. If both fail, the fault is in no single event, and both are dropped. So one bad event
+//! among a hundred costs itself and some fourteen requests, and a program that sends nothing acceptable costs three
+//! requests a batch.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,13 +31,37 @@ pub(crate) struct Delivery<T> {
     is_outage: bool,
 }
 
+/// A batch, and the responsibility for its events.
+struct ClaimedBatch<'a> {
+    batch: Batch,
+    claim: Claim<'a>,
+}
+
+impl<'a> ClaimedBatch<'a> {
+    /// Two halves, or the batch itself if it has one event. Both halves are claimed at once, so a panic while one of them
+    /// is sent leaves no event without a claim.
+    fn split(self, ledger: &'a Ledger) -> Result<[Self; 2], Self> {
+        let Some(halves) = self.batch.split() else { return Err(self) };
+        let halves = halves.map(|batch| Self { claim: ledger.claim(batch.load()), batch });
+        self.claim.hand_over();
+        Ok(halves)
+    }
+}
+
 /// What is decided about a batch, before its claim is settled.
+#[derive(Clone, Copy)]
 enum BatchOutcome {
     Fate(Fate),
-    /// The server finds the batch too large: its halves may fit.
-    TooLarge([Batch; 2]),
-    /// The server dislikes something in it.
-    Disliked(Verdict),
+    /// The server answered 413.
+    TooLarge,
+    /// The server answered with this status, perhaps because of one event.
+    Rejected(u16),
+}
+
+impl BatchOutcome {
+    fn is_rejected_or_dropped(self) -> bool {
+        matches!(self, Self::Rejected(_) | Self::Fate(Fate::Dropped(_)))
+    }
 }
 
 impl<T: Transport> Delivery<T> {
@@ -50,69 +80,82 @@ impl<T: Transport> Delivery<T> {
 
     /// Sends a batch and returns when each of its events has its fate. If the server found several events together too
     /// large, returns the smallest such size.
-    pub(crate) fn deliver(&mut self, batch: &Batch) -> Option<usize> {
+    pub(crate) fn deliver(&mut self, batch: Batch) -> Option<usize> {
         let ledger = Arc::clone(&self.ledger);
-        self.deliver_claimed(&ledger, batch, ledger.claim(batch.load()))
+        let claim = ledger.claim(batch.load());
+        self.deliver_claimed(ClaimedBatch { batch, claim })
     }
 
-    fn deliver_claimed(&mut self, ledger: &Ledger, batch: &Batch, claim: Claim<'_>) -> Option<usize> {
-        match self.attempt_until_decided(batch) {
+    fn deliver_claimed(&mut self, claimed: ClaimedBatch<'_>) -> Option<usize> {
+        let outcome = self.attempt_until_decided(&claimed.batch);
+        self.settle(claimed, outcome)
+    }
+
+    /// Gives the events their fate, which may take further requests.
+    fn settle(&mut self, claimed: ClaimedBatch<'_>, outcome: BatchOutcome) -> Option<usize> {
+        match outcome {
             BatchOutcome::Fate(fate) => {
-                self.settle(batch, claim, fate);
+                match fate {
+                    Fate::Delivered => self.outage_log.batch_delivered(&self.ledger.refused()),
+                    Fate::Dropped(_) => self.outage_log.events_dropped(claimed.batch.len() as u64),
+                }
+                claimed.claim.settle(fate);
                 None
             }
-            BatchOutcome::TooLarge(halves) => {
-                let claims = hand_over(ledger, claim, &halves).into_iter().zip(&halves);
-                let sizes = claims.filter_map(|(claim, half)| self.deliver_claimed(ledger, half, claim));
-                Some(sizes.min().unwrap_or(batch.json().len()))
+            BatchOutcome::TooLarge => self.deliver_halves(claimed),
+            BatchOutcome::Rejected(status) => self.isolate(claimed, status),
+        }
+    }
+
+    fn deliver_halves(&mut self, claimed: ClaimedBatch<'_>) -> Option<usize> {
+        let ledger = Arc::clone(&self.ledger);
+        let size = claimed.batch.json().len();
+        match claimed.split(&ledger) {
+            Ok(halves) => {
+                let too_large = halves.map(|half| self.deliver_claimed(half));
+                Some(too_large.into_iter().flatten().min().unwrap_or(size))
             }
-            BatchOutcome::Disliked(verdict) => {
-                let rejected = self.isolate(ledger, batch, claim);
-                self.outage_log.rejected(rejected, batch.len() as u64, &verdict);
+            Err(single) => {
+                self.give_up(single, DropReason::TooLarge, 413);
                 None
             }
         }
     }
 
-    /// Finds the events that the server dislikes, so that the others of their batch are delivered. Sends both halves, and
-    /// goes on in a half that fails if the other one is delivered. If both fail, the fault is likely in what all events
-    /// share, and all are rejected: a wrong program costs three requests a batch, one bad event of a hundred about fourteen.
-    /// Returns how many events were rejected.
-    fn isolate(&mut self, ledger: &Ledger, disliked: &Batch, claim: Claim<'_>) -> u64 {
-        let Some(halves) = disliked.split() else {
-            claim.settle(Fate::Dropped(DropReason::Rejected));
-            return 1;
+    /// Looks for the events that the server does not accept, in a batch that it rejected.
+    fn isolate(&mut self, claimed: ClaimedBatch<'_>, status: u16) -> Option<usize> {
+        let ledger = Arc::clone(&self.ledger);
+        let halves = match claimed.split(&ledger) {
+            Ok(halves) => halves,
+            Err(single) => {
+                self.give_up(single, DropReason::Rejected, status);
+                return None;
+            }
         };
-        let claims = hand_over(ledger, claim, &halves);
-        let outcomes = [self.attempt_until_decided(&halves[0]), self.attempt_until_decided(&halves[1])];
-        let is_delivered =
-            outcomes.each_ref().map(|outcome| matches!(outcome, BatchOutcome::Fate(Fate::Delivered)));
-        let mut rejected = 0;
-        for (((half, claim), outcome), other_is_delivered) in
-            halves.iter().zip(claims).zip(outcomes).zip([is_delivered[1], is_delivered[0]])
-        {
+        let (mut too_large, mut has_passed, mut rejected) = (Vec::new(), false, Vec::new());
+        for half in halves {
+            let outcome = self.attempt_until_decided(&half.batch);
+            has_passed |= !outcome.is_rejected_or_dropped();
             match outcome {
-                BatchOutcome::Fate(fate) => self.settle(half, claim, fate),
-                BatchOutcome::Disliked(_) if other_is_delivered => {
-                    rejected += self.isolate(ledger, half, claim);
-                }
-                BatchOutcome::Disliked(_) => {
-                    claim.settle(Fate::Dropped(DropReason::Rejected));
-                    rejected += half.len() as u64;
-                }
-                BatchOutcome::TooLarge(quarters) => {
-                    for (claim, quarter) in hand_over(ledger, claim, &quarters).into_iter().zip(&quarters) {
-                        self.deliver_claimed(ledger, quarter, claim);
-                    }
-                }
+                BatchOutcome::Rejected(status) => rejected.push((half, status)),
+                outcome => too_large.extend(self.settle(half, outcome)),
             }
         }
-        rejected
+        for (half, status) in rejected {
+            if has_passed {
+                too_large.extend(self.isolate(half, status));
+            } else {
+                self.give_up(half, DropReason::Rejected, status);
+            }
+        }
+        too_large.into_iter().min()
     }
 
-    fn settle(&mut self, batch: &Batch, claim: Claim<'_>, fate: Fate) {
-        self.note(fate, batch.len() as u64);
-        claim.settle(fate);
+    /// Drops events because of the status that the server answered to them.
+    fn give_up(&mut self, claimed: ClaimedBatch<'_>, reason: DropReason, status: u16) {
+        self.outage_log.events_rejected(status, Instant::now());
+        self.outage_log.events_dropped(claimed.batch.len() as u64);
+        claimed.claim.settle(Fate::Dropped(reason));
     }
 
     fn attempt_until_decided(&mut self, batch: &Batch) -> BatchOutcome {
@@ -130,19 +173,26 @@ impl<T: Transport> Delivery<T> {
             let Some(limit) = self.time_for_attempt(deadline) else {
                 return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
             };
+            let started = Instant::now();
             let verdict = self.transport.post(&request, attempt, limit);
             fork::exit_if_forked(); // ureq has logged, and the program's logger may have forked
+            if verdict.has_no_answer() && self.is_over() {
+                // The deadline cut the attempt, which may have gone well. That is no news of the server.
+                return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
+            }
+            if deadline.is_some() && is_of_a_pause(&verdict, started.elapsed(), limit) {
+                continue;
+            }
             let step = self.policy.next(attempt, &verdict, random_fraction());
             self.is_outage |= step.is_outage();
             match step {
                 RetryStep::Delivered => return BatchOutcome::Fate(Fate::Delivered),
-                RetryStep::Split => {
-                    let halves = batch.split().map(BatchOutcome::TooLarge);
-                    return halves
-                        .unwrap_or(BatchOutcome::Fate(self.give_up(DropReason::TooLarge, &verdict)));
+                RetryStep::Split => return BatchOutcome::TooLarge,
+                RetryStep::Isolate(status) => return BatchOutcome::Rejected(status),
+                RetryStep::GiveUp(reason) => {
+                    self.outage_log.attempt_failed(&verdict);
+                    return BatchOutcome::Fate(Fate::Dropped(reason));
                 }
-                RetryStep::Isolate => return BatchOutcome::Disliked(verdict),
-                RetryStep::GiveUp(reason) => return BatchOutcome::Fate(self.give_up(reason, &verdict)),
                 RetryStep::Retry(wait) => {
                     self.outage_log.attempt_failed(&verdict);
                     if !self.wait(wait, &verdict, deadline) {
@@ -154,16 +204,9 @@ impl<T: Transport> Delivery<T> {
         }
     }
 
-    fn give_up(&mut self, reason: DropReason, verdict: &Verdict) -> Fate {
-        self.outage_log.attempt_failed(verdict);
-        Fate::Dropped(reason)
-    }
-
-    fn note(&mut self, fate: Fate, events: u64) {
-        match fate {
-            Fate::Delivered => self.outage_log.batch_delivered(&self.ledger.refused()),
-            Fate::Dropped(_) => self.outage_log.events_dropped(events),
-        }
+    /// Whether the deadline of a stop has passed.
+    fn is_over(&self) -> bool {
+        self.ledger.deadline().is_some_and(|deadline| Instant::now() + DEADLINE_SLACK >= deadline)
     }
 
     /// How long an attempt may take. `None` once the deadline has passed.
@@ -187,11 +230,16 @@ impl<T: Transport> Delivery<T> {
     }
 }
 
-/// Claims both halves before either is sent, so that a panic in one leaves no event without a fate.
-fn hand_over<'l>(ledger: &'l Ledger, whole: Claim<'_>, halves: &[Batch; 2]) -> [Claim<'l>; 2] {
-    let claims = halves.each_ref().map(|half| ledger.claim(half.load()));
-    whole.hand_over();
-    claims
+/// An attempt that is cut by the deadline can end this much before it.
+const DEADLINE_SLACK: Duration = Duration::from_millis(2);
+
+/// An attempt that lasts this much longer than its limit was not watched: the process was suspended meanwhile.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Whether there was no answer because the process was suspended during the attempt. That says nothing about the server.
+/// While a program stops, one attempt without an answer is the last, so this one must not count.
+fn is_of_a_pause(verdict: &Verdict, took: Duration, limit: Duration) -> bool {
+    verdict.has_no_answer() && took > limit + PAUSE
 }
 
 /// A number in 0..1 for the jitter. 0 if the system has no random number.

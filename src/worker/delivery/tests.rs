@@ -50,7 +50,7 @@ fn deliver(events: u64, disliked: impl IntoIterator<Item = u64>, status: u16) ->
     let outage_log = OutageLog::new("host".to_owned());
     let mut delivery =
         Delivery::new(Arc::clone(&ledger), transport, envelope, policy, Duration::from_secs(1), outage_log);
-    assert_eq!(delivery.deliver(&batcher.take().unwrap()), None);
+    assert_eq!(delivery.deliver(batcher.take().unwrap()), None);
     (ledger.stats(), delivery.transport.requests)
 }
 

@@ -1,6 +1,8 @@
 //! The worker's lines in the program's log: one warning when an outage begins and one line when it ends, however many
 //! events are lost in between.
 
+use std::time::{Duration, Instant};
+
 use crate::model::stats::{Refused, Stats};
 use crate::process::catch_panic::catch_panic;
 use crate::process::fork;
@@ -13,10 +15,10 @@ pub(crate) struct OutageLog {
     is_failing: bool,
     /// The server refuses the key. This has a warning of its own, even during an outage: only a person can mend it.
     is_unauthorized: bool,
-    /// The status for single events that is in the log. One is enough.
-    logged_dislike: Option<u16>,
     /// Events are being refused.
     is_refusing: bool,
+    /// When the server last rejected events.
+    last_rejection: Option<Instant>,
     /// How many refusals are in the log.
     logged_refusals: u64,
     /// How many refusals there were before the outage.
@@ -25,14 +27,18 @@ pub(crate) struct OutageLog {
     dropped: u64,
 }
 
+/// A program whose data the server does not accept usually goes on sending such data. Its log has another warning only after
+/// this time without a rejection.
+const REJECTION_PAUSE: Duration = Duration::from_secs(60 * 60);
+
 impl OutageLog {
     pub(crate) fn new(host: String) -> Self {
         Self {
             host,
             is_failing: false,
             is_unauthorized: false,
-            logged_dislike: None,
             is_refusing: false,
+            last_rejection: None,
             logged_refusals: 0,
             refused_before: 0,
             dropped: 0,
@@ -74,22 +80,13 @@ impl OutageLog {
         });
     }
 
-    /// Of a batch that the server disliked, so many events were rejected. If it was all of them, the requests themselves
-    /// are wrong. If it was some, these events are, which is worth one warning in a reporter's life.
-    pub(crate) fn rejected(&mut self, events: u64, of: u64, verdict: &Verdict) {
-        if events == of {
-            self.attempt_failed(verdict);
-            self.events_dropped(events);
-            return;
+    /// The server rejected events because of what they are. This is no outage: other events pass.
+    pub(crate) fn events_rejected(&mut self, status: u16, now: Instant) {
+        let last = self.last_rejection.replace(now);
+        if last.is_none_or(|last| now.saturating_duration_since(last) > REJECTION_PAUSE) {
+            let host = &self.host;
+            write(|| log::warn!("telemetry to {host} got status {status}"));
         }
-        let Verdict::Response(Response { status, .. }) = verdict else { return };
-        if events == 0 || self.logged_dislike.replace(*status).is_some() {
-            return;
-        }
-        let host = &self.host;
-        write(|| {
-            log::warn!("telemetry to {host} got status {status} for {events} of {of} events in a batch");
-        });
     }
 
     /// Events were dropped.
@@ -132,7 +129,9 @@ impl OutageLog {
     /// The worker ends. A short program finds its losses in the log only now.
     pub(crate) fn finish(&mut self, stats: &Stats) {
         self.check_refusals(&stats.refused);
-        if stats.delivered < stats.offered {
+        if stats.lost() > 0 {
+            write(|| log::warn!("{stats}"));
+        } else if stats.delivered < stats.offered {
             write(|| log::info!("{stats}"));
         }
     }

@@ -84,7 +84,7 @@ fn a_resolver_that_never_answers_ends_on_time() {
     std::fs::write(&resolv_conf, "nameserver 127.0.0.1\n").unwrap();
     let namespaced = || namespaced(&resolv_conf);
     if let Err(reason) = namespaced() {
-        println!("skipped: no network namespace to be had here: {reason}");
+        println!("skipped: no network namespace can be made here: {reason}");
     } else {
         let mut report = Report::of([HANG_NAME]);
         for _ in 0..rounds() {

@@ -16,7 +16,8 @@ use tinker_telemetry::collector::Collector;
 use tinker_telemetry::event::{Event, GenericEvent};
 use tinker_telemetry::{Reporter, Severity};
 
-use crate::support::{LIMIT, Panics, SESSION, config, data, drained, session};
+use super::data;
+use crate::support::{LIMIT, Panics, SESSION, config, drained, session};
 
 /// The macros ask the program's level whichever logger they are given.
 fn at_every_level() {
@@ -48,7 +49,7 @@ impl Log for Printer {
 }
 
 /// A session, and a bridge from a printer to it that forwards everything.
-struct Ear {
+struct Listener {
     collector: Collector,
     reporter: Reporter,
     attachments: Attachments,
@@ -56,7 +57,7 @@ struct Ear {
     bridge: LogBridge<Printer>,
 }
 
-impl Ear {
+impl Listener {
     fn new() -> Self {
         Self::asking_for(EventFilter::all())
     }
@@ -66,65 +67,65 @@ impl Ear {
         let collector = Collector::start().unwrap();
         let reporter = session(&collector).start().unwrap();
         let attachments = Attachments::new();
-        attachments.attach("ear", &reporter, filter).unwrap();
+        attachments.attach("listener", &reporter, filter).unwrap();
         let printer = Printer::default();
         let bridge = LogBridge::new(printer.clone(), &attachments);
         Self { collector, reporter, attachments, printer, bridge }
     }
 
     /// The events that the bridge made, once all are delivered.
-    fn heard(&self) -> Vec<GenericEvent> {
+    fn received(&self) -> Vec<GenericEvent> {
         drained(&self.collector, &self.reporter)
     }
 
-    fn heard_names(&self) -> Vec<String> {
-        self.heard().into_iter().map(|event| event.event_name).collect()
+    fn received_names(&self) -> Vec<String> {
+        self.received().into_iter().map(|event| event.event_name).collect()
     }
 }
 
 #[test]
 fn a_record_of_the_session_becomes_an_event() {
-    let ear = Ear::new();
-    let logger = &ear.bridge;
+    let listener = Listener::new();
+    let logger = &listener.bridge;
     let path = String::from("runs/a");
     log::info!(
         logger: logger, target: "checkpoint.saved",
         session_id = SESSION, step = 1200, delta = -2_i8, loss = 0.5, best = true, path:?, owner:% = "me", mark = 'x';
         "saved {} of {}", 3, 4
     );
-    let heard = ear.heard();
-    assert_eq!(heard.len(), 1);
-    assert_eq!((heard[0].event_name.as_str(), heard[0].severity), ("checkpoint.saved", Severity::Info));
+    let received = listener.received();
+    assert_eq!(received.len(), 1);
+    assert_eq!((received[0].event_name.as_str(), received[0].severity), ("checkpoint.saved", Severity::Info));
     let expected = json!({
         "measurements": {"step": 1200, "delta": -2, "loss": 0.5},
         "metadata": {"message": "saved 3 of 4", "best": true, "path": "\"runs/a\"", "owner": "me", "mark": "x"},
     });
-    assert_eq!(data(&heard[0]), expected);
+    assert_eq!(data(&received[0]), expected);
 }
 
 #[test]
 fn the_level_is_the_severity_and_an_exception_is_an_error() {
-    let ear = Ear::new();
-    let logger = &ear.bridge;
+    let listener = Listener::new();
+    let logger = &listener.bridge;
     for level in Level::iter() {
         log::log!(logger: logger, target: "step", level, session_id = SESSION; "");
         log::log!(logger: logger, target: "request.exception", level, session_id = SESSION; "");
     }
-    let heard = ear.heard();
+    let received = listener.received();
     let severities = |name: &str| {
-        let of_name = heard.iter().filter(|event| event.event_name == name);
+        let of_name = received.iter().filter(|event| event.event_name == name);
         of_name.map(|event| event.severity).collect::<Vec<_>>()
     };
     use Severity::{Debug, Error, Info, Warning};
     assert_eq!(severities("step"), [Error, Warning, Info, Debug, Debug]);
     assert_eq!(severities("request.exception"), [Error; 5]);
-    assert_eq!(data(&heard[0]), json!({"measurements": {}, "metadata": {}}), "an empty message is none");
+    assert_eq!(data(&received[0]), json!({"measurements": {}, "metadata": {}}), "an empty message is none");
 }
 
 #[test]
 fn records_of_other_sessions_and_of_none_are_only_handed_on() {
-    let ear = Ear::new();
-    let logger = &ear.bridge;
+    let listener = Listener::new();
+    let logger = &listener.bridge;
     log::info!(logger: logger, target: "none", step = 1; "of no session");
     log::info!(logger: logger, target: "other", session_id = "session-0002"; "of another");
     log::info!(logger: logger, target: "longer", session_id = "session-00011"; "of another");
@@ -132,10 +133,10 @@ fn records_of_other_sessions_and_of_none_are_only_handed_on() {
     log::info!(logger: logger, target: "null", session_id = kv::Value::null(); "of another");
     log::info!(logger: logger, target: "nested", data:? = json!({"session_id": SESSION}); "further in");
     log::info!(logger: logger, target: "ours", session_id = SESSION; "ours");
-    assert_eq!(ear.heard_names(), ["ours"]);
-    assert_eq!(ear.printer.printed(), ["none", "other", "longer", "empty", "null", "nested", "ours"]);
+    assert_eq!(listener.received_names(), ["ours"]);
+    assert_eq!(listener.printer.printed(), ["none", "other", "longer", "empty", "null", "nested", "ours"]);
     logger.flush();
-    assert_eq!(ear.printer.printed().pop().unwrap(), "flushed");
+    assert_eq!(listener.printer.printed().pop().unwrap(), "flushed");
 }
 
 #[test]
@@ -162,18 +163,18 @@ fn a_session_id_is_compared_by_its_text() {
         assert!(reporter.wait_until_drained(LIMIT));
         assert_eq!(reporter.stats().offered, 2, "{id}: its start and its record");
     }
-    let heard = drained(&collector, &reporters[0]);
+    let received = drained(&collector, &reporters[0]);
     assert!(
-        heard.iter().all(|event| data(event) == json!({"measurements": {}, "metadata": {}})),
-        "{heard:?}"
+        received.iter().all(|event| data(event) == json!({"measurements": {}, "metadata": {}})),
+        "{received:?}"
     );
 }
 
 #[test]
 fn an_attachment_gets_only_the_names_it_asks_for() {
-    let ear = Ear::asking_for(EventFilter::default());
-    ear.attachments.attach("sampler", &ear.reporter, EventFilter::new(["sampler::*"])).unwrap();
-    let logger = &ear.bridge;
+    let listener = Listener::asking_for(EventFilter::default());
+    listener.attachments.attach("sampler", &listener.reporter, EventFilter::new(["sampler::*"])).unwrap();
+    let logger = &listener.bridge;
     for target in [
         "http.request.start",
         "http.request.stop",
@@ -206,42 +207,45 @@ fn an_attachment_gets_only_the_names_it_asks_for() {
         "tinkex.queue.state_change",
         "sampler::fast",
     ];
-    assert_eq!(ear.heard_names(), expected);
+    assert_eq!(listener.received_names(), expected);
 }
 
 #[test]
 fn a_handler_id_names_one_attachment_until_it_is_detached() {
-    let ear = Ear::asking_for(EventFilter::new(["first"]));
-    let logger = &ear.bridge;
-    let again = ear.attachments.attach("ear", &ear.reporter, EventFilter::all());
+    let listener = Listener::asking_for(EventFilter::new(["first"]));
+    let logger = &listener.bridge;
+    let again = listener.attachments.attach("listener", &listener.reporter, EventFilter::all());
     assert_eq!(again, Err(AttachError::AlreadyExists));
     log::info!(logger: logger, target: "first", session_id = SESSION; "");
     log::info!(logger: logger, target: "second", session_id = SESSION; "the first attachment stayed as it was");
 
-    assert_eq!(ear.attachments.detach("other"), Err(AttachError::NotFound));
-    assert_eq!(ear.attachments.detach("ear"), Ok(()));
-    assert_eq!(ear.attachments.detach("ear"), Err(AttachError::NotFound));
+    assert_eq!(listener.attachments.detach("other"), Err(AttachError::NotFound));
+    assert_eq!(listener.attachments.detach("listener"), Ok(()));
+    assert_eq!(listener.attachments.detach("listener"), Err(AttachError::NotFound));
     log::info!(logger: logger, target: "first", session_id = SESSION; "no attachment");
 
-    assert_eq!(ear.attachments.attach("ear", &ear.reporter, EventFilter::new(["third"])), Ok(()));
-    assert_eq!(ear.attachments.attach("more", &ear.reporter, EventFilter::all()), Ok(()));
+    assert_eq!(
+        listener.attachments.attach("listener", &listener.reporter, EventFilter::new(["third"])),
+        Ok(())
+    );
+    assert_eq!(listener.attachments.attach("more", &listener.reporter, EventFilter::all()), Ok(()));
     log::info!(logger: logger, target: "third", session_id = SESSION; "two listen");
-    assert_eq!(ear.heard_names(), ["first", "third", "third"]);
+    assert_eq!(listener.received_names(), ["first", "third", "third"]);
 }
 
 #[test]
 fn an_attachment_without_a_handler_id_gets_one_of_its_own() {
-    let ear = Ear::asking_for(EventFilter::new(["first"]));
-    let logger = &ear.bridge;
-    let second = ear.attachments.add(&ear.reporter, EventFilter::new(["second"]));
-    let third = ear.attachments.add(&ear.reporter, EventFilter::new(["third"]));
+    let listener = Listener::asking_for(EventFilter::new(["first"]));
+    let logger = &listener.bridge;
+    let second = listener.attachments.add(&listener.reporter, EventFilter::new(["second"]));
+    let third = listener.attachments.add(&listener.reporter, EventFilter::new(["third"]));
     assert_ne!(second, third);
     for target in ["first", "second", "third"] {
         log::info!(logger: logger, target: target, session_id = SESSION; "");
     }
-    assert_eq!(ear.attachments.detach(&second), Ok(()));
+    assert_eq!(listener.attachments.detach(&second), Ok(()));
     log::info!(logger: logger, target: "second", session_id = SESSION; "detached");
-    assert_eq!(ear.heard_names(), ["first", "second", "third"]);
+    assert_eq!(listener.received_names(), ["first", "second", "third"]);
 }
 
 #[test]
@@ -261,29 +265,29 @@ fn an_id_of_an_attachments_own_is_none_that_the_program_has_given() {
 
 #[test]
 fn each_session_gets_its_own() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     let others = Collector::start().unwrap();
     let other = Reporter::builder(config(&others), "session-0002").enabled(true).start().unwrap();
-    ear.attachments.attach("other", &other, EventFilter::all()).unwrap();
-    let logger = &ear.bridge;
+    listener.attachments.attach("other", &other, EventFilter::all()).unwrap();
+    let logger = &listener.bridge;
     log::info!(logger: logger, target: "first", session_id = SESSION; "");
     log::info!(logger: logger, target: "second", session_id = "session-0002"; "");
-    assert_eq!(ear.heard_names(), ["first"]);
+    assert_eq!(listener.received_names(), ["first"]);
     assert_eq!(drained(&others, &other)[0].event_name, "second");
 }
 
 #[test]
 fn a_bridge_does_not_keep_a_session_going() {
-    let Ear { collector, reporter, attachments, printer, bridge } = Ear::new();
+    let Listener { collector, reporter, attachments, printer, bridge } = Listener::new();
     drop(reporter);
     assert_eq!(collector.events().last().map(Event::name), Some("SESSION_END"));
     log::info!(logger: bridge, target: "late", session_id = SESSION; "");
     assert_eq!(collector.events().len(), 2);
     assert_eq!(printer.printed(), ["late"]);
-    assert_eq!(attachments.detach("ear"), Err(AttachError::NotFound), "it went with its reporter");
+    assert_eq!(attachments.detach("listener"), Err(AttachError::NotFound), "it went with its reporter");
 
     let next = session(&collector).start().unwrap();
-    assert_eq!(attachments.attach("ear", &next, EventFilter::all()), Ok(()));
+    assert_eq!(attachments.attach("listener", &next, EventFilter::all()), Ok(()));
     log::info!(logger: bridge, target: "next", session_id = SESSION; "");
     assert_eq!(drained(&collector, &next)[0].event_name, "next");
 }
@@ -312,7 +316,7 @@ impl Display for Stops {
 
 #[test]
 fn the_drop_of_the_last_clone_waits_though_a_record_is_being_forwarded() {
-    let Ear { collector, reporter, bridge, .. } = Ear::new();
+    let Listener { collector, reporter, bridge, .. } = Listener::new();
     let (formatting, is_formatting) = mpsc::channel();
     let (go_on, wait) = mpsc::channel();
     let slow = Stops(formatting, Mutex::new(wait));
@@ -335,8 +339,8 @@ fn the_drop_of_the_last_clone_waits_though_a_record_is_being_forwarded() {
 
 #[test]
 fn what_is_detached_and_attached_while_others_log_is_forwarded_whole_or_not_at_all() {
-    let ear = Ear::new();
-    let logger = &ear.bridge;
+    let listener = Listener::new();
+    let logger = &listener.bridge;
     let (threads, records) = (4, 200);
     thread::scope(|scope| {
         for _ in 0..threads {
@@ -347,32 +351,32 @@ fn what_is_detached_and_attached_while_others_log_is_forwarded_whole_or_not_at_a
             });
         }
         for _ in 0..records {
-            ear.attachments.attach("second", &ear.reporter, EventFilter::new(["always"])).unwrap();
-            ear.attachments.detach("second").unwrap();
+            listener.attachments.attach("second", &listener.reporter, EventFilter::new(["always"])).unwrap();
+            listener.attachments.detach("second").unwrap();
         }
     });
-    let heard = ear.heard();
+    let received = listener.received();
     let all = threads * records;
     assert!(
-        (all..=2 * all).contains(&heard.len()),
+        (all..=2 * all).contains(&received.len()),
         "{}: once by the first, once or not by the second",
-        heard.len()
+        received.len()
     );
-    assert_eq!(ear.printer.printed().len(), all);
+    assert_eq!(listener.printer.printed().len(), all);
 }
 
 #[test]
 fn our_own_records_and_the_http_clients_are_only_handed_on() {
-    let ear = Ear::new();
-    let logger = &ear.bridge;
+    let listener = Listener::new();
+    let logger = &listener.bridge;
     let never =
         ["ureq", "ureq::run", "ureq_proto::client::call", "rustls::conn", "tinker_telemetry::episode"];
     for target in never {
         log::error!(logger: logger, target: target, session_id = SESSION; "");
         assert!(!logger.enabled(&Metadata::builder().target(target).level(Level::Error).build()));
     }
-    assert_eq!(ear.heard_names(), [""; 0]);
-    assert_eq!(ear.printer.printed(), never);
+    assert_eq!(listener.received_names(), [""; 0]);
+    assert_eq!(listener.printer.printed(), never);
 }
 
 #[test]
@@ -384,11 +388,11 @@ fn what_data_says_while_it_is_encoded_is_only_handed_on() {
             serializer.serialize_u64(1)
         }
     }
-    let ear = Ear::new();
-    assert!(ear.reporter.log("outside", Talks(&ear.bridge), Severity::Info));
-    assert_eq!(ear.heard_names(), ["outside"]);
-    assert_eq!(ear.printer.printed(), ["inside"]);
-    assert_eq!(ear.reporter.stats().refused.total(), 0);
+    let listener = Listener::new();
+    assert!(listener.reporter.log("outside", Talks(&listener.bridge), Severity::Info));
+    assert_eq!(listener.received_names(), ["outside"]);
+    assert_eq!(listener.printer.printed(), ["inside"]);
+    assert_eq!(listener.reporter.stats().refused.total(), 0);
 }
 
 #[test]
@@ -400,36 +404,36 @@ fn a_record_inside_a_record_is_handed_on_and_does_not_recurse() {
             f.write_str(SESSION)
         }
     }
-    let ear = Ear::new();
-    let logger = &ear.bridge;
+    let listener = Listener::new();
+    let logger = &listener.bridge;
     log::info!(logger: logger, target: "id", session_id:% = Talks(logger); "");
     log::info!(logger: logger, target: "value", session_id = SESSION, value:% = Talks(logger); "");
     log::info!(logger: logger, target: "message", session_id = SESSION; "{}", Talks(logger));
-    let heard = ear.heard();
-    let texts: Vec<_> = heard.iter().map(|event| event.event_data["metadata"].clone()).collect();
+    let received = listener.received();
+    let texts: Vec<_> = received.iter().map(|event| event.event_data["metadata"].clone()).collect();
     assert_eq!(texts, [json!({}), json!({"value": SESSION}), json!({"message": SESSION})]);
-    let printed = ear.printer.printed();
+    let printed = listener.printer.printed();
     let outer: Vec<_> = printed.iter().filter(|target| *target != "inside").collect();
     assert_eq!(outer, ["id", "value", "message"]);
     assert!(printed.len() > outer.len(), "what was said inside was handed on");
-    assert_eq!(ear.reporter.stats().refused.total(), 0);
+    assert_eq!(listener.reporter.stats().refused.total(), 0);
 }
 
 #[test]
 fn a_value_that_panics_costs_its_own_text_and_nothing_else() {
-    let ear = Ear::new();
-    let logger = &ear.bridge;
+    let listener = Listener::new();
+    let logger = &listener.bridge;
     log::info!(logger: logger, target: "value", session_id = SESSION, bad:% = Panics, good = 1; "{Panics}");
     log::info!(logger: logger, target: "id", session_id:? = Panics; "whose it is cannot be known");
     log::info!(logger: logger, target: "after", session_id = SESSION; "");
-    let heard = ear.heard();
+    let received = listener.received();
     let panicked = "(panicked while formatting)";
     let expected = json!({
         "measurements": {"good": 1}, "metadata": {"message": panicked, "bad": panicked}
     });
-    assert_eq!(data(&heard[0]), expected);
-    assert_eq!((heard.len(), heard[1].event_name.as_str()), (2, "after"));
-    assert_eq!(ear.printer.printed(), ["value", "id", "after"]);
+    assert_eq!(data(&received[0]), expected);
+    assert_eq!((received.len(), received[1].event_name.as_str()), (2, "after"));
+    assert_eq!(listener.printer.printed(), ["value", "id", "after"]);
 }
 
 /// Key-values of another crate's making: the id, then trouble.
@@ -453,68 +457,70 @@ impl Source for Troublesome {
 
 #[test]
 fn key_values_that_fail_or_panic_leave_the_record_to_the_wrapped_logger() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     let say = |target: &str, panics_when_asked, panics_when_visited| {
         let source = Troublesome { panics_when_asked, panics_when_visited };
-        ear.bridge.log(&Record::builder().target(target).key_values(&source).build());
+        let mut record = Record::builder();
+        let record = record.target(target).key_values(&source).file(Some(file!())).line(Some(line!()));
+        listener.bridge.log(&record.build());
     };
     say("fails", false, false);
     say("panics when visited", false, true);
     say("panics when asked", true, false);
-    let heard = ear.heard();
-    assert_eq!((heard.len(), heard[0].event_name.as_str()), (1, "fails"));
+    let received = listener.received();
+    assert_eq!((received.len(), received[0].event_name.as_str()), (1, "fails"));
     assert_eq!(
-        data(&heard[0]),
+        data(&received[0]),
         json!({"measurements": {"first": 1}, "metadata": {}}),
         "what it said it said"
     );
-    assert_eq!(ear.reporter.stats().refused.invalid_data, 1);
-    assert_eq!(ear.printer.printed(), ["fails", "panics when visited", "panics when asked"]);
+    assert_eq!(listener.reporter.stats().refused.invalid_data, 1);
+    assert_eq!(listener.printer.printed(), ["fails", "panics when visited", "panics when asked"]);
 }
 
 #[test]
 fn ten_thousand_fields_are_an_event_and_a_hundred_thousand_too_large_a_one() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     let say = |target: &str, count: usize| {
         let names: Vec<_> = (0..count).map(|number| format!("f{number}")).collect();
         let mut fields: Vec<_> = names.iter().map(|name| (name.as_str(), kv::Value::from(1))).collect();
         fields.push(("session_id", kv::Value::from(SESSION)));
-        ear.bridge.log(&Record::builder().target(target).key_values(&fields).build());
+        listener.bridge.log(&Record::builder().target(target).key_values(&fields).build());
     };
     say("many", 10_000);
     say("too many", 100_000);
-    let heard = ear.heard();
-    assert_eq!((heard.len(), heard[0].event_name.as_str()), (1, "many"));
-    assert_eq!(heard[0].event_data["measurements"].as_object().unwrap().len(), 10_000);
-    assert_eq!(ear.reporter.stats().refused.too_large, 1);
-    assert_eq!(ear.printer.printed(), ["many", "too many"]);
+    let received = listener.received();
+    assert_eq!((received.len(), received[0].event_name.as_str()), (1, "many"));
+    assert_eq!(received[0].event_data["measurements"].as_object().unwrap().len(), 10_000);
+    assert_eq!(listener.reporter.stats().refused.too_large, 1);
+    assert_eq!(listener.printer.printed(), ["many", "too many"]);
 }
 
 #[test]
 fn fields_named_like_ours_stay_apart_from_ours() {
-    let ear = Ear::new();
-    let logger = &ear.bridge;
+    let listener = Listener::new();
+    let logger = &listener.bridge;
     log::info!(
         logger: logger, target: "names", session_id = SESSION, measurements = 1, metadata = "m", message = "field",
         session_id = "again", metadata = "again", data:? = json!({"session_id": 1});
         "text"
     );
     log::info!(logger: logger, target: "numbers", session_id = SESSION, message = 1, nan = f64::NAN; "text");
-    let heard = ear.heard();
+    let received = listener.received();
     let expected = json!({
         "measurements": {"measurements": 1},
         "metadata": {"message": "text", "metadata": "m", "data": "Object {\"session_id\": Number(1)}"},
     });
-    assert_eq!(data(&heard[0]), expected, "of one name the first counts");
+    assert_eq!(data(&received[0]), expected, "of one name the first counts");
     let expected = json!({"measurements": {"message": 1, "nan": null}, "metadata": {"message": "text"}});
-    assert_eq!(data(&heard[1]), expected);
+    assert_eq!(data(&received[1]), expected);
 }
 
 #[test]
 fn a_bridge_around_a_bridge_hands_on_once_and_forwards_by_each() {
-    let ear = Ear::new();
-    let logger = &LogBridge::new(ear.bridge, &ear.attachments);
+    let listener = Listener::new();
+    let logger = &LogBridge::new(listener.bridge, &listener.attachments);
     log::info!(logger: logger, target: "step", session_id = SESSION; "");
-    assert_eq!(ear.printer.printed(), ["step"]);
-    assert_eq!(drained(&ear.collector, &ear.reporter).len(), 2);
+    assert_eq!(listener.printer.printed(), ["step"]);
+    assert_eq!(drained(&listener.collector, &listener.reporter).len(), 2);
 }

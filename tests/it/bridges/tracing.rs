@@ -24,7 +24,8 @@ use tracing::{Span, Subscriber, debug, error, info, info_span, trace, trace_span
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
-use crate::support::{LIMIT, Panics, SESSION, config, data, drained, session};
+use super::data;
+use crate::support::{LIMIT, Panics, SESSION, config, drained, session};
 
 /// Another layer, that keeps what it sees and looks at every span around it, as one that prints does.
 #[derive(Clone, Default)]
@@ -67,7 +68,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Printer {
 }
 
 /// A session, and a subscriber of this thread that forwards everything to it.
-struct Ear {
+struct Listener {
     collector: Collector,
     reporter: Reporter,
     attachments: Attachments,
@@ -75,7 +76,7 @@ struct Ear {
     _default: DefaultGuard,
 }
 
-impl Ear {
+impl Listener {
     fn new() -> Self {
         Self::asking_for(EventFilter::all())
     }
@@ -84,19 +85,19 @@ impl Ear {
         let collector = Collector::start().unwrap();
         let reporter = session(&collector).start().unwrap();
         let attachments = Attachments::new();
-        attachments.attach("ear", &reporter, filter).unwrap();
+        attachments.attach("listener", &reporter, filter).unwrap();
         let printer = Printer::default();
         let subscriber = Registry::default().with(TracingBridge::new(&attachments)).with(printer.clone());
         Self { collector, reporter, attachments, printer, _default: set_default(subscriber) }
     }
 
     /// The events that the bridge made, once all are delivered.
-    fn heard(&self) -> Vec<GenericEvent> {
+    fn received(&self) -> Vec<GenericEvent> {
         drained(&self.collector, &self.reporter)
     }
 
-    fn heard_names(&self) -> Vec<String> {
-        self.heard().into_iter().map(|event| event.event_name).collect()
+    fn received_names(&self) -> Vec<String> {
+        self.received().into_iter().map(|event| event.event_name).collect()
     }
 }
 
@@ -111,7 +112,7 @@ fn timeless(event: &GenericEvent) -> Value {
 
 #[test]
 fn an_event_of_the_session_is_forwarded() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     let broken = io::Error::other("broken");
     info!(
         name: "checkpoint.saved", target: "trainer",
@@ -119,11 +120,11 @@ fn an_event_of_the_session_is_forwarded() {
         bytes = b"\xffby".as_slice(), path = ?"runs/a", owner = %"me", error = &broken as &(dyn Error + 'static),
         "saved {} of {}", 3, 4
     );
-    let heard = ear.heard();
-    assert_eq!((heard[0].event_name.as_str(), heard[0].severity), ("checkpoint.saved", Severity::Info));
-    let body = String::from_utf8(ear.collector.requests()[0].body.clone()).unwrap();
+    let received = listener.received();
+    assert_eq!((received[0].event_name.as_str(), received[0].severity), ("checkpoint.saved", Severity::Info));
+    let body = String::from_utf8(listener.collector.requests()[0].body.clone()).unwrap();
     assert!(body.contains(r#""huge":340282366920938463463374607431768211455,"deep":-1"#), "{body}");
-    let mut data = data(&heard[0]);
+    let mut data = data(&received[0]);
     data["measurements"].as_object_mut().unwrap().remove("huge");
     let expected = json!({
         "measurements": {"step": 1200, "delta": -2, "deep": -1, "loss": 0.5},
@@ -137,19 +138,19 @@ fn an_event_of_the_session_is_forwarded() {
 
 #[test]
 fn an_event_without_a_name_is_called_by_its_target() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     info!(session_id = SESSION);
     info!(target: "checkpoint.saved", session_id = SESSION);
     info!(name: "given", target: "checkpoint.saved", session_id = SESSION);
     info!(name: "event of note", session_id = SESSION);
     let expected = ["it::bridges::tracing", "checkpoint.saved", "given", "event of note"];
-    assert_eq!(ear.heard_names(), expected);
+    assert_eq!(listener.received_names(), expected);
 }
 
 #[test]
 fn the_level_is_the_severity_and_an_exception_is_an_error() {
     use Severity::{Debug, Error, Info, Warning};
-    let ear = Ear::new();
+    let listener = Listener::new();
     error!(session_id = SESSION);
     warn!(session_id = SESSION);
     info!(session_id = SESSION);
@@ -158,16 +159,16 @@ fn the_level_is_the_severity_and_an_exception_is_an_error() {
     trace!(name: "request.exception", session_id = SESSION);
     drop(warn_span!("slow", session_id = SESSION));
     drop(trace_span!("quick", session_id = SESSION, error = "none came"));
-    let severities: Vec<_> = ear.heard().iter().map(|event| event.severity).collect();
+    let severities: Vec<_> = listener.received().iter().map(|event| event.severity).collect();
     assert_eq!(severities, [Error, Warning, Info, Debug, Debug, Error, Warning, Warning, Debug, Error]);
 }
 
 #[test]
 fn an_event_belongs_to_the_nearest_session_around_it() {
-    let ear = Ear::asking_for(EventFilter::new(["e*"]));
+    let listener = Listener::asking_for(EventFilter::new(["e*"]));
     let others = Collector::start().unwrap();
     let other = Reporter::builder(config(&others), "session-0002").enabled(true).start().unwrap();
-    ear.attachments.attach("other", &other, EventFilter::new(["e*"])).unwrap();
+    listener.attachments.attach("other", &other, EventFilter::new(["e*"])).unwrap();
     info!(name: "e0", "of no session");
     let outer = info_span!("outer", session_id = SESSION).entered();
     info!(name: "e1", "its span's");
@@ -182,42 +183,42 @@ fn an_event_belongs_to_the_nearest_session_around_it() {
     info!(name: "e7", "back outside");
     drop((inner, outer));
     info!(name: "e8", "of no session");
-    assert_eq!(ear.heard_names(), ["e1", "e2", "e6", "e7"]);
-    let heard = drained(&others, &other);
-    let names: Vec<_> = heard.iter().map(|event| event.event_name.as_str()).collect();
+    assert_eq!(listener.received_names(), ["e1", "e2", "e6", "e7"]);
+    let received = drained(&others, &other);
+    let names: Vec<_> = received.iter().map(|event| event.event_name.as_str()).collect();
     assert_eq!(names, ["e3", "e5"]);
 }
 
 #[test]
 fn a_session_id_that_is_recorded_later_counts_from_then_on() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     let outer = info_span!("outer", session_id = Empty).entered();
     let inner = info_span!("inner").entered();
     info!(name: "early", "");
     outer.record("session_id", SESSION);
     info!(name: "later", "");
     drop((inner, outer));
-    assert_eq!(ear.heard_names(), ["later", "inner.stop", "outer.stop"]);
+    assert_eq!(listener.received_names(), ["later", "inner.stop", "outer.stop"]);
 }
 
 #[test]
 fn an_empty_session_id_leaves_a_span_in_the_session_around_it() {
-    let ear = Ear::asking_for(EventFilter::new(["e*"]));
+    let listener = Listener::asking_for(EventFilter::new(["e*"]));
     let _outer = info_span!("outer", session_id = SESSION).entered();
     let inner = info_span!("inner", session_id = Empty).entered();
     info!(name: "e1", "");
     inner.record("session_id", "session-0002");
     info!(name: "e2", "");
-    assert_eq!(ear.heard_names(), ["e1"]);
+    assert_eq!(listener.received_names(), ["e1"]);
 }
 
 #[test]
 fn a_session_id_is_compared_by_its_text() {
     let ids = ["7", "-7", "340282366920938463463374607431768211455", "2.5", "true", "by", "a \"b\"", "plain"];
-    let ear = Ear::new();
+    let listener = Listener::new();
     let start = |id: &&str| {
-        let reporter = Reporter::builder(config(&ear.collector), *id).enabled(true).start().unwrap();
-        ear.attachments.attach(*id, &reporter, EventFilter::all()).unwrap();
+        let reporter = Reporter::builder(config(&listener.collector), *id).enabled(true).start().unwrap();
+        listener.attachments.attach(*id, &reporter, EventFilter::all()).unwrap();
         reporter
     };
     let reporters: Vec<_> = ids.iter().map(start).collect();
@@ -239,12 +240,12 @@ fn a_session_id_is_compared_by_its_text() {
         assert!(reporter.wait_until_drained(LIMIT));
         assert_eq!(reporter.stats().offered, 5, "{id}: its start, two events, and a span's start and stop");
     }
-    assert_eq!(ear.heard().len(), 4 * ids.len());
+    assert_eq!(listener.received().len(), 4 * ids.len());
 }
 
 #[test]
 fn a_span_is_reported_when_it_is_made_and_when_it_closes() {
-    let ear = Ear::asking_for(EventFilter::default());
+    let listener = Listener::asking_for(EventFilter::default());
     let around = info_span!("training", session_id = SESSION, run = "a").entered();
     let request = info_span!(
         "tinkex.http.request", method = "POST", attempt = 1, status = Empty, kind = ?Some(1), duration = 5, ok = false
@@ -255,18 +256,20 @@ fn a_span_is_reported_when_it_is_made_and_when_it_closes() {
     request.record("ok", true);
     drop(request);
     drop(around);
-    let heard = ear.heard();
-    let names: Vec<_> = heard.iter().map(|event| event.event_name.as_str()).collect();
+    let received = listener.received();
+    let names: Vec<_> = received.iter().map(|event| event.event_name.as_str()).collect();
     assert_eq!(names, ["tinkex.http.request.start", "tinkex.http.request.stop"]);
     let expected = json!({
-        "measurements": {"attempt": 1, "duration": 5}, "metadata": {"method": "POST", "kind": "Some(1)", "ok": false}
+        "measurements": {"attempt": 1, "duration": 5},
+        "metadata": {"method": "POST", "kind": "Some(1)", "ok": false, "run": "a"},
     });
-    assert_eq!(data(&heard[0]), expected);
+    assert_eq!(data(&received[0]), expected);
     let expected = json!({
-        "measurements": {"attempt": 2, "status": 200}, "metadata": {"method": "POST", "kind": "Some(1)", "ok": true}
+        "measurements": {"attempt": 2, "status": 200},
+        "metadata": {"method": "POST", "kind": "Some(1)", "ok": true, "run": "a"},
     });
-    assert_eq!(timeless(&heard[1]), expected);
-    let printed = ear.printer.printed();
+    assert_eq!(timeless(&received[1]), expected);
+    let printed = listener.printer.printed();
     let others =
         ["+training", "+tinkex.http.request", "it::bridges::tracing", "-tinkex.http.request", "-training"];
     assert_eq!(printed, others);
@@ -274,7 +277,7 @@ fn a_span_is_reported_when_it_is_made_and_when_it_closes() {
 
 #[test]
 fn a_span_in_which_an_error_was_recorded_closes_as_an_exception() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     let broken = io::Error::other("broken");
     let broken = &broken as &(dyn Error + 'static);
     let span = || info_span!("request", session_id = SESSION, error = Empty, cause = Empty);
@@ -285,7 +288,8 @@ fn a_span_in_which_an_error_was_recorded_closes_as_an_exception() {
     span().record("error", false);
     span().record("cause", "a text is no error");
     drop(info_span!("request", session_id = SESSION, error = broken));
-    let stops: Vec<_> = ear.heard().into_iter().filter(|event| event.event_name != "request.start").collect();
+    let stops: Vec<_> =
+        listener.received().into_iter().filter(|event| event.event_name != "request.start").collect();
     let seen: Vec<_> = stops
         .iter()
         .map(|event| (event.event_name.as_str(), event.severity, timeless(event)["metadata"].clone()))
@@ -305,12 +309,12 @@ fn a_span_in_which_an_error_was_recorded_closes_as_an_exception() {
 
 #[test]
 fn a_span_that_a_panic_closes_closes_as_an_exception() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     let work =
         || info_span!("work", session_id = SESSION).in_scope(|| panic!("in the span, as the test wants it"));
     catch_unwind(work).unwrap_err();
     drop(info_span!("work", session_id = SESSION));
-    let events = ear.heard();
+    let events = listener.received();
     let names: Vec<_> = events.iter().map(|event| event.event_name.as_str()).collect();
     assert_eq!(names, ["work.start", "work.exception", "work.start", "work.stop"]);
     assert_eq!(events[1].severity, Severity::Error);
@@ -318,7 +322,7 @@ fn a_span_that_a_panic_closes_closes_as_an_exception() {
 
 #[test]
 fn a_span_lasts_from_its_making_to_its_close() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     let before = std::time::Instant::now();
     let span = info_span!("wait", session_id = SESSION);
     let made = std::time::Instant::now();
@@ -327,13 +331,13 @@ fn a_span_lasts_from_its_making_to_its_close() {
     }
     drop(span);
     let most = before.elapsed();
-    let nanoseconds = ear.heard()[1].event_data["measurements"]["duration"].as_u64().unwrap();
+    let nanoseconds = listener.received()[1].event_data["measurements"]["duration"].as_u64().unwrap();
     assert!((Duration::from_millis(5)..=most).contains(&Duration::from_nanos(nanoseconds)), "{nanoseconds}");
 }
 
 #[test]
 fn a_span_may_close_on_another_thread_than_it_was_made_on() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     let span = info_span!("task", session_id = SESSION);
     let dispatch = tracing::dispatcher::get_default(Clone::clone);
     thread::scope(|scope| {
@@ -342,25 +346,25 @@ fn a_span_may_close_on_another_thread_than_it_was_made_on() {
         });
     });
     thread::spawn(move || drop(span)).join().unwrap();
-    assert_eq!(ear.heard_names(), ["task.start", "in it", "task.stop"]);
+    assert_eq!(listener.received_names(), ["task.start", "in it", "task.stop"]);
 }
 
 #[test]
 fn attachments_may_come_and_go_within_a_span() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     let first = info_span!("first", session_id = SESSION).entered();
-    ear.attachments.detach("ear").unwrap();
+    listener.attachments.detach("listener").unwrap();
     let second = info_span!("second").entered();
     info!(name: "no attachment", "");
-    ear.attachments.attach("ear", &ear.reporter, EventFilter::all()).unwrap();
+    listener.attachments.attach("listener", &listener.reporter, EventFilter::all()).unwrap();
     info!(name: "attached again", "");
     drop((second, first));
-    assert_eq!(ear.heard_names(), ["first.start", "attached again", "first.stop"]);
+    assert_eq!(listener.received_names(), ["first.start", "attached again", "first.stop"]);
 }
 
 #[test]
 fn a_bridge_does_not_keep_a_session_going() {
-    let Ear { collector, reporter, printer, _default, .. } = Ear::new();
+    let Listener { collector, reporter, printer, _default, .. } = Listener::new();
     let span = info_span!("span", session_id = SESSION).entered();
     drop(reporter);
     assert_eq!(collector.events().last().map(Event::name), Some("SESSION_END"));
@@ -372,7 +376,7 @@ fn a_bridge_does_not_keep_a_session_going() {
 
 #[test]
 fn events_of_ours_and_of_the_http_client_are_left_to_the_others() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     let around = info_span!("around", session_id = SESSION).entered();
     error!(name: "given", target: "ureq", "");
     error!(target: "ureq_proto::client", session_id = SESSION);
@@ -381,8 +385,8 @@ fn events_of_ours_and_of_the_http_client_are_left_to_the_others() {
     let below = info_span!(target: "rustls::conn", "handshake").entered();
     info!(name: "ours", "");
     drop((below, around));
-    assert_eq!(ear.heard_names(), ["around.start", "ours", "around.stop"]);
-    assert_eq!(ear.printer.printed().len(), 9);
+    assert_eq!(listener.received_names(), ["around.start", "ours", "around.stop"]);
+    assert_eq!(listener.printer.printed().len(), 9);
 }
 
 #[test]
@@ -397,11 +401,11 @@ fn what_data_says_while_it_is_encoded_is_left_to_the_others() {
             serializer.serialize_u64(1)
         }
     }
-    let ear = Ear::new();
-    assert!(ear.reporter.log("outside", Talks, Severity::Info));
-    assert_eq!(ear.heard_names(), ["outside"]);
-    assert_eq!(ear.printer.printed(), ["it::bridges::tracing", "+span", "-span"]);
-    assert_eq!(ear.reporter.stats().refused.total(), 0);
+    let listener = Listener::new();
+    assert!(listener.reporter.log("outside", Talks, Severity::Info));
+    assert_eq!(listener.received_names(), ["outside"]);
+    assert_eq!(listener.printer.printed(), ["it::bridges::tracing", "+span", "-span"]);
+    assert_eq!(listener.reporter.stats().refused.total(), 0);
 }
 
 #[test]
@@ -413,40 +417,40 @@ fn an_event_inside_an_event_or_a_span_is_left_to_the_others_and_does_not_recurse
             f.write_str(SESSION)
         }
     }
-    let ear = Ear::new();
+    let listener = Listener::new();
     info!(name: "id", session_id = ?Talks);
     info!(name: "value", session_id = SESSION, value = ?Talks, "{:?}", Talks);
     let span = info_span!("span", session_id = ?Talks, value = ?Talks, later = Empty).entered();
     span.record("later", tracing::field::debug(Talks));
     drop(span);
-    assert_eq!(ear.heard_names(), ["id", "value", "span.start", "span.stop"]);
-    let heard = ear.heard();
-    assert_eq!(data(&heard[1])["metadata"], json!({"value": SESSION, "message": SESSION}));
-    assert_eq!(timeless(&heard[3])["metadata"], json!({"value": SESSION, "later": SESSION}));
-    let printed = ear.printer.printed();
+    assert_eq!(listener.received_names(), ["id", "value", "span.start", "span.stop"]);
+    let received = listener.received();
+    assert_eq!(data(&received[1])["metadata"], json!({"value": SESSION, "message": SESSION}));
+    assert_eq!(timeless(&received[3])["metadata"], json!({"value": SESSION, "later": SESSION}));
+    let printed = listener.printer.printed();
     let outer: Vec<_> = printed.iter().filter(|what| *what != "inside").collect();
     assert_eq!(outer, ["it::bridges::tracing", "it::bridges::tracing", "+span", "-span"]);
-    assert_eq!(ear.reporter.stats().refused.total(), 0);
+    assert_eq!(listener.reporter.stats().refused.total(), 0);
 }
 
 #[test]
 fn a_value_that_panics_costs_its_own_text_and_nothing_else() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     info!(name: "value", session_id = SESSION, bad = %Panics, good = 1, "{}", Panics);
     info!(name: "id", session_id = %Panics, "whose it is cannot be known");
     let span = info_span!("span", session_id = SESSION, bad = %Panics, later = Empty);
     span.record("later", tracing::field::display(Panics));
     drop(span);
     drop(info_span!("unknown", session_id = %Panics));
-    let heard = ear.heard();
+    let received = listener.received();
     let panicked = "(panicked while formatting)";
     let expected = json!({
         "measurements": {"good": 1}, "metadata": {"message": panicked, "bad": panicked}
     });
-    assert_eq!(data(&heard[0]), expected);
-    assert_eq!(timeless(&heard[2])["metadata"], json!({"bad": panicked, "later": panicked}));
-    assert_eq!(heard.len(), 3);
-    let printed = ear.printer.printed();
+    assert_eq!(data(&received[0]), expected);
+    assert_eq!(timeless(&received[2])["metadata"], json!({"bad": panicked, "later": panicked}));
+    assert_eq!(received.len(), 3);
+    let printed = listener.printer.printed();
     assert_eq!(
         printed,
         ["it::bridges::tracing", "it::bridges::tracing", "+span", "-span", "+unknown", "-unknown"]
@@ -455,7 +459,7 @@ fn a_value_that_panics_costs_its_own_text_and_nothing_else() {
 
 #[test]
 fn fields_named_like_ours_stay_apart_from_ours() {
-    let ear = Ear::new();
+    let listener = Listener::new();
     info!(
         name: "names", session_id = SESSION, measurements = 1, metadata = "m", inner.session_id = 1, message = "field",
         nan = f64::NAN
@@ -464,30 +468,30 @@ fn fields_named_like_ours_stay_apart_from_ours() {
         "measurements": {"measurements": 1, "inner.session_id": 1, "nan": null},
         "metadata": {"metadata": "m", "message": "field"},
     });
-    assert_eq!(data(&ear.heard()[0]), expected);
+    assert_eq!(data(&listener.received()[0]), expected);
 }
 
 #[test]
 fn a_bridge_that_is_there_twice_forwards_twice_and_breaks_nothing() {
-    let ear = Ear::new();
-    let bridge = TracingBridge::new(&ear.attachments);
-    let subscriber = Registry::default().with(bridge.clone()).with(ear.printer.clone()).with(bridge);
+    let listener = Listener::new();
+    let bridge = TracingBridge::new(&listener.attachments);
+    let subscriber = Registry::default().with(bridge.clone()).with(listener.printer.clone()).with(bridge);
     let _default = set_default(subscriber);
     info_span!("span", session_id = SESSION, error = "a").in_scope(|| info!(name: "event", ""));
-    let names = ear.heard_names();
+    let names = listener.received_names();
     let expected = ["span.start", "span.start", "event", "event", "span.exception", "span.exception"];
     assert_eq!(names, expected);
-    assert_eq!(ear.printer.printed(), ["+span", "it::bridges::tracing", "-span"]);
+    assert_eq!(listener.printer.printed(), ["+span", "it::bridges::tracing", "-span"]);
 }
 
 #[test]
 fn a_filter_around_the_bridge_spares_it_the_rest() {
-    let ear = Ear::new();
-    let filtered = TracingBridge::new(&ear.attachments).with_filter(LevelFilter::INFO);
-    let _default = set_default(Registry::default().with(filtered).with(ear.printer.clone()));
+    let listener = Listener::new();
+    let filtered = TracingBridge::new(&listener.attachments).with_filter(LevelFilter::INFO);
+    let _default = set_default(Registry::default().with(filtered).with(listener.printer.clone()));
     let _outer = info_span!("outer", session_id = SESSION).entered();
     let _hidden = trace_span!("hidden", session_id = "session-0002").entered();
     info!(name: "event", "");
     debug!(name: "detail", "");
-    assert_eq!(ear.heard_names(), ["outer.start", "event"]);
+    assert_eq!(listener.received_names(), ["outer.start", "event"]);
 }

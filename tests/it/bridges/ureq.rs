@@ -55,7 +55,9 @@ impl Stage {
     /// Name, severity and data of the events so far; durations are checked here, and left out.
     fn seen(&self) -> Vec<(String, Severity, Value)> {
         let summary = |event: GenericEvent| {
-            let data = without_duration(&event.event_name, event.event_data);
+            let mut data = without_duration(&event.event_name, event.event_data);
+            let origin = data.as_object_mut().unwrap().remove("origin").unwrap();
+            assert!(origin["span_id"].is_u64() && origin["thread"].is_string(), "{origin}");
             (event.event_name, event.severity, data)
         };
         self.events().into_iter().map(summary).collect()
@@ -74,8 +76,11 @@ fn without_duration(name: &str, mut data: Map<String, Value>) -> Value {
 fn a_request_is_reported_as_it_starts_and_stops() {
     let stage = Stage::new();
     stage.agent.get(stage.url("/models/7")).call().unwrap();
-    let metadata = json!({"method": "GET", "host": "127.0.0.1", "path": "/models/7"});
+    let mut metadata = json!({
+        "method": "GET", "base_url": stage.url(""), "host": "127.0.0.1", "path": "/models/7", "retry_count": 0
+    });
     let start = json!({"measurements": {}, "metadata": metadata});
+    metadata["result"] = json!("ok");
     let stop = json!({"measurements": {"status": 200}, "metadata": metadata});
     let expected = [
         ("http.request.start".to_owned(), Severity::Info, start),
@@ -94,10 +99,12 @@ fn an_error_status_is_an_answer_and_the_users_to_mend() {
     let metadata: Vec<_> = stage
         .seen()
         .into_iter()
-        .map(|(name, _, data)| (name, data["measurements"]["status"].clone()))
+        .map(|(name, _, data)| {
+            (name, data["measurements"]["status"].clone(), data["metadata"]["result"].clone())
+        })
         .collect();
-    let start = || ("http.request.start".to_owned(), Value::Null);
-    let stop = || ("http.request.stop".to_owned(), json!(404));
+    let start = || ("http.request.start".to_owned(), Value::Null, Value::Null);
+    let stop = || ("http.request.stop".to_owned(), json!(404), json!("error"));
     assert_eq!(metadata, [start(), stop(), start(), stop()]);
 
     let user_error = find_user_error_in_chain(&std::io::Error::other(error)).unwrap();
@@ -124,6 +131,7 @@ fn a_request_without_an_answer_is_an_exception_in_our_own_words() {
     let errors: Vec<_> =
         exceptions.iter().map(|(.., data)| data["metadata"]["error"].as_str().unwrap()).collect();
     assert_eq!(errors, ["connection refused", "not a request to be sent", "timed out"]);
+    assert!(exceptions.iter().all(|(.., data)| data["metadata"]["result"] == "error"));
 }
 
 #[test]
@@ -149,8 +157,36 @@ fn retries_are_reported_where_the_request_knows_them() {
     let stage = Stage::new();
     stage.agent.get(stage.url("/")).extension(Retries(2)).call().unwrap();
     let retries: Vec<_> =
-        stage.seen().into_iter().map(|(.., data)| data["measurements"]["retries"].clone()).collect();
+        stage.seen().into_iter().map(|(.., data)| data["metadata"]["retry_count"].clone()).collect();
     assert_eq!(retries, [json!(2), json!(2)]);
+}
+
+#[test]
+fn parallel_requests_to_one_address_pair_up() {
+    let stage = Stage::new();
+    let hold = stage.server.hold_answers();
+    thread::scope(|scope| {
+        for status in [200, 404] {
+            stage.server.answer(Answer::status(status));
+            let (agent, url) = (&stage.agent, stage.url("/same"));
+            let request = move || agent.get(url).config().http_status_as_error(false).build().call().unwrap();
+            thread::Builder::new().name(status.to_string()).spawn_scoped(scope, request).unwrap();
+            stage.server.next_request(LIMIT).unwrap(); // both are on the way at once, in this order
+        }
+        drop(hold);
+    });
+    let events = stage.events();
+    let of = |thread: &str| {
+        let events = events.iter().filter(|event| event.event_data["origin"]["thread"] == thread);
+        let id = |event: &GenericEvent| event.event_data["origin"]["span_id"].as_u64().unwrap();
+        events.map(|event| (event.event_name.as_str(), id(event))).collect::<Vec<_>>()
+    };
+    let (ok, not_found) = (of("200"), of("404"));
+    for request in [&ok, &not_found] {
+        let [(start, started), (stop, stopped)] = request[..] else { panic!("{request:?}") };
+        assert_eq!((start, stop, started), ("http.request.start", "http.request.stop", stopped));
+    }
+    assert_ne!(ok[0].1, not_found[0].1);
 }
 
 #[test]

@@ -211,7 +211,7 @@ fn an_event_logged_while_another_is_serialised_is_reentrant() {
 }
 
 #[test]
-fn nothing_fatal_is_told_while_data_is_serialised_and_the_session_goes_on() {
+fn a_fatal_exception_inside_a_serialize_is_refused_and_the_session_goes_on() {
     struct Dies<'r>(&'r Reporter);
     impl Serialize for Dies<'_> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -236,7 +236,7 @@ fn nothing_fatal_is_told_while_data_is_serialised_and_the_session_goes_on() {
 }
 
 #[test]
-fn a_stop_while_data_is_serialised_waits_for_nobody_and_says_what_is_pending() {
+fn a_stop_inside_a_serialize_does_not_wait_and_says_what_is_pending() {
     struct Stops(Reporter, Arc<Mutex<Vec<bool>>>);
     impl Serialize for Stops {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -185,7 +185,7 @@ fn a_later_stop_may_bring_the_deadline_forward() {
 }
 
 #[test]
-fn nobody_waits_for_a_network_that_is_not_there_at_the_end() {
+fn a_program_does_not_wait_for_a_missing_network_at_its_end() {
     let port = Collector::start().unwrap().port();
     let config = Config::new(KEY).base_url(format!("http://127.0.0.1:{port}"));
     // The defaults: a retry would wait a second.

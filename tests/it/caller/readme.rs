@@ -37,6 +37,22 @@ fn use_it() -> Tried {
     Ok(())
 }
 
+#[cfg(unix)]
+fn on_a_signal(reporter: &Reporter) -> Tried {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::iterator::Signals;
+
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let at_exit = reporter.downgrade(); // does not keep the session going
+    std::thread::spawn(move || {
+        for signal in &mut signals {
+            at_exit.stop(Duration::from_secs(1));
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        }
+    });
+    Ok(())
+}
+
 fn whatever_is_wrong() {
     let reporter = Reporter::from_env("0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").unwrap_or_else(|error| {
         eprintln!("{error}"); // no API key: set TINKER_API_KEY, or pass one to Config::new
@@ -63,9 +79,20 @@ fn a_program_that_reports_is_tested_as_the_readme_says() -> Tried {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a reporter, as in the README")]
+fn forward_everything(reporter: Reporter) {
+    use tracing_subscriber::filter::LevelFilter;
+    use tracing_subscriber::fmt;
+
+    let attachments = Attachments::everything(&reporter);
+    let printed = fmt::layer().with_filter(LevelFilter::INFO); // without a filter, you see the HTTP client at TRACE too
+    let bridge = TracingBridge::new(&attachments).with_filter(LevelFilter::INFO);
+    registry().with(printed).with(bridge).init();
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a reporter, as in the README")]
 fn listen(reporter: Reporter) -> Tried {
     let attachments = Attachments::new();
-    attachments.attach("training", &reporter, EventFilter::all())?;
+    attachments.attach("training", &reporter, EventFilter::all().min_severity(Severity::Info))?;
 
     LogBridge::new(env_logger::builder().build(), &attachments).install(LevelFilter::Info)?;
     registry().with(TracingBridge::new(&attachments)).init();

@@ -34,7 +34,7 @@ impl Server {
         Connection(BufReader::new(stream))
     }
 
-    fn assert_nobody_waits(&self) {
+    fn assert_no_caller_waits(&self) {
         self.0.set_nonblocking(true).unwrap();
         assert_eq!(self.0.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "a connection too many");
         self.0.set_nonblocking(false).unwrap();
@@ -128,7 +128,7 @@ fn a_connection_that_went_stale_is_resent_once_as_the_same_attempt() {
         assert_ne!(fresh.request().idempotency_key(), resent.idempotency_key());
         fresh.answer_ok();
         assert!(reporter.wait_until_drained(LIMIT));
-        server.assert_nobody_waits();
+        server.assert_no_caller_waits();
     }
 }
 
@@ -148,7 +148,7 @@ fn a_resend_that_fails_too_is_a_failed_attempt() {
     assert!(requests.iter().all(|request| {
         request.idempotency_key() == requests[0].idempotency_key() && request.body == requests[0].body
     }));
-    server.assert_nobody_waits();
+    server.assert_no_caller_waits();
     let stats = reporter.stats();
     assert_eq!((stats.delivered, stats.dropped.retries_exhausted), (1, 1));
 }
@@ -173,7 +173,7 @@ fn a_fresh_connection_that_closes_is_a_failed_attempt() {
             second.answer_ok();
             assert!(reporter.wait_until_drained(LIMIT));
             assert_eq!(reporter.stats().delivered, 1 + u64::from(after_another));
-            server.assert_nobody_waits();
+            server.assert_no_caller_waits();
         }
     }
 }
@@ -196,7 +196,7 @@ fn an_answer_that_breaks_off_is_a_failed_attempt() {
         fresh.answer_ok();
         assert!(reporter.wait_until_drained(LIMIT));
         assert_eq!(reporter.stats().delivered, 2);
-        server.assert_nobody_waits();
+        server.assert_no_caller_waits();
     }
 }
 

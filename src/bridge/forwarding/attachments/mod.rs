@@ -4,36 +4,37 @@
 //! changed in place: a change replaces it, and each thread keeps the list that it saw last. A record costs one comparison
 //! of versions, and takes no lock and no reference count that another thread uses.
 
-use std::borrow::Cow;
+mod attachment;
+
 use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde::Serialize;
-
-use super::fields::Value;
 use super::filter::EventFilter;
 use crate::model::event::Severity;
 use crate::process::catch_panic::catch_panic;
 use crate::process::fork::Inherited;
 use crate::process::reentrancy;
-use crate::reporter::{Reporter, WeakReporter};
+use crate::reporter::Reporter;
+use attachment::Attachment;
+pub(in crate::bridge) use attachment::{matching, severity};
 
 /// The crates whose records are never forwarded: this one and its HTTP client. A record of theirs that is made while
 /// events are sent would be an event to send, and so on without end.
 const NEVER: [&str; 4] = ["tinker_telemetry", "ureq", "ureq_proto", "rustls"];
 
-/// The handler id of the attachment that [`Attachments::of`] makes.
+/// The handler id of the attachments that are made here, with a number after it unless the list has one only.
 const HANDLER_ID: &str = "tinker-telemetry";
 
 /// The reporters that bridges forward to. Cheap to clone: all clones, and every bridge made with one, share one list,
 /// which may change at any time.
 ///
 /// An attachment is a reporter and a filter, under a handler id. It forwards only what carries the id of that reporter's
-/// session, so a program with several sessions attaches one reporter for each. An attachment does not keep its session
-/// going, and is gone when the reporter's last clone is dropped.
+/// session, so a program with several sessions attaches one reporter for each. A program with one session attaches
+/// [everything](Self::everything), and need not write the id anywhere. An attachment does not keep its session going, and
+/// is gone when the reporter's last clone is dropped.
 ///
 /// ```
 /// use tinker_telemetry::Reporter;
@@ -123,6 +124,29 @@ impl Attachments {
         attachments
     }
 
+    /// Forwards every event to this reporter, whether it carries the session's id or not, under the handler id
+    /// `tinker-telemetry`: for a program with one session. Only records that are [never forwarded](EventFilter) are left
+    /// out. To choose by name and severity, attach a filter with [`EventFilter::without_session_id`].
+    ///
+    /// ```
+    /// # let reporter = tinker_telemetry::Reporter::disabled();
+    /// use tinker_telemetry::Severity;
+    /// use tinker_telemetry::bridge::{Attachments, EventFilter};
+    ///
+    /// let attachments = Attachments::everything(&reporter);
+    ///
+    /// // Or everything that matters, but for one noisy library:
+    /// let attachments = Attachments::new();
+    /// let filter = EventFilter::all().without_session_id().min_severity(Severity::Info).except(["hyper::*"]);
+    /// attachments.add(&reporter, filter);
+    /// ```
+    pub fn everything(reporter: &Reporter) -> Self {
+        let attachments = Self::default();
+        // It cannot fail: the list is empty.
+        let _ = attachments.attach(HANDLER_ID, reporter, EventFilter::all().without_session_id());
+        attachments
+    }
+
     /// From now on `reporter` gets the events that `filter` asks for and that carry the id of its session. A reporter
     /// that is switched off is attached like any other, and gets none.
     pub fn attach(
@@ -185,15 +209,28 @@ impl Attachments {
         result
     }
 
-    /// The attachments, if any of them asks for an event named `stem` and one of `suffixes`.
+    /// The attachments, if any of them asks for an event named `stem` and one of `suffixes`, with this severity unless it
+    /// is an exception.
     pub(in crate::bridge) fn interested_in(
         &self,
         stem: &str,
         suffixes: &[&str],
+        usual: Severity,
     ) -> Option<Rc<Arc<[Attachment]>>> {
         self.with(|list| {
-            list.iter().any(|each| each.is_interested_in(stem, suffixes)).then(|| Rc::clone(list))
+            list.iter().any(|each| each.is_interested_in(stem, suffixes, usual)).then(|| Rc::clone(list))
         })
+    }
+
+    #[cfg(feature = "tracing")]
+    pub(in crate::bridge) fn is_empty(&self) -> bool {
+        self.with(|list| list.is_empty())
+    }
+
+    /// Whether one of them takes what carries no session's id.
+    #[cfg(feature = "tracing")]
+    pub(in crate::bridge) fn take_any_session(&self) -> bool {
+        self.with(|list| list.iter().any(Attachment::takes_any_session))
     }
 
     fn with<T>(&self, read: impl FnOnce(&Rc<Arc<[Attachment]>>) -> T) -> T {
@@ -220,97 +257,14 @@ impl fmt::Debug for Attachments {
     }
 }
 
-#[derive(Clone)]
-pub(in crate::bridge) struct Attachment {
-    handler_id: String,
-    /// `None`: the reporter is switched off.
-    session: Option<SessionId>,
-    filter: EventFilter,
-    reporter: WeakReporter,
-}
-
-/// The attachments that ask for the event named `stem` and `suffix` of the session with this id.
-pub(in crate::bridge) fn matching_attachments<'l>(
-    list: &'l [Attachment],
-    stem: &str,
-    suffix: &str,
-    id: &Value<'_>,
-) -> Vec<&'l Attachment> {
-    list.iter().filter(|attachment| attachment.matches(stem, suffix, id)).collect()
-}
-
 fn has(list: &[Attachment], handler_id: &str) -> bool {
     list.iter().any(|attachment| attachment.handler_id == handler_id)
-}
-
-impl Attachment {
-    fn new(handler_id: String, reporter: &Reporter, filter: EventFilter) -> Self {
-        let session = reporter.session_id().map(SessionId::new);
-        Self { handler_id, session, filter, reporter: reporter.downgrade() }
-    }
-
-    fn is_interested_in(&self, stem: &str, suffixes: &[&str]) -> bool {
-        suffixes.iter().any(|suffix| self.filter.admits(stem, suffix))
-    }
-
-    fn matches(&self, stem: &str, suffix: &str, id: &Value<'_>) -> bool {
-        self.filter.admits(stem, suffix) && self.session.as_ref().is_some_and(|session| session.is(id))
-    }
-
-    pub(in crate::bridge) fn report(
-        &self,
-        name: Cow<'static, str>,
-        data: impl Serialize,
-        severity: Severity,
-    ) {
-        self.reporter.log(name, data, severity);
-    }
-
-    fn is_live(&self) -> bool {
-        self.session.is_none() || self.reporter.is_alive()
-    }
-}
-
-impl fmt::Debug for Attachment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Attachment")
-            .field("handler_id", &self.handler_id)
-            .field("session", &self.session)
-            .field("filter", &self.filter)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A session's id, plain and as `Debug` writes it: programs often record a string as `?id`.
-#[derive(Clone, Debug)]
-struct SessionId {
-    plain: Box<str>,
-    quoted: Box<str>,
-}
-
-impl SessionId {
-    fn new(id: &str) -> Self {
-        Self { plain: id.into(), quoted: format!("{id:?}").into() }
-    }
-
-    fn is(&self, id: &Value<'_>) -> bool {
-        match id {
-            Value::Str(id) => **id == *self.plain || **id == *self.quoted,
-            Value::Text(_) => id.reads(&self.plain) || id.reads(&self.quoted),
-            Value::Null | Value::Bool(_) | Value::Number(_) => id.reads(&self.plain),
-        }
-    }
 }
 
 /// Whether records of this target are never forwarded.
 pub(in crate::bridge) fn is_never_forwarded(target: &str) -> bool {
     let root = target.split_once("::").map_or(target, |(root, _)| root);
     NEVER.contains(&root)
-}
-
-/// The severity of an event of this name: an error for an exception, and `usual` for all others.
-pub(in crate::bridge) fn severity(name: &str, usual: Severity) -> Severity {
-    if name.ends_with("exception") { Severity::Error } else { usual }
 }
 
 /// Runs code of the program, which may panic, and whose own records must not be forwarded. `None` if it panicked, and

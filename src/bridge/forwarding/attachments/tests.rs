@@ -1,5 +1,6 @@
-use super::super::fields::Number;
+use super::attachment::SessionId;
 use super::*;
+use crate::bridge::forwarding::fields::{Number, Value};
 
 #[test]
 fn targets_of_this_crate_and_of_its_http_client_are_never_forwarded() {
@@ -15,7 +16,8 @@ fn targets_of_this_crate_and_of_its_http_client_are_never_forwarded() {
 #[test]
 fn a_thread_sees_every_change_of_every_list() {
     let (one, other, disabled) = (Attachments::new(), Attachments::new(), Reporter::disabled());
-    let asks_for = |name: &str| [&one, &other].map(|list| list.interested_in(name, &[""]).is_some());
+    let asks_for =
+        |name: &str| [&one, &other].map(|list| list.interested_in(name, &[""], Severity::Info).is_some());
     assert_eq!(asks_for("a"), [false, false]);
     one.attach("first", &disabled, EventFilter::new(["a"])).unwrap();
     assert_eq!((asks_for("a"), asks_for("b")), ([true, false], [false, false]));

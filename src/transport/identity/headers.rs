@@ -5,7 +5,12 @@ use std::time::Duration;
 use http::header::{HeaderMap, HeaderValue};
 
 /// Adds them. The configuration refuses headers of these names, so none is overwritten.
-pub(super) fn add_own(http_timeout: Duration, user_agent: &str, sdk_version: &str, headers: &mut HeaderMap) {
+pub(in crate::transport) fn add_own(
+    http_timeout: Duration,
+    user_agent: &str,
+    sdk_version: &str,
+    headers: &mut HeaderMap,
+) {
     let read_timeout = serde_json::to_string(&http_timeout.as_secs_f64()).unwrap_or_default();
     let own = [
         ("user-agent", user_agent),
