@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Select};
 
 use crate::payload::record::QueuedEvent;
 use crate::queue::chunk::Chunk;
@@ -42,6 +42,26 @@ impl Consumer {
         let (current, waiting) = (Chunk::default(), VecDeque::new());
         let caller_limit = CALLER_LIMIT;
         Self { chunks, wakeup, ledger, shards, next: 0, passed_over: 0, current, waiting, caller_limit }
+    }
+
+    /// Sleeps until the wakeup or one of the others has something to receive.
+    ///
+    /// A `select!` that blocks would do as well, but not for the callers. crossbeam then has each caller that wakes the
+    /// worker ask for its own thread, to choose a receiver on another one. At the very end of a thread, when the standard
+    /// library's storage for it is gone, that question panics: in a destructor of a C thread-specific key the process
+    /// would abort. A worker that waits for readiness is woken without that question.
+    pub(crate) fn sleep_until_ready(
+        &self,
+        ticker: &Receiver<Instant>,
+        next_look: &Receiver<Instant>,
+        arrivals: &Receiver<Box<Chunk>>,
+    ) {
+        let mut channels = Select::new();
+        channels.recv(ticker);
+        channels.recv(next_look);
+        channels.recv(&self.wakeup);
+        channels.recv(arrivals);
+        channels.ready();
     }
 
     /// Whether no event is collected. There may be events in the channel and in the shards.

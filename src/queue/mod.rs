@@ -26,6 +26,8 @@
 //!   exception is below.)
 //! - One thread that is suspended inside a call does not stop the delivery of the other threads' events.
 //! - No `unsafe`.
+//! - A call works at the very end of its thread too, when the standard library's storage for the thread is gone. So no
+//!   caller asks for its thread: the worker sleeps in [`Consumer::sleep_until_ready`].
 //! - No lock that a fork can leave locked: a forked child makes a queue of its own (see `process::fork`).
 //!
 //! # The protocol

@@ -6,7 +6,8 @@
 //!
 //! The invariants:
 //!
-//! - The worker sleeps in one `select!`: over the ticker, the wakeup, and, while it holds no event, the full chunks.
+//! - The worker sleeps in one place, until one `select!` has something to receive: from the ticker, the wakeup, and, while
+//!   the worker holds no event, the full chunks.
 //! - While it encodes an event or delivers a batch it holds their claim in the ledger. If a panic loses the claim, the
 //!   events are counted as `internal`. A panic never ends the thread.
 //! - Past the deadline of a `stop` it starts no attempt and looks at no event.
@@ -93,6 +94,7 @@ impl<T: Transport> Worker<T> {
             let is_empty = self.batcher.is_empty() && self.consumer.is_empty();
             let arrivals = if is_empty { &self.consumer.chunks } else { &no_chunks };
             let next_look = self.consumer.next_look().map_or_else(never, after);
+            self.consumer.sleep_until_ready(&self.ticker.next, &next_look, arrivals);
             select! {
                 recv(self.ticker.next) -> _ => self.tick(),
                 recv(next_look) -> _ => self.look_for_callers(),
@@ -102,6 +104,7 @@ impl<T: Transport> Worker<T> {
                     Err(_) => self.ledger.close(Instant::now()),
                 },
                 recv(arrivals) -> chunk => if let Ok(chunk) = chunk { self.consumer.keep(*chunk) },
+                default => {}
             }
             self.send_while_due();
         }
