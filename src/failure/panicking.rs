@@ -13,6 +13,7 @@ use std::thread;
 
 use crate::failure::exception;
 use crate::payload::record::Exception;
+use crate::process::catch_panic::catch_panic;
 
 /// The most panics that are stored for a capture: the one that it will catch, and those in destructors on the way to
 /// it. Code that recovers from its own panics may add more; then the oldest is removed.
@@ -45,7 +46,9 @@ impl Panic {
 
     /// A panic of which only the payload is known, on its own thread.
     fn caught(payload: &(dyn Any + Send)) -> Self {
-        let thread = thread::current().name().unwrap_or("<unnamed>").to_owned();
+        // At the very end of a thread the standard library no longer knows it, and panics.
+        let name = catch_panic(|| thread::current().name().map(str::to_owned)).flatten();
+        let thread = name.unwrap_or_else(|| "<unnamed>".to_owned());
         let message = text(payload).unwrap_or("panicked with a value that is not text").to_owned();
         Self { message, thread, location: None, stack: None }
     }

@@ -226,7 +226,8 @@ impl Reporter {
     }
 
     /// Flushes, then waits until nothing that was accepted before this call is pending, for `timeout` at most. Returns
-    /// `true` if nothing is pending, and `false` if the time ran out.
+    /// `true` if nothing is pending, and `false` if the time ran out. An event of a call that has not returned, on another
+    /// thread, may still be pending.
     ///
     /// Drained is not delivered: events that were given up are not pending either. [`stats`](Self::stats) says what
     /// became of them.
