@@ -28,6 +28,7 @@ const FLOORS: &[&str] = &[
 const NAMED_IN: &[(&str, &[&str])] = &[
     ("ureq::", &["transport/", "failure/user_error/", "failure/http_error.rs", "bridge/"]),
     ("ureq::Agent", &["transport/"]),
+    ("ureq::unversioned", &["transport/connection/unversioned.rs"]),
     ("parking_lot", &["collector/"]),
     ("std::env::var", &["model/config/"]),
     ("unsafe ", &["process/fork/"]),

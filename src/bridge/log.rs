@@ -8,6 +8,7 @@ use ::log::{Level, LevelFilter, Log, Metadata, Record, STATIC_MAX_LEVEL, SetLogg
 use super::forwarding::attachments::{Attachments, is_never_forwarded, matching, run_guarded, severity};
 use super::forwarding::fields::{Fields, Number, SESSION_ID, Value};
 use super::origin::{Origin, current_thread};
+use crate::process::program_log;
 use crate::process::reentrancy;
 
 /// A logger that forwards the records of a session, and passes every record on to the logger that it wraps.
@@ -145,7 +146,9 @@ fn warn_of_compiled_out_levels() {
         lowest => format!("no record of the crate log below the level {lowest} arrives"),
     };
     let text = format_args!("{what}: a feature max_level_… of that crate compiles them out");
-    ::log::logger().log(&Record::builder().level(Level::Warn).target(module_path!()).args(text).build());
+    let mut record = Record::builder();
+    let record = record.level(Level::Warn).target(module_path!());
+    program_log::write(|| ::log::logger().log(&record.args(text).build()));
 }
 
 /// The record's message, if it is not empty, and its key-values.

@@ -15,6 +15,7 @@ use crate::model::error::StartError;
 use crate::model::event::Event;
 use crate::model::stats::DropReason;
 use crate::process::fork::{self, ProcessOwned};
+use crate::process::program_log;
 use crate::queue::admission::{Admission, Load, MAX_BYTES, MAX_EVENTS};
 use crate::queue::ledger::Ledger;
 use crate::queue::queue;
@@ -444,13 +445,16 @@ impl Builder {
     /// that cannot be used, it writes a warning to the program's log and returns the same.
     pub fn start(self) -> Result<Reporter, StartError> {
         let mode = self.mode();
-        if mode == Mode::Off {
+        if mode == Mode::Unclear {
+            program_log::write(|| log::warn!("TINKER_TELEMETRY is neither on nor off, so telemetry is off"));
+        }
+        if matches!(mode, Mode::Off | Mode::Unclear) {
             return Ok(Reporter::switched_off(self.classifier));
         }
         let classifier = self.classifier.clone();
         match self.start_in(mode) {
             Err(error) if error.is_of_the_machine() => {
-                log::warn!("telemetry is off: {error}");
+                program_log::write(|| log::warn!("telemetry is off: {error}"));
                 Ok(Reporter::switched_off(classifier))
             }
             outcome => outcome,
@@ -467,7 +471,9 @@ impl Builder {
         };
         let endpoint = if mode == Mode::Send { Some(self.config.validate()?) } else { None };
         if endpoint.as_ref().is_some_and(|endpoint| endpoint.has_odd_key) {
-            log::warn!("the API key begins neither with tml- nor with eyJ, as Tinker's do");
+            program_log::write(|| {
+                log::warn!("the API key begins neither with tml- nor with eyJ, as Tinker's do");
+            });
         }
         let sdk_version =
             endpoint.as_ref().map_or(env!("CARGO_PKG_VERSION").to_owned(), |to| to.sdk_version.clone());
@@ -534,6 +540,7 @@ impl Builder {
         let (pipeline, worker) = self.pipeline(parent.next_number(), destination, envelope);
         if process.and_then(|_| start_worker(worker)).is_err() {
             pipeline.ledger.finish(DropReason::Internal);
+            pipeline.ledger.mark_logged(); // there is nothing to log
         }
         pipeline
     }

@@ -254,6 +254,9 @@ impl Reporter {
     /// A failure that may pass is retried as long as `timeout` allows. If there is no answer at all, as on a machine that
     /// is offline, each batch has one more attempt, and the program does not wait for retries.
     ///
+    /// If events were dropped or refused, the program's log has the counts as a warning before this returns. Only a logger
+    /// that takes longer than 20 ms is not waited for.
+    ///
     /// ```
     /// use std::time::Duration;
     ///

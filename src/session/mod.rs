@@ -27,7 +27,8 @@ use crate::model::event::{Severity, names};
 use crate::model::stats::{RefusalReason, Stats};
 use crate::payload::record::{EventBody, EventHeader, Record};
 use crate::process::catch_panic::catch_panic;
-use crate::process::fork::{ForkGeneration, ProcessOwned};
+use crate::process::fork::ProcessOwned;
+use crate::process::program_log;
 use crate::process::reentrancy;
 use crate::queue::admission::Lane;
 use crate::session::pipeline::{Pipeline, after};
@@ -141,17 +142,13 @@ impl Session {
         }
     }
 
-    /// Waits until the fatal event has its fate, and logs the session's id. Not in a forked child: a fork can catch the
-    /// logger's lock closed, and no deadline would end the wait for it.
+    /// Waits until the fatal event has its fate, and logs the session's id.
     pub(crate) fn wait_after_fatal(&self) {
         if reentrancy::is_inside() {
             return;
         }
         self.wait_until_drained(self.flush_timeout);
-        if ForkGeneration::current().is_first() {
-            // The logger is the program's. Its panic must not leave this call.
-            let _ = catch_panic(|| log::info!("session {} ended with a fatal exception", self.id));
-        }
+        program_log::write(|| log::info!("session {} ended with a fatal exception", self.id));
     }
 
     /// Whether a panicking thread has waited for this session in vain, and nothing was delivered since.

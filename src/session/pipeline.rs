@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use crate::model::event::Severity;
 use crate::model::stats::{DropReason, RefusalReason};
 use crate::payload::record::{EventHeader, Record};
-use crate::process::reentrancy;
+use crate::process::{fork, reentrancy};
 use crate::queue::Producer;
 use crate::queue::admission::Lane;
 use crate::queue::ledger::Ledger;
 use crate::transport::abort::Abort;
+use crate::worker::outage_log;
 
 /// One for each reporter and process: a forked child has its own.
 pub(crate) struct Pipeline {
@@ -79,19 +80,37 @@ impl Pipeline {
     pub(crate) fn stop(&self, deadline: Instant) -> bool {
         self.ledger.close(deadline);
         self.producer.wake();
-        if !reentrancy::is_inside() && !self.ledger.wait_finished(deadline) {
-            self.ledger.finish(DropReason::Deadline);
-            self.abort_handle.iter().for_each(Abort::abort);
-            self.ledger.wait_logged(after(LAST_WORDS));
+        if !reentrancy::is_inside() {
+            if !self.ledger.wait_finished(deadline) {
+                self.give_up();
+            }
+            self.ledger.wait_logged(after(LOG_GRACE));
         }
         let stats = self.ledger.stats();
         stats.pending == 0 && stats.dropped.deadline == 0
     }
+
+    /// Drops what is pending, because the time is over. The worker may be in a name lookup or a connect, which nothing
+    /// interrupts, and the logger may be stuck. So a thread logs the counts and aborts the attempt on the wire. If the
+    /// system gives no thread, the attempt ends at its own time limit.
+    fn give_up(&self) {
+        self.ledger.finish(DropReason::Deadline);
+        let (ledger, abort_handle) = (Arc::clone(&self.ledger), self.abort_handle.clone());
+        let end = move || {
+            if ledger.claim_log() {
+                outage_log::write_counts(&ledger.stats());
+                ledger.mark_logged();
+            }
+            abort_handle.iter().for_each(Abort::abort);
+        };
+        let _ = fork::start_thread("tinker-abort", end);
+    }
 }
 
-/// How long a stop whose time is over waits for the worker to log what was lost. A worker that is free does it in a
-/// moment. A program that exits after the stop would otherwise lose events without a word.
-const LAST_WORDS: Duration = Duration::from_millis(20);
+/// How long a stop waits for the counts to be written to the program's log, past its deadline. A program that exits after
+/// the stop would otherwise lose events without a line. A logger that works takes a moment. One that is stuck must not
+/// hold up the end of the program.
+const LOG_GRACE: Duration = Duration::from_millis(20);
 
 /// The moment that a wait ends. If a timeout is too long for the clock, the wait is ten years long.
 pub(crate) fn after(timeout: Duration) -> Instant {

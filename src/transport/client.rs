@@ -12,18 +12,18 @@ use http::uri::Uri;
 use log::LevelFilter;
 use ureq::Agent;
 use ureq::config::Config;
-use ureq::unversioned::transport::{Connector, DefaultConnector};
 
 use super::Transport;
 use super::abort::{Abort, SharedAgent};
-use super::connection::{ConnectionWrapper, Secrets};
+use super::connection::lookup::Lookup;
+use super::connection::unversioned::agent;
+use super::connection::{ConnectionWatch, Secrets};
 use super::identity::credentials::Credentials;
 use super::identity::headers;
-use super::lookup::Lookup;
 use super::retry::{Response, Verdict, retry_after};
 #[cfg(feature = "tls")]
 use super::tls;
-use crate::failure::http_error::{cause, is_broken_connection};
+use crate::failure::http_error::{cause, is_broken_connection, is_denied};
 use crate::model::config::{CredentialSource, Endpoint};
 use crate::model::error::StartError;
 use crate::process::catch_panic::catch_panic;
@@ -78,6 +78,7 @@ impl Route {
             .max_response_header_size(BUFFER)
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
+            .accept_encoding("") // or a crate that enables ureq's `gzip` would add the header
             .user_agent(&endpoint.user_agent) // for the proxy; requests carry it among their own headers
             .max_idle_connections(1);
         #[cfg(feature = "tls")]
@@ -127,16 +128,17 @@ impl Route {
 pub(crate) struct Http {
     route: Arc<Route>,
     agent: SharedAgent,
-    connections: ConnectionWrapper,
+    connections: ConnectionWatch,
+    lookup: Lookup,
     credentials: Option<Credentials>,
 }
 
 impl Http {
     pub(crate) fn new(route: Arc<Route>) -> Self {
-        let connections = ConnectionWrapper::new(&route.secrets);
-        let agent = SharedAgent::new(agent(route.config.clone(), &connections));
+        let (connections, lookup) = (ConnectionWatch::new(&route.secrets), Lookup::default());
+        let agent = SharedAgent::new(agent(route.config.clone(), &connections, &lookup));
         let credentials = route.credentials.clone().map(Credentials::new);
-        Self { route, agent, connections, credentials }
+        Self { route, agent, connections, lookup, credentials }
     }
 
     /// Asks for a key that is another than the last. `false`: there is none.
@@ -146,8 +148,8 @@ impl Http {
             return false;
         };
         self.route = Arc::new(self.route.with_key(key));
-        self.connections = ConnectionWrapper::new(&self.route.secrets);
-        self.agent.replace(agent(self.route.config.clone(), &self.connections));
+        self.connections = ConnectionWatch::new(&self.route.secrets);
+        self.agent.replace(self.fresh_agent());
         true
     }
 
@@ -174,10 +176,14 @@ impl Http {
             Some(Err(error)) => Verdict::NoAnswer(cause(&error)),
             None => {
                 // The panic may have poisoned a lock of ureq's. Then every later attempt would panic too.
-                self.agent.replace(agent(self.route.config.clone(), &self.connections));
+                self.agent.replace(self.fresh_agent());
                 Verdict::NoAnswer("the HTTP client failed".to_owned())
             }
         }
+    }
+
+    fn fresh_agent(&self) -> Agent {
+        agent(self.route.config.clone(), &self.connections, &self.lookup)
     }
 
     pub(crate) fn abort_handle(&self) -> Abort {
@@ -186,13 +192,18 @@ impl Http {
 
     fn attempt(&self, request: &Request, retry: u32, limit: Duration) -> Result<Response, ureq::Error> {
         let started = Instant::now();
-        match self.exchange(request, retry, limit) {
-            // The server had closed the kept connection before the request came, so this was no attempt.
-            Err(error) if self.connections.attempt().is_stale_reuse() && is_broken_connection(&error) => {
-                self.exchange(request, retry, limit.saturating_sub(started.elapsed()))
-            }
-            outcome => outcome,
+        let outcome = self.exchange(request, retry, limit);
+        let is_no_attempt = match &outcome {
+            // The server had closed the kept connection before the request came.
+            Err(error) if is_broken_connection(error) => self.connections.attempt().is_stale_reuse(),
+            // IPv6 is not allowed to this process, for example, and the host has an address of IPv4 too.
+            Err(error) if is_denied(error) => self.lookup.prefer_other_family(),
+            _ => false,
+        };
+        if is_no_attempt {
+            return self.exchange(request, retry, limit.saturating_sub(started.elapsed()));
         }
+        outcome
     }
 
     fn exchange(&self, request: &Request, retry: u32, limit: Duration) -> Result<Response, ureq::Error> {
@@ -238,15 +249,10 @@ fn prepare() {
     }
     let _guard = reentrancy::enter(); // if ureq panics, the crate's panic hook must not report it
     let config = Agent::config_builder().proxy(None).build();
-    let agent = agent(config, &ConnectionWrapper::new(&Secrets::default()));
+    let agent = agent(config, &ConnectionWatch::new(&Secrets::default()), &Lookup::default());
     agent.clone().shutdown(); // it connects no more, but it still begins
     let _ = catch_panic(|| agent.get("http://127.0.0.1").call());
     PREPARED.store(true, Ordering::Relaxed);
-}
-
-fn agent(config: Config, connections: &ConnectionWrapper) -> Agent {
-    let connector = DefaultConnector::default().chain(connections.clone());
-    Agent::with_parts(config, connector, Lookup::default())
 }
 
 fn read_response(status: u16, headers: &HeaderMap) -> Response {

@@ -8,7 +8,6 @@ pub(crate) mod abort;
 pub(crate) mod client;
 mod connection;
 mod identity;
-mod lookup;
 pub(crate) mod retry;
 #[cfg(feature = "tls")]
 mod tls;

@@ -194,8 +194,10 @@ impl<T: Transport> Worker<T> {
     /// Sends what is left while there is time, and gives the rest its fate. The reporter is closed: nothing is added.
     fn close(&mut self) {
         while self.has_time() && (self.send_next() || self.wait_for_callers()) {}
-        self.delivery.outage_log.finish(&self.ledger.stats().if_ended(DropReason::Deadline));
-        self.ledger.mark_logged();
+        if self.ledger.claim_log() {
+            self.delivery.outage_log.finish(&self.ledger.stats().if_ended(DropReason::Deadline));
+            self.ledger.mark_logged();
+        }
         self.ledger.finish(DropReason::Deadline);
     }
 
@@ -263,7 +265,9 @@ struct FinishOnDrop(Arc<Ledger>);
 impl Drop for FinishOnDrop {
     fn drop(&mut self) {
         self.0.finish(DropReason::Internal);
-        self.0.mark_logged();
+        if self.0.claim_log() {
+            self.0.mark_logged();
+        }
     }
 }
 

@@ -26,6 +26,9 @@ const VARIABLES: [&str; 12] = [
     "NO_PROXY",
 ];
 
+/// Where this is set, the logger panics on every line.
+const PANICS: &str = "TELEMETRY_TEST_LOGGER_PANICS";
+
 /// Prints each logged line for the test.
 struct PrintingLogger;
 
@@ -36,6 +39,7 @@ impl Log for PrintingLogger {
 
     fn log(&self, record: &Record<'_>) {
         println!("{}: {}", record.level(), record.args());
+        assert!(std::env::var_os(PANICS).is_none(), "in the logger, on purpose");
     }
 
     fn flush(&self) {}
@@ -215,4 +219,18 @@ fn a_dry_run_without_standard_error_ends_as_usual() {
     let output = program.output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && stdout.contains("drained=true"), "{stdout}");
+}
+
+#[test]
+fn a_logger_that_panics_ends_no_start() {
+    let panics = (PANICS, "1");
+    let (key, url) = (("TINKER_API_KEY", KEY), ("TINKER_BASE_URL", "http://127.0.0.1:9"));
+    for warned in [
+        &[key, url, ("TINKER_TELEMETRY", "maybe"), panics][..],
+        &[("TINKER_API_KEY", "odd"), url, panics],
+        &[key, ("TINKER_BASE_URL", "https://example.com"), ("HTTPS_PROXY", "nonsense://x"), panics],
+    ] {
+        let output = run(warned);
+        assert!(output.contains("WARN: ") && output.contains("enabled="), "{warned:?}: {output}");
+    }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Builder, Config, Reporter, Severity, StartError};
 
+use crate::lines;
 use crate::process::{alone, forbid_threads, limit_descriptors, signal, started_alone, url_of_parent};
 use crate::real;
 use crate::support::{KEY, LIMIT, assert_adds_up, names, sessionless_to};
@@ -54,6 +55,7 @@ fn a_lookup_without_a_thread_is_a_failed_attempt() {
         panic::set_hook(Box::new(move |_| {
             counted.fetch_add(1, Ordering::Relaxed);
         }));
+        lines::keep();
         let reporter = builder_for(url).start().unwrap();
         if can_forbid_threads() {
             for _ in 0..3 {
@@ -62,6 +64,8 @@ fn a_lookup_without_a_thread_is_a_failed_attempt() {
             let stats = reporter.stats();
             assert_adds_up(stats);
             assert_eq!(stats.dropped.retries_exhausted, 3, "{stats}");
+            let named = lines::warnings_with("the system gives no thread for a name lookup");
+            assert_eq!(named.len(), 1, "{}", lines::everything());
             assert_eq!(
                 panics.load(Ordering::Relaxed),
                 0,
@@ -101,6 +105,24 @@ fn without_file_descriptors_events_are_retried_then_dropped_and_later_ones_arriv
     });
     let events = collector.events();
     assert!(events.is_empty() || names(&events) == ["there"], "{events:?}");
+}
+
+/// Without file descriptors a name cannot be looked up either. The resolver then claims that there is no such host.
+#[test]
+fn a_lack_of_file_descriptors_is_logged_as_such() {
+    alone("limits::a_lack_of_file_descriptors_is_logged_as_such", "", |_| {
+        lines::keep();
+        for host in ["127.0.0.1", "localhost"] {
+            let reporter = builder_for(&format!("http://{host}:9")).max_retries(0).start().unwrap();
+            let before = limit_descriptors(3);
+            log_and_drain(&reporter, "lost");
+            limit_descriptors(before);
+            assert_eq!(reporter.stats().dropped.retries_exhausted, 1);
+            let (.., logged) = lines::take().pop().expect("a warning");
+            let expected = format!("telemetry does not reach {host}: Too many open files");
+            assert!(logged.starts_with(&expected), "{logged}");
+        }
+    });
 }
 
 #[test]
@@ -155,4 +177,44 @@ fn a_deadline_passes_while_the_process_is_stopped() {
     let elapsed = continued.elapsed();
     assert!(elapsed < TIMEOUT / 2, "the stop took {elapsed:?} after its deadline");
     drop(hold);
+}
+
+/// A program whose attempt may take this long is stopped for twice that time, and the server answers meanwhile.
+const ATTEMPT: Duration = Duration::from_millis(500);
+
+/// Runs `program` in a process of its own with a reporter. It is suspended during its first attempt.
+fn suspended_in_an_attempt(name: &str, program: impl FnOnce(Reporter)) {
+    let collector = Collector::start().unwrap();
+    let hold = collector.hold_answers();
+    let Some(mut child) = started_alone(name, &collector.url()) else {
+        program(builder_for(&url_of_parent()).http_timeout(ATTEMPT).max_retries(0).start().unwrap());
+        return;
+    };
+    assert!(collector.next_request(LIMIT).is_some());
+    signal(&child, libc::SIGSTOP);
+    drop(hold);
+    assert!(collector.next_request(2 * ATTEMPT).is_none());
+    signal(&child, libc::SIGCONT);
+    assert!(child.wait().unwrap().success());
+    let requests = collector.requests();
+    assert_eq!(requests.len(), 2);
+    let keys = [0, 1].map(|at| requests[at].header("x-idempotency-key"));
+    assert!(keys[0] == keys[1], "the server can tell that it is the same attempt");
+}
+
+#[test]
+fn a_pause_during_a_stop_is_no_verdict_on_the_server() {
+    suspended_in_an_attempt("limits::a_pause_during_a_stop_is_no_verdict_on_the_server", |reporter| {
+        assert!(reporter.log("step", (), Severity::Info));
+        assert!(reporter.stop(LIMIT), "{}", reporter.stats());
+        assert_eq!(reporter.stats().delivered, 1);
+    });
+}
+
+#[test]
+fn a_pause_uses_up_no_retry() {
+    suspended_in_an_attempt("limits::a_pause_uses_up_no_retry", |reporter| {
+        log_and_drain(&reporter, "step");
+        assert_eq!(reporter.stats().delivered, 1, "{}", reporter.stats());
+    });
 }

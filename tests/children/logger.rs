@@ -7,11 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use log::{LevelFilter, Log, Metadata, Record};
+use tinker_telemetry::bridge::{FatalPanics, install_panic_hook_with};
 use tinker_telemetry::collector::{Answer, Collector};
 use tinker_telemetry::{Config, Reporter, Severity};
 
-use crate::process::{FINE, alone, fork_here};
-use crate::support::{LIMIT, names, sessionless};
+use crate::process::{FINE, alone, fork, fork_here};
+use crate::support::{LIMIT, names, session, sessionless};
 
 type Action = Box<dyn FnOnce() + Send>;
 
@@ -197,5 +198,82 @@ fn a_logger_may_start_the_reporter_at_any_level() {
         let reporter = LATE.0.get().unwrap();
         assert_eq!(reporter.stats().accepted, 1);
         reporter.stop(Duration::ZERO);
+    });
+}
+
+/// Panics on every line of this crate, at the level of a program that logs little.
+struct Panics;
+
+impl Log for Panics {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("tinker_telemetry")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        assert!(!self.enabled(record.metadata()), "in the logger, on purpose");
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn a_logger_that_panics_on_the_callers_thread_ends_no_call_and_is_no_event() {
+    alone("logger::a_logger_that_panics_on_the_callers_thread_ends_no_call_and_is_no_event", "", |_| {
+        log::set_logger(&Panics).unwrap();
+        log::set_max_level(LevelFilter::Info);
+        let collector = Collector::start().unwrap();
+        let reporter = session(&collector).start().unwrap();
+        install_panic_hook_with(&reporter, FatalPanics::Always);
+        assert!(reporter.log_fatal_exception(&std::fmt::Error, Severity::Critical));
+        assert!(reporter.log("goes on", (), Severity::Info));
+        assert!(reporter.stop(LIMIT));
+        let stats = reporter.stats();
+        assert_eq!((stats.offered, stats.delivered), (4, 4), "{stats}");
+        let expected = ["SESSION_START", "UNHANDLED_EXCEPTION", "SESSION_END", "goes on"];
+        assert_eq!(names(&collector.events()), expected);
+    });
+}
+
+/// Writes every line under a lock.
+struct Locks(Mutex<()>);
+
+static LOCKS: Locks = Locks(Mutex::new(()));
+
+impl Log for Locks {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, _: &Record<'_>) {
+        let _lock = self.0.lock();
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn a_child_whose_loggers_lock_was_held_at_the_fork_ends_on_time() {
+    alone("logger::a_child_whose_loggers_lock_was_held_at_the_fork_ends_on_time", "", |_| {
+        log::set_logger(&LOCKS).unwrap();
+        log::set_max_level(LevelFilter::Info);
+        let collector = Collector::start().unwrap();
+        let reporter = session(&collector).flush_timeout(LIMIT / 2).start().unwrap();
+        let (held, release) = (mpsc::channel(), mpsc::channel::<()>());
+        let holder = thread::spawn(move || {
+            let _lock = LOCKS.0.lock();
+            held.0.send(()).unwrap();
+            let _ = release.1.recv();
+        });
+        held.1.recv_timeout(LIMIT).unwrap();
+        let child = fork(|| {
+            assert!(reporter.log_fatal_exception(&std::fmt::Error, Severity::Critical));
+            assert_eq!(reporter.stats().delivered, 1);
+            // A start that has something to warn of.
+            let odd = Config::new("odd").base_url(collector.url());
+            assert!(Reporter::sessionless_builder(odd).enabled(true).start().unwrap().stop(LIMIT / 2));
+        });
+        assert_eq!(child.wait(), FINE);
+        drop(release.0);
+        holder.join().unwrap();
     });
 }

@@ -2,6 +2,8 @@
 //! program under test is this binary, started again with one test. So no test affects another.
 #![cfg(feature = "collector")]
 
+#[path = "../support/log.rs"]
+mod lines;
 #[cfg(unix)]
 #[path = "../support/process.rs"]
 mod process;
@@ -14,4 +16,6 @@ mod support;
 mod environment;
 mod limits;
 mod logger;
+#[cfg(unix)]
+mod losses;
 mod panic_hook;

@@ -16,6 +16,7 @@ mod support;
 #[path = "../support/tls.rs"]
 mod tls;
 
+mod families;
 mod proxies;
 mod real_proxy;
 mod socks;

@@ -40,6 +40,8 @@ pub(crate) enum Mode {
     /// A dry run.
     Print,
     Off,
+    /// Off too: the environment says something else than yes or no.
+    Unclear,
 }
 
 /// What the environment asks for.
@@ -59,11 +61,8 @@ pub(super) fn mode_of(variable: impl Fn(&str) -> Option<OsString>) -> Mode {
     let mode = match telemetry.as_str() {
         "" | "1" | "true" | "yes" | "on" => Mode::Send,
         "print" => return Mode::Print, // what stays on the machine tracks no one
-        unclear if !is_no(unclear) => {
-            log::warn!("TINKER_TELEMETRY is neither on nor off, so telemetry is off");
-            Mode::Off
-        }
-        _ => Mode::Off,
+        no if is_no(no) => Mode::Off,
+        _ => Mode::Unclear,
     };
     if do_not_track.is_empty() || is_no(&do_not_track) { mode } else { Mode::Off }
 }

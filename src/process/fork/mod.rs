@@ -87,6 +87,11 @@ thread_local! {
     static STARTED_IN: Cell<Option<ForkGeneration>> = const { Cell::new(None) };
 }
 
+/// Whether this thread is one of the crate's own.
+pub(crate) fn is_own_thread() -> bool {
+    STARTED_IN.get().is_some()
+}
+
 /// Exits if this process is a child that was forked on this thread, and the thread is one of the crate's own. The
 /// program's logger can do that: it runs on the worker, forks, and returns there. The thread is then the only one of the
 /// child, and its work belongs to the parent, so the process ends without touching anything.

@@ -45,7 +45,9 @@ struct State {
     deadline: Option<Instant>,
     /// The worker has ended, or was given up. What was pending has its fate, and nothing changes any more.
     finished: bool,
-    /// The worker has logged what was lost, or never will.
+    /// A thread is about to log the final counts, or has done so.
+    log_claimed: bool,
+    /// The final counts are in the log, or never will be.
     logged: bool,
 }
 
@@ -202,12 +204,18 @@ impl Ledger {
         self.changed.notify_all();
     }
 
-    /// The worker has logged what was lost, or has ended.
+    /// Whether the caller is the thread that logs the final counts. True for the first caller only.
+    pub(crate) fn claim_log(&self) -> bool {
+        !mem::replace(&mut self.state().log_claimed, true)
+    }
+
+    /// The final counts are in the log, or no thread will write them.
     pub(crate) fn mark_logged(&self) {
         self.state().logged = true;
         self.changed.notify_all();
     }
 
+    /// Waits until the final counts are in the log.
     pub(crate) fn wait_logged(&self, deadline: Instant) {
         self.wait(deadline, |state| state.logged);
     }

@@ -13,9 +13,11 @@ use std::time::Duration;
 use http::header::HeaderValue;
 use serde::Deserialize;
 
+use crate::failure::http_error::io_cause;
 use crate::model::config::{CredentialSource, secret_header};
 use crate::process::catch_panic::catch_panic;
 use crate::process::fork;
+use crate::process::program_log;
 
 /// What a person would wait for. A command that asks a service for a token takes some hundred milliseconds.
 const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -131,11 +133,13 @@ struct StoredKey {
 }
 
 fn read_file(path: &Path) -> Option<String> {
-    let warn = |reason: &str| log::warn!("telemetry has no key: {} {reason}", path.display());
+    let warn = |reason: &str| {
+        program_log::write(|| log::warn!("telemetry has no key: {} {reason}", path.display()));
+    };
     let text = match read_text(path) {
         Ok(text) => text,
         Err(error) => {
-            warn(&format!("cannot be read: {}", error.kind()));
+            warn(&format!("cannot be read: {}", io_cause(&error)));
             return None;
         }
     };
@@ -159,7 +163,9 @@ fn read_text(path: &Path) -> io::Result<String> {
     {
         use std::os::unix::fs::PermissionsExt;
         if metadata.permissions().mode() & 0o077 != 0 {
-            log::warn!("{} holds API keys, and others may read it: chmod 600", path.display());
+            program_log::write(|| {
+                log::warn!("{} holds API keys, and others may read it: chmod 600", path.display());
+            });
         }
     }
     let mut text = String::new();

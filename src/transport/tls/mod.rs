@@ -7,8 +7,10 @@ use std::io::{self, Read};
 
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
+use crate::failure::http_error::io_cause;
 use crate::model::config::Endpoint;
 use crate::model::error::StartError;
+use crate::process::program_log;
 
 /// Some thirty times what a system's whole bundle has. More is another file.
 const MAX_FILE: u64 = 8 * 1024 * 1024;
@@ -37,13 +39,15 @@ pub(super) fn config(endpoint: &Endpoint) -> Result<TlsConfig, StartError> {
 fn from_file(path: &str) -> Vec<Certificate<'static>> {
     let certificates = read(path).and_then(|pem| parse(&pem).map_err(str::to_owned));
     certificates.unwrap_or_else(|reason| {
-        log::warn!("telemetry does without the certificates of SSL_CERT_FILE ({path}): it {reason}");
+        program_log::write(|| {
+            log::warn!("telemetry does without the certificates of SSL_CERT_FILE ({path}): it {reason}");
+        });
         Vec::new()
     })
 }
 
 fn read(path: &str) -> Result<Vec<u8>, String> {
-    let unreadable = |error: io::Error| format!("cannot be read: {}", error.kind());
+    let unreadable = |error: io::Error| format!("cannot be read: {}", io_cause(&error));
     // To open a named pipe would wait for its other end.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err("is not a file".to_owned());

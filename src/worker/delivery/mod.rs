@@ -167,7 +167,7 @@ impl<T: Transport> Delivery<T> {
             self.ledger.wait_before_next_batch(Instant::now() + self.policy.spread(random_fraction()));
         }
         self.outage_log.batch_begins(&self.ledger.refused());
-        let mut attempt = 0;
+        let (mut attempt, mut pauses) = (0, 0);
         loop {
             let deadline = self.ledger.deadline();
             let Some(limit) = self.time_for_attempt(deadline) else {
@@ -180,8 +180,9 @@ impl<T: Transport> Delivery<T> {
                 // The deadline cut the attempt, which may have gone well. That is no news of the server.
                 return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
             }
-            if deadline.is_some() && is_of_a_pause(&verdict, started.elapsed(), limit) {
-                continue;
+            if pauses < MAX_PAUSES && is_of_a_pause(&verdict, started.elapsed(), limit) {
+                pauses += 1;
+                continue; // the same attempt once more
             }
             let step = self.policy.next(attempt, &verdict, random_fraction());
             self.is_outage |= step.is_outage();
@@ -233,11 +234,15 @@ impl<T: Transport> Delivery<T> {
 /// An attempt that is cut by the deadline can end this much before it.
 const DEADLINE_SLACK: Duration = Duration::from_millis(2);
 
-/// An attempt that lasts this much longer than its limit was not watched: the process was suspended meanwhile.
-const PAUSE: Duration = Duration::from_millis(500);
+/// An attempt that lasts this much longer than its limit was paused: the process was suspended meanwhile, or had no core.
+const PAUSE: Duration = Duration::from_millis(100);
 
-/// Whether there was no answer because the process was suspended during the attempt. That says nothing about the server.
-/// While a program stops, one attempt without an answer is the last, so this one must not count.
+/// A batch has no more attempts than this that do not count, on a machine that is paused again and again.
+const MAX_PAUSES: u32 = 3;
+
+/// Whether there was no answer because the process was paused during the attempt. The answer may have come meanwhile, and
+/// the time was over when the process saw it. That says nothing about the server, so the attempt does not count. While a
+/// program stops, it would be the last.
 fn is_of_a_pause(verdict: &Verdict, took: Duration, limit: Duration) -> bool {
     verdict.has_no_answer() && took > limit + PAUSE
 }

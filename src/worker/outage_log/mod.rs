@@ -4,8 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::model::stats::{Refused, Stats};
-use crate::process::catch_panic::catch_panic;
-use crate::process::fork;
+use crate::process::program_log::write;
 use crate::transport::retry::{Response, Verdict};
 
 #[derive(Debug)]
@@ -129,18 +128,17 @@ impl OutageLog {
     /// The worker ends. A short program finds its losses in the log only now.
     pub(crate) fn finish(&mut self, stats: &Stats) {
         self.check_refusals(&stats.refused);
-        if stats.lost() > 0 {
-            write(|| log::warn!("{stats}"));
-        } else if stats.delivered < stats.offered {
-            write(|| log::info!("{stats}"));
-        }
+        write_counts(stats);
     }
 }
 
-/// Writes to the program's log. The logger may panic or fork, and neither may cost an event.
-fn write(line: impl FnOnce()) {
-    let _ = catch_panic(line);
-    fork::exit_if_forked();
+/// The final counts: a warning if events were lost, and nothing if all were delivered.
+pub(crate) fn write_counts(stats: &Stats) {
+    if stats.lost() > 0 {
+        write(|| log::warn!("{stats}"));
+    } else if stats.delivered < stats.offered {
+        write(|| log::info!("{stats}"));
+    }
 }
 
 #[cfg(test)]
