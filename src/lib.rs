@@ -39,8 +39,8 @@
 //! # How it works
 //!
 //! A worker thread of its own takes events from the queue and posts them in batches of up to 100: every 10 s, as soon
-//! as 100 events or 1 MiB are pending, and when asked to. It retries what may pass, with backoff; splits what a server
-//! finds too large; drops what cannot be delivered, logs that once (crate `log`), and counts it.
+//! as 100 events or 1 MiB are pending, and when asked to. It retries what may pass, with backoff; splits what a
+//! server finds too large; drops what cannot be delivered, logs that once (crate `log`), and counts it.
 //!
 //! # At the end of a program
 //!
@@ -70,8 +70,8 @@
 //! }
 //! ```
 //!
-//! With `panic = "abort"` nothing runs after the panic hook: the feature `panic-hook` reports from there, or a hook of
-//! your own calls `stop`.
+//! With `panic = "abort"` nothing runs after the panic hook: the feature `panic-hook` reports from there, or a hook
+//! of your own calls `stop`.
 //!
 //! # Forks
 //!
@@ -85,9 +85,14 @@
 //! nothing and gets no thread. Bridges keep forwarding in the child. Exceptions:
 //!
 //! - If another thread was changing a bridge's attachments at the moment of the fork, attach again in the child.
-//! - If the program logs at debug level and forks during its first request, that child's events are dropped as `deadline`.
-//! - Between `fork` and `exec`, as in `CommandExt::pre_exec`, do not call this crate: hardly anything is safe to call there.
+//! - If the program logs at debug level and forks during its first request, that child's events are dropped as
+//!   `deadline`.
+//! - Between `fork` and `exec`, as in `CommandExt::pre_exec`, do not call this crate: hardly anything is safe to call
+//!   there.
 //! - Only the C library's `fork` is noticed, not its `_fork` nor a bare system call.
+//! - A child's errors and panics are reported without a stack, even with `RUST_BACKTRACE` set: the standard library's
+//!   lock for stacks may stay closed in a child. The standard panic hook takes that lock too, to print a stack; with
+//!   `RUST_BACKTRACE` set a child that panics may hang in it.
 //! - The child must be able to allocate. The system's allocator makes sure of that; some others do not.
 //!
 //! # What it does not do
@@ -96,8 +101,9 @@
 //! - It does not sample, aggregate or deduplicate. One call is one event.
 //! - It has no async twin. In an async program its calls are safe to make, but `wait_until_drained`, `stop` and
 //!   the last drop block their thread.
-//! - With `RUST_BACKTRACE` set, reporting an error captures the stack, which waits for any thread that resolves symbols:
-//!   the standard library holds one lock for both.
+//! - With `RUST_BACKTRACE` set, reporting an error captures the stack, which waits while other code of the program
+//!   resolves symbols, as the standard panic hook does: the standard library holds one lock for both. While the
+//!   worker resolves symbols, it waits 20 ms at most (a fatal exception half a second) and then goes without a stack.
 //! - It does not report by itself what a program logs or panics about; bridges are features of their own.
 //! - It cannot keep its HTTP client's `TRACE` records from the program's logger. Those show what is sent, events and
 //!   all, with asterisks in place of the API key and the headers that you added.

@@ -10,3 +10,4 @@
 pub(crate) mod catch_panic;
 pub(crate) mod fork;
 pub(crate) mod reentrancy;
+pub(crate) mod stack;

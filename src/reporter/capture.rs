@@ -5,6 +5,7 @@ use std::error::Error;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use crate::failure::as_error::{AsError, kind};
 use crate::failure::panicking::{CaptureScope, Panic, recall};
@@ -185,8 +186,9 @@ impl<R> CaptureResult<R> {
                 outcome
             }
             Self::Panic(panic, payload) => {
+                let since = Instant::now();
                 session.report_fatal_panic(&panic);
-                session.outlast_fatal();
+                session.outlast_fatal(since);
                 resume_unwind(payload)
             }
         }

@@ -67,8 +67,8 @@ impl Reporter {
         self.owner.as_ref().map(|owner| owner.id.as_str())
     }
 
-    /// Reports the event `name` with its data. Returns whether it was accepted; the reasons of those that were not are
-    /// counted in [`stats`](Self::stats).
+    /// Reports the event `name` with its data. Returns whether it was accepted; the reasons of those that were not
+    /// are counted in [`stats`](Self::stats).
     ///
     /// Never blocks, never panics, does no I/O and logs nothing: the data is encoded on this thread and queued, all
     /// else is the worker's. (Where more than 16 threads are putting an event in at the same moment, it yields to
@@ -100,28 +100,31 @@ impl Reporter {
     /// user (see [`find_user_error_in_chain`](crate::find_user_error_in_chain)), else as an unhandled exception with
     /// the traceback of its sources. Returns whether the event was accepted.
     ///
-    /// The type is named with its path where the compiler knows it, and for a trait object by the name that its `Debug`
-    /// begins with, if it does with one.
+    /// The type is named with its path where the compiler knows it, and for a trait object by the name that its
+    /// `Debug` begins with, if it does with one.
     ///
     /// Takes every `std::error::Error`, trait objects, boxes of them, and `anyhow::Error`: see [`AsError`]. Asks
     /// for a flush and does not wait for it.
     ///
     /// With `RUST_BACKTRACE` set, this call captures the stack, and the worker resolves its symbols. The standard
-    /// library does both under one lock, so that a capture waits for any thread that resolves symbols: 60 to 155 ms
-    /// were seen.
+    /// library holds one lock for both. If the worker resolves symbols at that moment, this call waits for it for 20
+    /// ms at most, and then reports the error without a stack. It cannot know whether other code of the program
+    /// resolves symbols, as the standard panic hook does: for that it waits as long as it takes. In a forked child no
+    /// stack is captured.
     pub fn log_exception<E: AsError<Kind> + ?Sized, Kind>(&self, error: &E, severity: Severity) -> bool {
         self.session().is_some_and(|session| session.report_exception(error, severity))
     }
 
     /// Reports an error as [`log_exception`](Self::log_exception) does, then the session's end, and waits until
-    /// nothing is pending, for `flush_timeout` at most (after the capture of the stack, as there, if `RUST_BACKTRACE`
-    /// is set). Then it writes the session's id to the program's log, at info level, for whoever investigates.
+    /// nothing is pending, for `flush_timeout` at most. With `RUST_BACKTRACE` set, the wait for the worker to resolve
+    /// other stacks is part of that: half of `flush_timeout` and half a second at most. Then it writes the session's
+    /// id to the program's log, at info level, for whoever investigates.
     ///
     /// The end is reported once. Later events are still accepted, and come after it: [`stop`](Self::stop) is what
     /// closes a reporter.
     ///
-    /// A full queue refuses neither event: there is room that only they may take. A call from inside the reporter's own
-    /// work (a `Serialize` of its data) is refused as `reentrant`, and the session goes on.
+    /// A full queue refuses neither event: there is room that only they may take. A call from inside the reporter's
+    /// own work (a `Serialize` of its data) is refused as `reentrant`, and the session goes on.
     pub fn log_fatal_exception<E: AsError<Kind> + ?Sized, Kind>(
         &self,
         error: &E,

@@ -18,6 +18,7 @@ use crate::payload::record::{EventBody, EventHeader, Record};
 use crate::process::catch_panic::catch_panic;
 use crate::process::fork::ProcessOwned;
 use crate::process::reentrancy;
+use crate::process::stack::{LONG_WAIT, SHORT_WAIT};
 use crate::queue::admission::Lane;
 use crate::session::pipeline::{Pipeline, after};
 
@@ -77,9 +78,10 @@ impl Session {
         error: &E,
         severity: Severity,
     ) -> bool {
+        let since = Instant::now();
         let accepted = self.log_exception(error, severity, Lane::Fatal);
         self.end_fatally();
-        self.outlast_fatal();
+        self.outlast_fatal(since);
         accepted
     }
 
@@ -106,11 +108,11 @@ impl Session {
     }
 
     /// Waits for what was fatal to be through, and names the session.
-    pub(crate) fn outlast_fatal(&self) {
+    pub(crate) fn outlast_fatal(&self, since: Instant) {
         if reentrancy::is_inside() {
             return;
         }
-        self.wait_until_drained(self.flush_timeout);
+        self.wait_until_drained(self.flush_timeout.saturating_sub(since.elapsed()));
         log::info!("session {} ended with a fatal exception", self.id);
     }
 
@@ -125,7 +127,7 @@ impl Session {
         if let Err(reason) = to.ledger.is_open(lane) {
             return to.refuse(reason); // before its text is made and the stack captured
         }
-        match self.describe(error.as_error(), error.type_name(), header) {
+        match self.describe(error.as_error(), error.type_name(), header, self.wait_for_stack(lane)) {
             Ok(record) => to.offer(record, lane),
             Err(reason) => to.refuse(reason),
         }
@@ -144,17 +146,26 @@ impl Session {
         to.offer(Record::other(header, body), lane)
     }
 
+    /// A fatal exception is worth some of the time that it has to be sent in.
+    fn wait_for_stack(&self, lane: Lane) -> Duration {
+        match lane {
+            Lane::Fatal => LONG_WAIT.min(self.flush_timeout / 2),
+            _ => SHORT_WAIT,
+        }
+    }
+
     /// The record of an error. The error's own code runs here, so it may panic, or call us.
     fn describe(
         &self,
         error: &(dyn Error + 'static),
         type_name: Option<&str>,
         header: EventHeader,
+        wait_for_stack: Duration,
     ) -> Result<Record, RefusalReason> {
         let scope = reentrancy::enter().ok_or(RefusalReason::Reentrant)?;
         let described = catch_panic(|| {
             user_error::find_user_error(error, self.classifier.as_deref())
-                .ok_or_else(|| exception::describe(error, type_name, self.max_event_bytes))
+                .ok_or_else(|| exception::describe(error, type_name, self.max_event_bytes, wait_for_stack))
         });
         scope.end()?;
         match described.ok_or(RefusalReason::InvalidData)? {

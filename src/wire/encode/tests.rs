@@ -5,6 +5,7 @@ use super::*;
 use crate::failure::exception::{describe, describe_panic};
 use crate::model::event::Severity;
 use crate::payload::record::{Exception, Record};
+use crate::process::stack::SHORT_WAIT;
 
 /// What an exception's event may have besides its texts, by the word of `max_event_bytes`.
 const FIXED: usize = 256;
@@ -29,8 +30,8 @@ fn an_exception_is_within_the_limit_as_json_whatever_its_texts_are() {
         let error = anyhow::Error::new(source()).context(long.clone());
         for limit in [1, 9, 80, 1_000, 262_144] {
             let exceptions = [
-                describe(error.as_ref(), Some(&long), limit),
-                describe(&source(), None, limit),
+                describe(error.as_ref(), Some(&long), limit, SHORT_WAIT),
+                describe(&source(), None, limit, SHORT_WAIT),
                 describe_panic(&long, &long, None, limit),
             ];
             for size in exceptions.map(size) {
