@@ -1,5 +1,5 @@
-//! What a bridge costs the program, over the logger or the subscriber alone: at most 100 ns where a record is not for
-//! us, at most 2 µs where it is forwarded. The two are taken in turns, and what costs more than it may is marked.
+//! What a bridge adds to the cost of the logger or the subscriber alone: at most 100 ns for a record that it does not
+//! forward, at most 2 µs for one that it forwards. Both are measured in turns. A case that costs more is marked.
 
 mod support;
 
@@ -18,8 +18,8 @@ use tracing_subscriber::registry::Registry;
 
 const SESSION: &str = "session-0001";
 
-/// Each is measured so many times, with so many records at once. The queue has room for those of a turn, and the worker
-/// sleeps meanwhile.
+/// Each case is measured in this many turns of this many records. The queue has room for the records of a turn, and the
+/// worker sleeps during it.
 const ROUNDS: usize = 200;
 const RECORDS: u32 = 1_000;
 const QUEUE: usize = 10_000;
@@ -30,8 +30,8 @@ fn main() {
     compare("tracing", &Case::TRACING, &tracing_alone(), tracing_bridged);
 }
 
-/// Prints for each case what a record takes alone and with the bridge, measured in turns: by the quickest turn, which
-/// the machine's other work disturbed least, and beside it by the median.
+/// Prints for each case what a record takes without and with the bridge, measured in turns. The figures are those of
+/// the fastest turn, which other work of the machine disturbed least. The median is printed beside them.
 fn compare(what: &str, cases: &[Case], alone: &Call, bridged: fn(&Session) -> Call) {
     println!(
         "{what:<24} {:>9} {:>9} {:>9} {:>7} {:>15} {:>9}",
@@ -43,7 +43,7 @@ fn compare(what: &str, cases: &[Case], alone: &Call, bridged: fn(&Session) -> Ca
         let bridged = bridged(&session);
         let turn = |_| {
             let turn = (per_record(alone, case), per_record(&bridged, case));
-            // What turns left behind would grow the heap under the later ones.
+            // Events left over from one turn would make the heap grow in the next.
             support::drain(&session.reporter, &session.collector);
             turn
         };
@@ -66,7 +66,7 @@ fn compare(what: &str, cases: &[Case], alone: &Call, bridged: fn(&Session) -> Ca
     println!();
 }
 
-/// In nanoseconds.
+/// The time of one record, in nanoseconds.
 fn per_record(call: &Call, case: Case) -> f64 {
     let started = Instant::now();
     call(case);
@@ -75,21 +75,21 @@ fn per_record(call: &Call, case: Case) -> f64 {
 
 #[derive(Clone, Copy, Debug)]
 enum Case {
-    /// The usual record of a program: of no session, by a name that is not asked for.
+    /// The usual record of a program: it has no session, and the filter does not match its name.
     NotAskedFor,
-    /// In the session, by a name that is not asked for.
+    /// It is in the session, but the filter does not match its name.
     InSessionNotAskedFor,
-    /// Every name is asked for, and the record is of no session.
+    /// The filter matches every name; the record has no session.
     NoSession,
-    /// Every name is asked for, and the record is of another session.
+    /// The filter matches every name; the record is of another session.
     OtherSession,
-    /// What the HTTP client says.
+    /// A record of the HTTP client, which is never forwarded.
     Never,
-    /// Four fields and a message that has to be made.
+    /// Four fields and a message that has to be formatted.
     Forwarded,
-    /// A span of no session, made and closed.
+    /// A span without a session, opened and closed.
     OtherSpan,
-    /// A span of the session, reported at both ends, and a field recorded in between.
+    /// A span of the session, reported when it opens and when it closes, with a field recorded in between.
     ReportedSpan,
 }
 
@@ -121,11 +121,11 @@ impl Case {
         }
     }
 
-    /// What it may cost more, in nanoseconds.
+    /// How much more it may cost with the bridge, in nanoseconds.
     fn limit(self) -> u32 {
         match self {
             Self::Forwarded => 2_000,
-            Self::OtherSpan => 200,      // made and closed
+            Self::OtherSpan => 200,      // opened and closed
             Self::ReportedSpan => 4_000, // two events
             _ => 100,
         }
@@ -177,7 +177,7 @@ impl Case {
     }
 }
 
-/// A logger, and a layer, that cost next to nothing.
+/// A logger and a layer that cost next to nothing.
 struct Silent;
 
 impl Log for Silent {
@@ -198,7 +198,7 @@ impl<S: tracing::Subscriber> Layer<S> for Silent {
     }
 }
 
-/// A session with a bridge to it.
+/// A session, and the attachments that a bridge to it uses.
 struct Session {
     attachments: Attachments,
     reporter: Reporter,
@@ -223,7 +223,7 @@ impl Session {
         Self { attachments, reporter, collector }
     }
 
-    /// A refusal is quick, so a run with one has measured something else.
+    /// A refused record is fast, so a turn with refusals would have measured something else.
     fn check(&self, case: Case) {
         let stats = self.reporter.stats();
         assert_eq!(stats.refused.total(), 0, "{stats}");
@@ -235,7 +235,7 @@ impl Session {
     }
 }
 
-/// Says the case's record a thousand times.
+/// Logs the case's record a thousand times.
 type Call = Box<dyn Fn(Case)>;
 
 fn log_alone() -> Call {
@@ -260,7 +260,7 @@ fn tracing_bridged(session: &Session) -> Call {
     trace_to(Dispatch::new(Registry::default().with(Silent).with(TracingBridge::new(&session.attachments))))
 }
 
-/// Within a few spans, as most is said.
+/// Inside a few spans, as most events of a program are.
 fn trace_to(dispatch: Dispatch) -> Call {
     Box::new(move |case| {
         tracing::dispatcher::with_default(&dispatch, || {

@@ -1,11 +1,11 @@
-//! What `log` costs its caller, as a distribution: in bursts with the worker awake and sending, and paced, one call of each
-//! thread every 250 µs with the worker asleep between; on 1, 4 and 8 threads; with five kinds of data, into a queue that is
-//! full, and switched off.
+//! What `log` costs its caller, as a distribution. In bursts, the worker is awake and sends; paced, each thread makes
+//! one call every 250 µs and the worker sleeps in between. On 1, 4 and 8 threads; with five kinds of data, into a full
+//! queue, and with a reporter that is switched off.
 //!
-//! A harness shows a median; telemetry hurts in the tail. So each call is timed, and what reading the clock takes is
-//! measured too, shown, and taken off. The mean of bursts is of more of them, without a clock inside. All is measured in
-//! rounds, each with every row in turn; the median's lowest and highest over the rounds show how much the machine moved
-//! under it.
+//! A harness shows a median, but telemetry hurts a program in the tail. So each call is timed. The time that reading
+//! the clock takes is measured too, shown, and subtracted. The mean of bursts comes from further bursts without a clock
+//! inside. Everything is measured in rounds, and each round measures every row. The lowest and the highest median of
+//! the rounds show how steady the machine was.
 
 #![expect(clippy::cast_precision_loss, reason = "figures for a table")]
 
@@ -25,20 +25,20 @@ use tinker_telemetry::{Reporter, Severity};
 
 const THREADS: [usize; 3] = [1, 4, 8];
 
-/// A burst of 8 threads fits the queue, so that nothing is refused.
+/// The queue has room for a burst of 8 threads, so nothing is refused.
 const BURST_CALLS: u64 = 2_000;
 const QUEUE: usize = 20_000;
 
-/// The first calls of a thread make its buffers.
+/// The first calls of a thread allocate its buffers.
 const WARM: u64 = 50;
 
-/// A quarter of a second for each row and round.
+/// A quarter of a second for each row in each round.
 const PACED_CALLS: u64 = 1_000;
 const PACE: Duration = Duration::from_micros(250);
 
 type Call = fn(&Reporter, u64) -> bool;
 
-/// What a reporter does with a call.
+/// What the reporter does with the calls.
 #[derive(Clone, Copy, Debug)]
 enum Reports {
     Yes,
@@ -48,7 +48,7 @@ enum Reports {
     No,
 }
 
-/// Made before the calls that send it: they are not to pay for its lists.
+/// Made before the calls that log it, so that they do not pay for its lists.
 static STEP: LazyLock<Step> = LazyLock::new(step);
 
 const CALLS: [(&str, Reports, Call); 7] = [
@@ -93,7 +93,7 @@ fn main() {
     }
 }
 
-/// What two readings of the clock are apart with nothing between them.
+/// The time between two readings of the clock with nothing in between.
 fn what_the_clock_takes() -> f64 {
     let mut readings: Vec<_> = (0..100_000).map(|_| nanos(Instant::now().elapsed())).collect();
     readings.sort_unstable();
@@ -113,9 +113,9 @@ struct Row {
     what: &'static str,
     reports: Reports,
     call: Call,
-    /// Of each call, over all rounds, with the clock's own.
+    /// The time of each call in all rounds, clock included.
     times: Vec<u32>,
-    /// By round, without it.
+    /// One for each round, without the clock.
     medians: Vec<f64>,
     means: Vec<f64>,
 }
@@ -125,7 +125,7 @@ impl Row {
         Self { mode, threads, what, reports, call, times: Vec::new(), medians: Vec::new(), means: Vec::new() }
     }
 
-    /// One round.
+    /// Measures one round.
     fn measure(&mut self, clock: f64) {
         let collector = Collector::start().expect("loopback has a free port");
         let reporter = match (self.reports, self.mode) {
@@ -147,7 +147,8 @@ impl Row {
             Mode::Paced => {
                 let thread = AtomicU32::new(0);
                 let paced = || {
-                    // Each in its turn: from the same instant on, all would call at once again and again.
+                    // Each thread begins a little later: otherwise all of them would call at the same moment every
+                    // time.
                     let mut due = Instant::now() + PACE / 8 * thread.fetch_add(1, Ordering::Relaxed);
                     timed(call, PACED_CALLS, || {
                         while Instant::now() < due {
@@ -192,14 +193,14 @@ fn reporter(collector: &Collector, mode: Mode) -> Reporter {
     builder.start().expect("the settings are valid")
 }
 
-/// Waits for what was taken; what fills a queue for good is not waited for.
+/// Waits until the accepted events are sent. A queue that stays full is not waited for.
 fn settle(reporter: &Reporter, collector: &Collector) {
     if reporter.stats().refused.total() == 0 {
         drain(reporter, collector);
     }
 }
 
-/// What each call took.
+/// The time of each call.
 fn timed(call: impl Fn(u64), calls: u64, mut wait: impl FnMut()) -> Vec<u32> {
     let one = |step| {
         wait();
@@ -210,7 +211,7 @@ fn timed(call: impl Fn(u64), calls: u64, mut wait: impl FnMut()) -> Vec<u32> {
     (0..calls).map(one).collect()
 }
 
-/// What a call took on average, with no clock inside.
+/// The average time of a call, without a clock inside.
 fn untimed(call: impl Fn(u64), calls: u64) -> f64 {
     let started = Instant::now();
     (0..calls).for_each(call);

@@ -1,5 +1,5 @@
-//! What a call costs its thread by the median, with the worker asleep, and what it allocates; what the worker makes a
-//! request of; then what an end costs: a drain beside the bare round trip of the same bytes, and a stop.
+//! The median cost of a call for its thread while the worker sleeps, and what the call allocates; the cost of making a
+//! request; and the cost of ending: a drain, beside the bare round trip of the same bytes, and a stop.
 //!
 //! The whole distribution, with the worker awake and on several threads, is in `caller.rs`.
 
@@ -34,7 +34,7 @@ fn queued(bencher: Bencher, call: impl Fn(&Reporter) -> bool + Sync) {
             drain(&reporter, &collector);
         }
     };
-    // Room is made before a sample begins, so that no drain is inside one.
+    // The queue is drained before a sample begins, never during one.
     bencher.with_inputs(make_room).bench_values(|()| call(&reporter));
     assert_eq!(reporter.stats().refused.total(), 0);
 }
@@ -93,14 +93,14 @@ mod log {
     }
 }
 
-/// Wakes the worker each time: it asks for a flush.
+/// Each call wakes the worker, because it asks for a flush.
 #[divan::bench(sample_count = 1_000, sample_size = 1)]
 fn log_exception(bencher: Bencher) {
     let error = io::Error::new(io::ErrorKind::NotFound, "no checkpoint at runs/a");
     queued(bencher, |reporter| reporter.log_exception(&error, Severity::Error));
 }
 
-/// What the worker makes of a batch: from events as callers leave them to the body of a request.
+/// The worker's part: from encoded records to the body of a request.
 #[divan::bench(args = [1, 100], sample_count = 1_000, sample_size = 1)]
 fn encode_of(bencher: Bencher, events: u64) {
     bencher
@@ -119,7 +119,7 @@ fn start(bencher: Bencher) {
 mod end {
     use super::{Bare, Bencher, Collector, LIMIT, body_of, drain, log_saved, quiet};
 
-    /// 50 events wait for the end of a program; 100 are a full batch.
+    /// 50 events are pending when the program ends; 100 are a full batch.
     const EVENTS: [u64; 2] = [50, 100];
 
     #[divan::bench(args = EVENTS)]
@@ -129,7 +129,7 @@ mod end {
         bencher.bench_local(|| bare.round_trip());
     }
 
-    /// At most a bare round trip and 1 ms.
+    /// May take a bare round trip and 1 ms.
     #[divan::bench(args = EVENTS)]
     fn drain_of(bencher: Bencher, events: u64) {
         let collector = Collector::start().unwrap();
@@ -138,7 +138,7 @@ mod end {
         bencher.with_inputs(log).bench_values(|()| assert!(reporter.wait_until_drained(LIMIT)));
     }
 
-    /// At most 2 ms.
+    /// May take 2 ms.
     #[divan::bench]
     fn stop_with_nothing_pending(bencher: Bencher) {
         let collector = Collector::start().unwrap();
@@ -152,7 +152,7 @@ mod end {
             .bench_refs(|reporter| assert!(reporter.stop(LIMIT)));
     }
 
-    // Too short for the clock to time one by one.
+    // One call is too short for the clock.
     #[divan::bench(sample_size = 1_000)]
     fn drain_with_nothing_pending(bencher: Bencher) {
         let collector = Collector::start().unwrap();

@@ -1,7 +1,7 @@
-//! Calls for `.ci/instructions` to count, and the worker's part of an event: nothing here is timed, and nothing but
-//! `measured` counts.
+//! Calls of `log`, and the worker's part of an event, for `.ci/instructions` to count. Nothing here is timed. Only the
+//! instructions inside `measured` count.
 //!
-//! Takes the name of a case. The count is the same each time: no batch is due while it is taken.
+//! Takes the name of a case. The count is the same each time, because no batch is due during it.
 
 mod support;
 
@@ -12,10 +12,10 @@ use support::{full, log_json, log_saved, log_tree, offered, quiet};
 use tinker_telemetry::{Reporter, internals};
 use uuid::Uuid;
 
-/// Enough to drown what comes once in a while, such as the allocator asking the system for memory.
+/// So many that rare costs hardly count, such as the allocator asking the system for memory.
 const CALLS: u64 = 1_000;
 
-/// The calls before those that count, which warm what is made once.
+/// The first calls do not count: they allocate what is allocated once.
 const WARM: u64 = 100;
 
 fn main() {
@@ -31,7 +31,7 @@ fn main() {
     }
 }
 
-/// Nobody listens there, and nobody is asked to: no flush comes before the stop, which waits for nothing.
+/// No server listens on port 9, and none is needed: nothing is flushed before the stop, and the stop does not wait.
 fn roomy() -> Reporter {
     quiet("http://127.0.0.1:9", 10_000)
 }
@@ -43,7 +43,7 @@ fn count(reporter: &Reporter, call: fn(&Reporter, u64) -> bool) {
     reporter.stop(Duration::ZERO);
 }
 
-/// What the worker makes a request of, by the event.
+/// The worker's part, for each event of a request.
 fn count_encoding() {
     let encode = |events| internals::request("session-0001", events, Uuid::nil()).map(|body| body.len());
     let events = |from| (from..from + CALLS).map(offered).collect();
@@ -51,7 +51,7 @@ fn count_encoding() {
     println!("{:?} bytes, and {:?} before", encode(before), measured(|| encode(counted)));
 }
 
-/// What callgrind collects. Never inlined, so that it has a name.
+/// What callgrind counts. Never inlined, so that callgrind finds its name.
 #[inline(never)]
 fn measured<R>(work: impl FnOnce() -> R) -> R {
     work()

@@ -1,6 +1,6 @@
-//! What an outage costs callers: the server is gone and the queue full, and as many threads as there are cores call
-//! `log` a million times each. Beside it the same loop without us, for as long: the longer a loop runs, the more often the
-//! machine takes a core away from it, and that is the worst call of either.
+//! What an outage costs callers. The server is gone, the queue is full, and as many threads as there are cores call
+//! `log` a million times each. Beside it the same loop without `log`, for as long: the longer a loop runs, the more
+//! often the machine takes its core away, and that makes the worst call of both loops.
 
 #![expect(clippy::cast_precision_loss, reason = "figures for a table")]
 
@@ -16,13 +16,13 @@ use support::{LIMIT, builder, is_bench, log_saved, saved};
 
 const ROUNDS: usize = 10;
 
-/// The first calls of a thread make its buffers.
+/// The first calls of a thread allocate its buffers.
 const WARM: u64 = 1_000;
 
 fn main() {
     let calls = if is_bench() { 1_000_000 } else { 1_000 };
     println!("{}", support::machine::description());
-    // Nobody listens on port 9, and a retry waits long enough for the queue to stay full.
+    // No server listens on port 9, and a retry waits so long that the queue stays full.
     let reporter = builder("http://127.0.0.1:9").retry_base_delay(LIMIT).start();
     let reporter = reporter.expect("the settings are valid");
     while log_saved(&reporter, 0) {}
@@ -46,7 +46,7 @@ fn main() {
     reporter.stop(Duration::ZERO);
 }
 
-/// How long calls took: how many took so many nanoseconds, the last for all that took longer.
+/// How many calls took how many nanoseconds. The last entry counts all calls that took longer.
 struct Calls {
     by_nanos: Vec<usize>,
     worst: u64,
@@ -59,7 +59,7 @@ impl Calls {
         Self { by_nanos: vec![0; Self::LONGEST + 1], worst: 0 }
     }
 
-    /// As many calls as said or more, for as long as said or longer, on each of as many threads as there are cores.
+    /// Makes at least this many calls for at least this long, on as many threads as there are cores.
     fn of_all_threads(calls: u64, lasting: Duration, call: impl Fn(u64) + Sync) -> Self {
         let threads = available_parallelism().map_or(2, usize::from);
         let warm = || (0..WARM).for_each(&call);
@@ -92,7 +92,7 @@ impl Calls {
         self
     }
 
-    /// What so many of a thousand calls did not exceed.
+    /// The time that this many of a thousand calls did not exceed.
     fn at(&self, per_mille: usize) -> f64 {
         let made = self.by_nanos.iter().sum();
         quantile_by_rank(made, per_mille, |rank| {

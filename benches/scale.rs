@@ -1,9 +1,10 @@
 //! How the cost grows: with reporters in one process, with threads that log, with the size of the data, with the round
-//! trip to the server, and with the size of the batches. Anything that grows faster than the work is a defect.
+//! trip to the server, and with the size of the batches. A cost that grows faster than the work is a defect.
 //!
-//! Each table has one thing vary, and its figures are medians of three runs, over connections that are there. A call's time
-//! is that of a core: where more threads log than there are cores, they share them. The worker's processor time is the
-//! kernel's word (Linux only). What a reporter adds to a process's memory is in `peers`: only a process of its own can tell.
+//! In each table one thing varies. The figures are medians of three runs over connections that are already open. The
+//! time of a call is time of one core: if more threads log than there are cores, they share the cores. The worker's
+//! processor time comes from the kernel (Linux only). What a reporter adds to a process's memory is measured in
+//! `peers`, because that takes a process of its own.
 
 #![expect(clippy::cast_precision_loss, reason = "figures for a table")]
 
@@ -19,7 +20,7 @@ use support::{LIMIT, builder, is_bench};
 use tinker_telemetry::collector::{Answer, Collector};
 use tinker_telemetry::{Reporter, Severity};
 
-/// The first calls of a thread make its buffers.
+/// The first calls of a thread allocate its buffers.
 const WARM: usize = 50;
 
 fn main() {
@@ -29,7 +30,7 @@ fn main() {
         return;
     }
     let default = Load::default;
-    run(&default()); // grows the heap, which all later runs find grown
+    run(&default()); // makes the heap grow, so that no later run has to
     table("reporters, 10 000 events in all");
     for reporters in [1, 10, 100] {
         print(&reporters.to_string(), &Load { reporters, ..default() });
@@ -59,11 +60,11 @@ fn table(varies: &str) {
     println!("|-------:|{}", FIGURES.map(|name| "-".repeat(name.len() + 1) + ":|").concat());
 }
 
-/// What a run gives, in the order of the table.
+/// The figures of one run, in the order of the columns.
 const FIGURES: [&str; 5] =
     ["ns a call", "events/s drained", "worker µs an event", "µs to start one", "ms to stop all"];
 
-/// A line of the table: each figure's median.
+/// Prints a row of the table: the median of each figure.
 fn print(what: &str, load: &Load) {
     let runs: [_; 3] = std::array::from_fn(|_| run(load));
     print!("| {what:>6} |");
@@ -75,11 +76,11 @@ fn print(what: &str, load: &Load) {
     println!();
 }
 
-/// What is done in one run.
+/// What one run does.
 struct Load {
     reporters: usize,
     threads: usize,
-    /// By each of the threads, to each of the reporters in turn.
+    /// The calls of each thread, to the reporters in turn.
     calls: usize,
     bytes: usize,
     round_trip: Duration,
@@ -145,7 +146,7 @@ fn run(load: &Load) -> [f64; FIGURES.len()] {
     ]
 }
 
-/// The processor time of all reporters' workers so far.
+/// The processor time of the workers of all reporters so far.
 fn worker_time() -> Duration {
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten().map(|task| task.path());
     let read = |path| fs::read_to_string(path).unwrap_or_default();

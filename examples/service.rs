@@ -1,36 +1,41 @@
 //! A service with telemetry: hashes what it is sent, with a thread for each connection, and stops gracefully on
-//! SIGTERM or Ctrl-C. What it reports comes from `tracing` spans, from threads that fail, and from ureq.
+//! SIGTERM or Ctrl-C. It reports `tracing` spans, threads that fail, and requests made with ureq.
 //!
 //! ```text
-//! cargo run --example service -- [--listen ADDRESS]
+//! cargo run --all-features --example service -- [--listen ADDRESS]
 //! curl --data-binary @Cargo.toml http://127.0.0.1:8080/sha256
 //! ```
 //!
-//! `--demo` has it send itself some requests, good ones and bad, and then SIGTERM.
+//! Started with `--demo` it sends itself some requests, good ones and bad, and then stops.
+//!
+//! Exit codes: 0, it has stopped; 1, it cannot listen; 2, wrong arguments. A second signal ends it at once.
 
 mod backend;
+mod signals;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Parser;
 use sha2::{Digest, Sha256};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use tinker_telemetry::bridge::{self, Attachments, EventFilter, TracingBridge, UreqBridge};
 use tinker_telemetry::{ApiError, Reporter, Severity};
 use tracing::field;
+use tracing_log::LogTracer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use backend::Backend;
 
-const SESSION: &str = "service-0001";
-/// How long a client may stay silent.
+/// The id that Tinker returns when a program opens its session.
+const SESSION: &str = "070714b0-2804-4c4f-8423-a321dbd258e0";
+/// How long a client may stay silent, and how long telemetry may delay the end of the service.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The largest body that is read.
 const MAX_BODY: u64 = 16 * 1024 * 1024;
@@ -47,69 +52,109 @@ struct Arguments {
     demo: bool,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let attachments = Attachments::new();
     let printed = tracing_subscriber::fmt::layer().without_time().with_writer(io::stderr);
     tracing_subscriber::registry().with(printed).with(TracingBridge::new(&attachments)).init();
+    match run(&arguments, &attachments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments, attachments: &Attachments) -> anyhow::Result<()> {
+    // The reporter's warnings say why nothing arrives. They come through the crate `log`.
+    LogTracer::init_with_filter(log::LevelFilter::Warn)?;
     let backend = Backend::start()?;
     let reporter = Reporter::builder(backend.config(), SESSION).flush_timeout(PATIENCE).start()?;
+    let _shown = backend.show_at_end(&reporter);
     attachments.attach("requests", &reporter, EventFilter::new(["request.*"]))?;
     bridge::install_panic_hook(&reporter);
 
-    let listener = TcpListener::bind(arguments.listen)?;
-    let address = listener.local_addr()?;
-    tracing::info!(%address, "listening");
-    let stopping = Arc::new(AtomicBool::new(false));
-    stop_on_signal(&stopping, address)?;
-    let client = arguments.demo.then(|| demo(address, &reporter)).transpose()?;
+    let outcome = listen(arguments, &reporter);
+    if let Err(error) = &outcome {
+        reporter.log_fatal_exception(error, Severity::Critical);
+    }
+    reporter.stop(PATIENCE);
+    if reporter.is_enabled() {
+        tracing::info!("{}", reporter.stats());
+    }
+    outcome
+}
 
-    let connections = serve(&listener, &reporter, &stopping);
-    tracing::info!(connections = connections.len(), "stopping; what has begun is finished");
+/// Listens and serves until the service is to stop.
+fn listen(arguments: &Arguments, reporter: &Reporter) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(arguments.listen)
+        .with_context(|| format!("cannot listen on {}", arguments.listen))?;
+    let stop = Stop { address: listener.local_addr()?, is_asked: Arc::default() };
+    stop_on_signal(stop.clone())?;
+    tracing::info!(address = %stop.address, "listening");
+    let client = arguments.demo.then(|| demo(&stop, reporter)).transpose()?;
+
+    let connections = serve(&listener, reporter, &stop);
+    tracing::info!(connections = connections.len(), "stopping; requests that have begun are finished");
     for connection in connections.into_iter().chain(client) {
         let _ = connection.join(); // how it ended is reported
     }
-    reporter.stop(PATIENCE);
-    tracing::info!("{}", reporter.stats());
     Ok(())
 }
 
-/// Has the service stop at the first signal; at the second the program ends as if nobody had listened.
-fn stop_on_signal(stopping: &Arc<AtomicBool>, address: SocketAddr) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    let stopping = Arc::clone(stopping);
-    thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for signal in signals.forever() {
-            if stopping.swap(true, Ordering::SeqCst) {
-                let _ = signal_hook::low_level::emulate_default_handler(signal);
-            }
-            let _ = TcpStream::connect(address); // wakes `accept`
+/// What asks the service to stop.
+#[derive(Clone)]
+struct Stop {
+    address: SocketAddr,
+    is_asked: Arc<AtomicBool>,
+}
+
+impl Stop {
+    /// Whether it was the first to ask.
+    fn ask(&self) -> bool {
+        let is_first = !self.is_asked.swap(true, Ordering::SeqCst);
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            // Not every system connects to the address that stands for all of its own.
+            let is_v4 = address.is_ipv4();
+            address.set_ip(if is_v4 { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
         }
-    })?;
-    Ok(())
+        let _ = TcpStream::connect_timeout(&address, PATIENCE); // wakes `accept`
+        is_first
+    }
+
+    fn is_asked(&self) -> bool {
+        self.is_asked.load(Ordering::SeqCst)
+    }
 }
 
-/// Serves until told to stop; gives the connections that are not over yet.
-fn serve(
-    listener: &TcpListener,
-    reporter: &Reporter,
-    stopping: &AtomicBool,
-) -> Vec<JoinHandle<io::Result<()>>> {
+/// Stops the service at the first signal; the second ends the program at once.
+fn stop_on_signal(stop: Stop) -> io::Result<()> {
+    signals::on_end(move |signal| {
+        if !stop.ask() {
+            signals::end_by(signal);
+        }
+    })
+}
+
+/// Serves until it is to stop. Returns the connections that are not over yet.
+fn serve(listener: &TcpListener, reporter: &Reporter, stop: &Stop) -> Vec<JoinHandle<io::Result<()>>> {
     let mut connections: Vec<JoinHandle<io::Result<()>>> = Vec::new();
     for (number, stream) in listener.incoming().enumerate() {
-        if stopping.load(Ordering::SeqCst) {
+        if stop.is_asked() {
             break;
         }
         connections.retain(|connection| !connection.is_finished());
         let connection = stream.and_then(|stream| {
             let thread = thread::Builder::new().name(format!("connection-{number}"));
             let telemetry = reporter.clone();
-            // What goes wrong with one connection, a panic too, is reported and costs only that one.
+            // An error or a panic is reported, and ends this connection only.
             reporter.spawn(thread, move || serve_connection(&stream, &telemetry))
         });
         match connection {
             Ok(connection) => connections.push(connection),
-            Err(error) => tracing::warn!(%error, "a connection could not be taken"),
+            Err(error) => tracing::warn!(%error, "a connection is lost"),
         }
     }
     connections
@@ -120,7 +165,7 @@ fn serve_connection(stream: &TcpStream, reporter: &Reporter) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let request = Request::read(stream)?;
     let (method, path, bytes) = (&request.method, &request.path, request.body.len());
-    // The bridge forwards what carries the session's id: this span, and what is said inside it.
+    // The bridge forwards what carries the session's id: this span, and the events inside it.
     let span =
         tracing::info_span!("request", session_id = SESSION, method, path, bytes, status = field::Empty)
             .entered();
@@ -146,10 +191,12 @@ fn serve_connection(stream: &TcpStream, reporter: &Reporter) -> io::Result<()> {
 fn respond(request: &Request) -> Result<String, ApiError> {
     match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/health") => Ok("well\n".to_owned()),
-        ("POST", "/sha256") if request.body.is_empty() => Err(ApiError::new("nothing to hash").status(400)),
+        ("POST", "/sha256") if request.body.is_empty() => {
+            Err(ApiError::new("nothing to hash").with_status(400))
+        }
         ("POST", "/sha256") => Ok(format!("{:x}\n", Sha256::digest(&request.body))),
-        ("POST", "/panic") => panic!("as the client wished"),
-        (method, path) => Err(ApiError::new(format!("no {method} {path} here")).status(404)),
+        ("POST", "/panic") => panic!("as the client asked"),
+        (method, path) => Err(ApiError::new(format!("no {method} {path} here")).with_status(404)),
     }
 }
 
@@ -163,7 +210,8 @@ impl Request {
     fn read(stream: &TcpStream) -> io::Result<Self> {
         let mut reader = BufReader::new(stream);
         let line = read_line(&mut reader)?;
-        let mut words = line.split(' ').map(str::to_owned);
+        // Control characters are refused: method and path are logged, and a terminal acts on some.
+        let mut words = line.split(' ').filter(|_| !line.contains(char::is_control)).map(str::to_owned);
         let (Some(method), Some(path)) = (words.next(), words.next()) else {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "not a request"));
         };
@@ -196,8 +244,9 @@ fn read_line(reader: &mut impl BufRead) -> io::Result<String> {
     }
 }
 
-/// A client: hashes the files of this crate, asks for what is not there, has a connection panic, and ends the service.
-fn demo(address: SocketAddr, reporter: &Reporter) -> io::Result<JoinHandle<io::Result<()>>> {
+/// A client: has two files of this crate hashed, asks for what is not there, makes a connection panic, and stops the
+/// service.
+fn demo(stop: &Stop, reporter: &Reporter) -> io::Result<JoinHandle<io::Result<()>>> {
     let agent = ureq::Agent::config_builder()
         .proxy(None)
         .timeout_global(Some(PATIENCE))
@@ -205,18 +254,24 @@ fn demo(address: SocketAddr, reporter: &Reporter) -> io::Result<JoinHandle<io::R
         .build();
     let agent: ureq::Agent = agent.into();
     let client = thread::Builder::new().name("client".to_owned());
+    let stop = stop.clone();
     reporter.spawn(client, move || {
-        let url = |path| format!("http://{address}/{path}");
-        for file in ["Cargo.toml", "README.md"] {
-            let answer =
-                agent.post(url("sha256")).send(&std::fs::read(file)?).map_err(ureq::Error::into_io)?;
-            let hash = answer.into_body().read_to_string().map_err(ureq::Error::into_io)?;
-            println!("{}  {file}", hash.trim());
-        }
-        let refused = [agent.get(url("nothing")).call(), agent.post(url("panic")).send_empty()];
-        for error in refused.into_iter().filter_map(Result::err) {
-            println!("{error}");
-        }
-        signal_hook::low_level::raise(SIGTERM)
+        let outcome = ask(&agent, stop.address);
+        stop.ask(); // whatever came of the requests
+        outcome
     })
+}
+
+fn ask(agent: &ureq::Agent, address: SocketAddr) -> io::Result<()> {
+    let url = |path| format!("http://{address}/{path}");
+    for file in ["Cargo.toml", "README.md"] {
+        let answer = agent.post(url("sha256")).send(&std::fs::read(file)?).map_err(ureq::Error::into_io)?;
+        let hash = answer.into_body().read_to_string().map_err(ureq::Error::into_io)?;
+        tracing::info!(file, hash = hash.trim(), "hashed");
+    }
+    let refused = [agent.get(url("nothing")).call(), agent.post(url("panic")).send_empty()];
+    for error in refused.into_iter().filter_map(Result::err) {
+        tracing::info!(%error, "refused, as expected");
+    }
+    Ok(())
 }

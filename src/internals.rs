@@ -1,5 +1,5 @@
-//! What `fuzz/` and `benches/` need of the private rooms. It is there with the feature `_internals` alone, and is no
-//! part of the crate's interface.
+//! Private parts of the crate for `fuzz/` and `benches/`. This module exists only with the feature `_internals`, and is
+//! not part of the crate's interface.
 
 use std::error::Error;
 use std::io;
@@ -18,20 +18,21 @@ use crate::process::stack::{self, SHORT_WAIT};
 use crate::queue::chunk::Chunk;
 use crate::transport::retry;
 use crate::wire::batch::Batcher;
-use crate::wire::encode::{Encoder, Envelope};
+use crate::wire::encode::Encoder;
+use crate::wire::envelope::Envelope;
 use crate::wire::session_index::SessionIndex;
 
-/// See `retry::retry_after`.
+/// How long the server asked to wait before a retry: see `retry::retry_after`.
 pub fn retry_after(ms: Option<&str>, after: Option<&str>, now: SystemTime) -> Option<Duration> {
     retry::retry_after(ms, after, now)
 }
 
-/// The URL that requests would go to, of a process that has no environment.
+/// The URL that requests would go to if no environment variable were set.
 pub fn endpoint(config: &Config) -> Result<String, StartError> {
     Ok(config.validate_in(|_| None)?.uri.to_string())
 }
 
-/// What is known of every event when it is offered.
+/// What is known of every event when its call begins.
 #[derive(Clone, Copy, Debug)]
 pub struct EventHeader {
     pub refused: u64,
@@ -45,12 +46,12 @@ impl From<EventHeader> for record::EventHeader {
     }
 }
 
-/// An event on its way into the queue.
+/// An event as the caller's thread encodes it, before it is queued.
 #[derive(Debug)]
 pub struct Payload(Record);
 
 impl Payload {
-    /// Data past `limit` bytes are refused.
+    /// Data of more than `limit` bytes are refused.
     pub fn generic(
         header: EventHeader,
         name: &str,
@@ -60,7 +61,7 @@ impl Payload {
         Record::generic(header.into(), name, data, limit.saturating_add(name.len())).map(Self)
     }
 
-    /// Texts are cut to `limit` bytes together.
+    /// The texts are cut to `limit` bytes in all.
     pub fn exception(
         header: EventHeader,
         error: &(dyn Error + 'static),
@@ -80,13 +81,13 @@ impl Payload {
     }
 }
 
-/// The body of a request with these events, as the worker makes it.
+/// The body of a request with these events, made as the worker makes it.
 pub fn request(session_id: &str, events: Vec<Payload>, process: Uuid) -> io::Result<Vec<u8>> {
     let mut batcher = Batcher::new(usize::MAX, usize::MAX);
     let mut encoder = Encoder::new(SessionIndex::default());
     let mut chunk = Chunk::default();
-    for (ticket, Payload(record)) in (0..).zip(events) {
-        chunk.put(ticket, record);
+    for (sequence, Payload(record)) in (0..).zip(events) {
+        chunk.put(sequence, record);
     }
     let mut json = Vec::new();
     while let Some(event) = chunk.take() {

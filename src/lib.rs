@@ -12,7 +12,8 @@
 //! # fn main() -> Result<(), tinker_telemetry::StartError> {
 //! # let reporter = Reporter::disabled();
 //! # /*
-//! let reporter = Reporter::from_env("session-0001")?; // TINKER_API_KEY, TINKER_BASE_URL, TINKER_TELEMETRY
+//! // The id of the Tinker session. The API key is in TINKER_API_KEY.
+//! let reporter = Reporter::from_env("0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64")?;
 //! # */
 //! reporter.log("checkpoint.saved", json!({"step": 1200, "loss": 0.4213}), Severity::Info);
 //! if let Err(error) = train() {
@@ -26,8 +27,9 @@
 //! # Three promises
 //!
 //! **It costs the caller next to nothing.** [`log`](Reporter::log) encodes the data, puts it into a bounded queue and
-//! returns: no I/O, no wake-up of a thread per event, no panic, no `Result`, and no lock that another call waits for
-//! (as long as no more than 16 threads are putting an event in at the same moment).
+//! returns: no I/O, no wake-up of a thread per event, no panic, no `Result`. Up to sixteen threads that log at the same
+//! moment take no lock that another of them waits for, but for two short moments: the call that completes a batch puts
+//! it into a channel and wakes the worker, and two such calls wait for each other's few instructions there.
 //!
 //! **It is gone on time.** Every wait has a deadline that holds whatever the network does:
 //! [`wait_until_drained`](Reporter::wait_until_drained), [`stop`](Reporter::stop),
@@ -38,14 +40,14 @@
 //!
 //! # How it works
 //!
-//! A worker thread of its own takes events from the queue and posts them in batches of up to 100: every 10 s, as soon
-//! as 100 events or 1 MiB are pending, and when asked to. It retries what may pass, with backoff; splits what a
-//! server finds too large; drops what cannot be delivered, logs that once (crate `log`), and counts it.
+//! A worker thread of its own takes events from the queue and posts them in batches of up to 100: every 10 s, as soon as
+//! 100 events or 1 MiB are pending, and when asked to. It retries failures that may pass, with backoff. It splits a batch
+//! that the server finds too large. It drops what cannot be delivered, logs that once (crate `log`), and counts it.
 //!
 //! # At the end of a program
 //!
-//! Dropping the last clone of a reporter ends the session and waits for what is pending, 5 s at most. That does not
-//! happen at `std::process::exit`, for a reporter in a `static`, or with `panic = "abort"`: there, call
+//! When the last clone of a reporter is dropped, the session ends, and the drop waits for what is pending, 5 s at most.
+//! That does not happen at `std::process::exit`, for a reporter in a `static`, or with `panic = "abort"`. There, call
 //! [`stop`](Reporter::stop) yourself before the end.
 //!
 //! ```no_run
@@ -55,7 +57,7 @@
 //!
 //! static REPORTER: OnceLock<Reporter> = OnceLock::new();
 //!
-//! /// In place of `std::process::exit`: what is pending has its second, and no more.
+//! /// In place of `std::process::exit`: pending events have one second.
 //! fn exit(code: i32) -> ! {
 //!     if let Some(reporter) = REPORTER.get() {
 //!         reporter.stop(Duration::from_secs(1));
@@ -64,7 +66,7 @@
 //! }
 //!
 //! fn main() {
-//!     REPORTER.get_or_init(|| Reporter::from_env("session-0001").unwrap_or_else(|_| Reporter::disabled()));
+//!     REPORTER.get_or_init(|| Reporter::from_env("0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").unwrap_or_else(|_| Reporter::disabled()));
 //!     // …
 //!     exit(0);
 //! }
@@ -75,50 +77,54 @@
 //!
 //! # Forks
 //!
-//! Reporters work in a child made by `fork`. Each is made anew at its first use there, with a worker thread, a
-//! connection and a `process_uuid` of the child's own, and counts that begin at zero. What was pending at the fork is
-//! the parent's and stays so; the child neither sends it nor waits for it. The child continues the session: its
-//! events are numbered on from where the parent was, so a number is unique only together with the `process_uuid`; and
-//! it never reports the session's start or end, not even by `stop`, a drop or a fatal exception. (A program that
-//! turns itself into a daemon should start its reporter after the fork, and then has a session of its own.) If the
-//! child gets no thread, its reporters refuse everything as `stopped`. A child that never uses a reporter pays
-//! nothing and gets no thread. Bridges keep forwarding in the child. Exceptions:
+//! Reporters work in a child made by `fork`. At its first use there, each is made anew: with a worker thread, a
+//! connection and a `process_uuid` of the child's own, and counts that begin at zero. Events that were pending at the fork
+//! stay the parent's. The child neither sends them nor waits for them.
+//!
+//! The child continues the session. Its events are numbered on from where the parent was, so a number is unique only
+//! together with the `process_uuid`. It never reports the session's start or end, not even by `stop`, a drop or a fatal
+//! exception. (A program that turns itself into a daemon should start its reporter after the fork. Then it has a session
+//! of its own.) If the child gets no thread, its reporters refuse everything as `stopped`. A child that never uses a
+//! reporter pays nothing and gets no thread. Bridges keep forwarding in the child.
+//!
+//! Exceptions:
 //!
 //! - If another thread was changing a bridge's attachments at the moment of the fork, attach again in the child.
-//! - If the program logs at debug level and forks during its first request, that child's events are dropped as
-//!   `deadline`.
-//! - Between `fork` and `exec`, as in `CommandExt::pre_exec`, do not call this crate: hardly anything is safe to call
-//!   there.
-//! - Only the C library's `fork` is noticed, not its `_fork` nor a bare system call.
-//! - A child's errors and panics are reported without a stack, even with `RUST_BACKTRACE` set: the standard library's
-//!   lock for stacks may stay closed in a child. The standard panic hook takes that lock too, to print a stack; with
-//!   `RUST_BACKTRACE` set a child that panics may hang in it.
-//! - The child must be able to allocate. The system's allocator makes sure of that; some others do not.
+//! - If the program logs at debug level and forks during its first request, that child's events are dropped as `deadline`.
+//! - Between `fork` and `exec`, as in `CommandExt::pre_exec`, do not call this crate: hardly anything is safe to call there.
+//! - Only the C library's `fork` is noticed. Its `_fork` and a bare system call are not.
+//! - A child's errors and panics are reported without a stack, even with `RUST_BACKTRACE` set: the standard library's lock
+//!   for stacks may stay closed in a child. The standard panic hook takes that lock too, to print a stack. So with
+//!   `RUST_BACKTRACE` set a child that panics may hang in that hook.
+//! - The child must be able to allocate. The system's allocator makes sure of that. Some others do not.
 //!
 //! # What it does not do
 //!
-//! - It keeps nothing on disk: what is pending when the process is killed is gone.
+//! - It keeps nothing on disk: events that are pending when the process is killed are lost.
 //! - It does not sample, aggregate or deduplicate. One call is one event.
 //! - It has no async twin. In an async program its calls are safe to make, but `wait_until_drained`, `stop` and
 //!   the last drop block their thread.
-//! - With `RUST_BACKTRACE` set, reporting an error captures the stack, which waits while other code of the program
-//!   resolves symbols, as the standard panic hook does: the standard library holds one lock for both. While the
-//!   worker resolves symbols, it waits 20 ms at most (a fatal exception half a second) and then goes without a stack.
+//! - With `RUST_BACKTRACE` set, a reported error captures the stack. The capture waits while other code of the program
+//!   resolves symbols, as the standard panic hook does: the standard library holds one lock for both. While the worker
+//!   resolves symbols, the capture waits 20 ms at most (of a fatal exception half a second), and then there is no stack.
 //! - It does not report by itself what a program logs or panics about; bridges are features of their own.
-//! - It cannot keep its HTTP client's `TRACE` records from the program's logger. Those show what is sent, events and
-//!   all, with asterisks in place of the API key and the headers that you added.
+//! - It cannot keep its HTTP client's `TRACE` records from the program's logger. They show
+//!   the heads of requests and the answers, with asterisks in place of the API key and of the headers that you added.
+//!   They do not show the events.
 //!
 //! # Features
 //!
 //! - `tls` (default): HTTPS. Without it only `http://` endpoints can be reported to.
 //! - `collector`: a small collector on loopback, for tests of programs that report.
-//! - `log-bridge`: forwards the records of the `log` crate that carry the session's id; see `bridge::LogBridge`.
-//! - `tracing`: forwards the events and spans of the `tracing` crate that carry it; see `bridge::TracingBridge`.
-//! - `panic-hook`: reports every panic as a fatal exception; see `bridge::install_panic_hook`.
+//! - `log-bridge`: forwards the records of the `log` crate, all or those that carry the session's id; see `bridge::LogBridge`.
+//! - `tracing`: forwards the events and spans of the `tracing` crate; see `bridge::TracingBridge`.
+//! - `panic-hook`: reports every panic, and ends the session if the program ends; see `bridge::install_panic_hook`.
 //! - `ureq-middleware`: reports the requests of any ureq agent; see `bridge::UreqBridge`.
 
 #![warn(missing_docs, unreachable_pub)]
-// A caller cannot catch what these do, and the worker must not die of it.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// shows the feature that an item needs
+// A caller cannot catch what these do, and the worker must survive it.
 #![cfg_attr(
     not(test),
     warn(
@@ -130,39 +136,38 @@
     )
 )]
 
-mod model;
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!("tinker-telemetry needs 64-bit atomics, which this target does not have");
 
+// The floors. Each folder's mod.rs says what it is for; ARCHITECTURE.md has the picture, and tests/house.rs the order.
+// What a program holds:
+mod reporter;
+// From the caller's thread into the queue:
+mod failure;
+mod payload;
+mod session;
+// Between the caller's threads and the worker's:
+mod queue;
+// From the queue to the network, on the worker's thread:
+mod print;
+mod transport;
+mod wire;
+mod worker;
+// What all of them use:
+mod model;
 mod process;
 
-mod payload;
-
-mod failure;
-
-mod queue;
-
-mod wire;
-
-mod transport;
-
-mod worker;
-
-mod session;
-
+pub mod bridge; // logs, spans, panics and requests of the program, as events
 #[cfg(feature = "collector")]
-pub mod collector;
-
-mod reporter;
-
-pub mod bridge;
-
+pub mod collector; // for tests of programs that report
 #[cfg(feature = "_internals")]
 #[doc(hidden)]
-pub mod internals;
+pub mod internals; // for fuzz/ and benches/
 
 pub use failure::as_error::AsError;
-#[doc(hidden)]
-pub use failure::as_error::kind;
-pub use failure::user_error::{ApiError, ErrorCategory, UserError, find_user_error_in_chain};
+pub use failure::user_error::{
+    ApiError, ErrorCategory, ParseErrorCategoryError, UserError, find_user_error_in_chain,
+};
 pub use model::config::Config;
 pub use model::error::StartError;
 pub use model::event;
@@ -171,6 +176,6 @@ pub use model::stats::{DropReason, Dropped, RefusalReason, Refused, Stats};
 #[doc(hidden)]
 pub use payload::literal;
 pub use reporter::builder::Builder;
-pub use reporter::capture::{CapturedError, Outcome};
-pub use reporter::provider::TelemetryProvider;
+pub use reporter::capture::{CapturedError, Outcome, Unchecked};
+pub use reporter::provider::{Telemetry, TelemetryProvider};
 pub use reporter::{Reporter, WeakReporter};

@@ -1,4 +1,4 @@
-//! Keeps the house: which floor imports which, how large a file may be, and that the README, CI and the code agree.
+//! Keeps the house: which floor imports which, how large files and folders may be, and what a test may not do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,6 +13,7 @@ const FLOORS: &[&str] = &[
     "collector",
     "session",
     "worker",
+    "print",
     "transport",
     "wire",
     "queue",
@@ -164,31 +165,6 @@ fn no_folder_has_more_than_8_entries_and_each_begins_with_what_it_is_for() {
 }
 
 #[test]
-fn every_feature_is_explained_where_it_is_looked_for() {
-    let read = |file| fs::read_to_string(file).unwrap();
-    let (cargo, lib, readme) = (read("Cargo.toml"), read("src/lib.rs"), read("README.md"));
-    let (_, features) = cargo.split_once("[features]\n").unwrap();
-    let (features, _) = features.split_once("\n[").unwrap();
-    let mut line_before = "";
-    let mut explained = 0;
-    for line in features.lines() {
-        if let Some((name, _)) =
-            line.split_once(" = ").filter(|(name, _)| !["default", "_internals"].contains(name))
-        {
-            assert!(line_before.starts_with("# "), "Cargo.toml does not say what {name} is for");
-            assert!(
-                lib.contains(&format!("\n//! - `{name}`")),
-                "the crate's documentation says nothing of {name}"
-            );
-            assert!(readme.contains(&format!("`{name}`")), "README says nothing of {name}");
-            explained += 1;
-        }
-        line_before = line;
-    }
-    assert!(explained >= 6, "features in {features}");
-}
-
-#[test]
 fn lib_holds_no_logic() {
     let lib = sources().into_iter().find(|source| source.path == "lib.rs").unwrap();
     assert!(!lib.code.contains("fn "), "lib.rs only lists the floors");
@@ -197,7 +173,7 @@ fn lib_holds_no_logic() {
 /// Test files that may have what no other has, each with the reason.
 const MAY_SLEEP_OR_BE_IGNORED: &[(&str, &str)] = &[
     ("tests/house.rs", "names what it looks for"),
-    ("tests/real_nginx.rs", "pauses between requests are what it tests"),
+    ("tests/it/delivery/real_nginx.rs", "pauses between requests are what it tests"),
 ];
 
 #[test]
@@ -214,114 +190,12 @@ fn no_test_sleeps_and_none_is_ignored() {
 
 #[test]
 fn every_test_file_begins_with_what_it_keeps() {
-    for entry in fs::read_dir("tests").unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
+    let mut files = Vec::new();
+    collect(Path::new("tests"), &mut files);
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        if text.contains("#[test]") || path.ends_with("main.rs") {
             assert!(text.starts_with("//! Keeps "), "{} does not say what it keeps", path.display());
         }
-    }
-}
-
-/// The commands of the README that CI does not run, each with the reason.
-const NOT_IN_CI: &[(&str, &str)] = &[
-    (
-        "FAULT_REPEAT=50 cargo test --release --test fault ends_on_time -- --nocapture",
-        "takes 28 minutes; the tests play all of it once",
-    ),
-    (
-        "cargo run --release --manifest-path benches/peers/Cargo.toml",
-        "builds a hundred crates of others, and measures times",
-    ),
-    ("cargo bench", "measures times, for which a machine must have nothing else to do"),
-    ("cargo bench --bench outage", "likewise"),
-    ("cargo tree -e normal,no-proc-macro", "prints a list for people to read"),
-];
-
-/// What the README has as code: its blocks' lines, and what is between backticks, each in one line.
-fn code_of_the_readme() -> Vec<String> {
-    let readme = fs::read_to_string("README.md").unwrap();
-    let mut code = Vec::new();
-    for (nth, text) in readme.split("```").enumerate() {
-        if nth % 2 == 1 {
-            code.extend(text.lines().map(str::to_owned));
-        } else {
-            let spans = text.split('`').skip(1).step_by(2);
-            code.extend(spans.map(|span| span.split_whitespace().collect::<Vec<_>>().join(" ")));
-        }
-    }
-    code
-}
-
-#[test]
-fn ci_runs_the_commands_that_the_readme_gives() {
-    let ci = fs::read_to_string(".ci/run").unwrap();
-    let ci: Vec<_> = ci.lines().filter(|line| !line.starts_with('#')).collect();
-    // The command and no more.
-    let is_run = |command: &str| {
-        let mut rests = ci.iter().filter_map(|line| line.split_once(command)).map(|(_, rest)| rest);
-        rests.any(|rest| rest.is_empty() || rest.trim_start().starts_with([';', '#']))
-    };
-    let mut commands = code_of_the_readme();
-    commands.retain(|code| code.split(' ').find(|word| !word.contains('=')) == Some("cargo"));
-    for (command, reason) in NOT_IN_CI {
-        assert!(commands.iter().any(|other| other == command), "{command}: {reason}, and nobody asks for it");
-    }
-    commands.retain(|command| NOT_IN_CI.iter().all(|(other, _)| other != command));
-    assert!(commands.len() >= 4, "{commands:?}");
-    for command in commands {
-        assert!(is_run(&command), "CI does not run `{command}`");
-    }
-}
-
-/// The setters of a file, each with its name and its documentation in one line.
-fn setters(file: &str) -> Vec<(String, String)> {
-    let text = fs::read_to_string(file).unwrap();
-    let functions =
-        text.match_indices("pub fn ").map(|(at, keywords)| (&text[..at], &text[at + keywords.len()..]));
-    functions
-        .filter_map(|(before, function)| {
-            let (name, arguments) = function.split_once('(')?;
-            let is_setter = arguments.trim_start().starts_with("mut self");
-            is_setter.then(|| (name.to_owned(), documentation_at_the_end_of(before)))
-        })
-        .collect()
-}
-
-fn documentation_at_the_end_of(text: &str) -> String {
-    let lines = text.lines().rev().skip(1); // what is before the function in its own line
-    let mut lines: Vec<_> = lines.map_while(|line| line.trim().strip_prefix("///")).map(str::trim).collect();
-    lines.reverse();
-    lines.join(" ")
-}
-
-#[test]
-fn the_readme_has_the_table_of_settings_as_the_builder_has_it() {
-    let readme = fs::read_to_string("README.md").unwrap();
-    let (_, table) = readme.split_once("| setting | default |").unwrap();
-    let (table, _) = table.split_once("\n\n").unwrap();
-    let defaults: BTreeMap<_, _> = table
-        .lines()
-        .skip(2)
-        .map(|row| row.split('|').map(str::trim).collect::<Vec<_>>())
-        .map(|cells| (cells[1].trim_matches('`').to_owned(), cells[2].to_owned()))
-        .collect();
-    let setters = setters("src/reporter/builder.rs");
-    let names: BTreeSet<_> = setters.iter().map(|(name, _)| name).collect();
-    assert_eq!(defaults.keys().collect::<BTreeSet<_>>(), names);
-    for (name, docs) in setters {
-        let default = &defaults[&name];
-        if default.starts_with(|first: char| first.is_ascii_digit()) {
-            assert!(docs.contains(&format!("Defaults to {default}.")), "{name}: {default} in the README");
-        }
-    }
-}
-
-#[test]
-fn every_setter_says_its_default_and_is_in_the_readme() {
-    let readme = fs::read_to_string("README.md").unwrap();
-    for (name, docs) in ["src/reporter/builder.rs", "src/model/config/mod.rs"].into_iter().flat_map(setters) {
-        assert!(docs.contains("Defaults to "), "what {name} defaults to");
-        assert!(readme.contains(&format!("`{name}`")), "README says nothing of {name}");
     }
 }

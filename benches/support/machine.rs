@@ -1,4 +1,4 @@
-//! Where and when: without it no figure means anything. The peers' package reads this file too.
+//! Where and when a benchmark ran: without that, its figures mean nothing. The package `peers` uses this file too.
 
 use std::fs;
 use std::process::Command;
@@ -17,7 +17,7 @@ pub(crate) fn description() -> String {
     )
 }
 
-/// How many processes wanted a core in the last minute, the bench's own among them.
+/// How many processes wanted a core in the last minute, the benchmark's own included.
 pub(crate) fn load() -> String {
     read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned()
 }

@@ -1,4 +1,4 @@
-//! What the benchmarks share: the data that is logged, a reporter to log it to, and on what machine it was measured.
+//! What the benchmarks share: the data that they log, reporters to log it to, and a description of the machine.
 
 #![allow(dead_code, reason = "each benchmark uses its own part")]
 
@@ -16,29 +16,32 @@ use tinker_telemetry::collector::Collector;
 use tinker_telemetry::internals::{EventHeader, Payload};
 use tinker_telemetry::{Builder, Config, Reporter, Severity};
 
-/// Longer than anything here takes: a hang ends the run instead of lasting.
+/// Longer than anything here takes. It ends a benchmark that hangs.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-/// A flush interval that takes no part.
+/// A flush interval that never passes.
 pub const NEVER: Duration = Duration::from_secs(3600);
 
-/// Whether this is `cargo bench`; `cargo test --benches` only wants to see that it runs.
+/// Whether this is `cargo bench`. `cargo test --benches` only checks that the benchmark runs.
 pub fn is_bench() -> bool {
     std::env::args().any(|argument| argument == "--bench")
 }
 
-/// A reporter for work without a session, so that nothing but the benchmark's own events is sent.
+/// A reporter without a session, so that only the benchmark's own events are sent.
 pub fn builder(url: &str) -> Builder {
-    Reporter::sessionless(Config::new("tml-example").base_url(url)).enabled(true).flush_interval(NEVER)
+    Reporter::sessionless_builder(Config::new("tml-example").base_url(url))
+        .enabled(true)
+        .flush_interval(NEVER)
 }
 
-/// The same with a queue of this size, at which a flush is not asked for before it is full.
+/// A reporter with a queue of this size, which does not send by itself before the queue is full.
 pub fn quiet(url: &str, max_queue_size: usize) -> Reporter {
     let builder = builder(url).flush_threshold(max_queue_size).max_queue_size(max_queue_size);
     builder.max_queue_bytes(1 << 30).max_batch_bytes(1 << 30).start().expect("the settings are valid")
 }
 
-/// One whose queue is full and stays so: nobody listens on port 9, and a retry waits longer than anything here takes.
+/// A reporter whose queue is full and stays full: no server listens on port 9, and a retry waits longer than anything
+/// here takes.
 pub fn full() -> Reporter {
     let builder = builder("http://127.0.0.1:9").max_queue_size(1).retry_base_delay(LIMIT);
     let reporter = builder.start().expect("the settings are valid");
@@ -46,13 +49,13 @@ pub fn full() -> Reporter {
     reporter
 }
 
-/// Waits for whatever is pending, and has the collector forget it.
+/// Waits until nothing is pending, and removes the events from the collector.
 pub fn drain(reporter: &Reporter, collector: &Collector) {
     assert!(reporter.wait_until_drained(LIMIT));
     drop(collector.take_events());
 }
 
-/// Three fields: what a program says of a checkpoint.
+/// Three fields: a typical event.
 #[derive(Serialize)]
 pub struct Saved<'a> {
     step: u64,
@@ -64,25 +67,25 @@ pub fn saved(step: u64) -> Saved<'static> {
     Saved { step, loss: 0.4213, path: "runs/a/ckpt-1200" }
 }
 
-/// The same as its caller leaves it in the queue.
+/// The same event as its caller encodes it for the queue.
 pub fn offered(step: u64) -> Payload {
     let head = EventHeader { refused: 0, severity: Severity::Info, time: SystemTime::now() };
     Payload::generic(head, "checkpoint.saved", &saved(step), 1_000).expect("small data are taken")
 }
 
-/// The same three fields by the crate's macro, which borrows them.
+/// Logs the same three fields by the crate's macro, which borrows them.
 pub fn log_json(reporter: &Reporter, step: u64) -> bool {
     let data = tinker_telemetry::json!({"step": step, "loss": 0.4213, "path": "runs/a/ckpt-1200"});
     reporter.log("checkpoint.saved", data, Severity::Info)
 }
 
-/// The same three fields by `serde_json`'s macro, which makes a tree of values first.
+/// Logs the same three fields by `serde_json`'s macro, which makes a tree of values first.
 pub fn log_tree(reporter: &Reporter, step: u64) -> bool {
     let data = json!({"step": step, "loss": 0.4213, "path": "runs/a/ckpt-1200"});
     reporter.log("checkpoint.saved", data, Severity::Info)
 }
 
-/// Half a kilobyte of text, with what JSON must escape.
+/// Half a kilobyte of text, with characters that JSON must escape.
 #[derive(Serialize)]
 pub struct Sampled<'a> {
     prompt: &'a str,
@@ -103,7 +106,7 @@ pub fn sampled() -> Sampled<'static> {
     }
 }
 
-/// Structs in lists in a struct: twenty numbers and names of a training step.
+/// Structs in lists in a struct: twenty numbers and names from a training step.
 #[derive(Serialize)]
 pub struct Step {
     number: u64,
@@ -139,7 +142,7 @@ pub fn log_saved(reporter: &Reporter, step: u64) -> bool {
     reporter.log("checkpoint.saved", saved(step), Severity::Info)
 }
 
-/// The body of a request with so many events, as a reporter sends it.
+/// The body of a request with this many events, as a reporter sends it.
 pub fn body_of(events: u64) -> Vec<u8> {
     let collector = Collector::start().expect("loopback has a free port");
     let reporter = quiet(&collector.url(), 1_000);
@@ -148,7 +151,7 @@ pub fn body_of(events: u64) -> Vec<u8> {
     collector.requests()[0].body.clone()
 }
 
-/// A kept connection without an HTTP client around it: what the network itself takes.
+/// An open connection without an HTTP client, to measure what the network itself takes.
 pub struct Bare {
     connection: TcpStream,
     request: Vec<u8>,
@@ -163,10 +166,10 @@ impl Bare {
         Self { connection, request: [head.as_bytes(), body].concat() }
     }
 
-    /// A request out, its answer in.
+    /// Sends a request and reads the response.
     pub fn round_trip(&mut self) {
         self.connection.write_all(&self.request).expect("the collector reads");
-        let mut answer = [0; 1024]; // it comes in one piece
+        let mut answer = [0; 1024]; // the response comes in one piece
         let length = self.connection.read(&mut answer).expect("the collector answers");
         assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
     }

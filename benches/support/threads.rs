@@ -1,5 +1,5 @@
-//! Threads that log together. A barrier alone wakes them one after another, and a short piece of work is done by the first
-//! before the last has begun.
+//! Threads that begin at the same moment. A barrier alone wakes them one after the other, and the first would have
+//! finished a short piece of work before the last begins.
 
 use std::hint;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -7,18 +7,19 @@ use std::sync::{Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Until the scheduler has given every thread a core of its own: two that share one wait for each other for a tick.
+/// How long the scheduler may take to give every thread a core of its own. Two threads on one core wait for each other
+/// for a scheduler tick.
 const SETTLED: Duration = Duration::from_millis(30);
 
-/// On each of so many threads, when all have done `before`, runs `run` from the same instant on, for which they wait
-/// awake. Returns what each made.
+/// Starts this many threads. When all have done `before`, they spin until the same instant and then do `run`. Returns
+/// the results.
 ///
-/// Threads beyond the number of cores still take turns: they begin when the scheduler gives them their first one.
+/// If there are more threads than cores, they still take turns: the others begin when the scheduler gives them a core.
 pub fn on_threads<T: Send>(threads: usize, before: impl Fn() + Sync, run: impl Fn() -> T + Sync) -> Vec<T> {
     let gate = Barrier::new(threads);
     let begin = OnceLock::new();
     let one = || {
-        // A panic is kept until all are through the gates: the others would wait there for good.
+        // A panic is kept until all threads have passed the gates. Otherwise the others would wait there for ever.
         let ready = catch_unwind(AssertUnwindSafe(&before));
         gate.wait();
         let begin = *begin.get_or_init(|| Instant::now() + SETTLED);
@@ -26,8 +27,8 @@ pub fn on_threads<T: Send>(threads: usize, before: impl Fn() + Sync, run: impl F
             hint::spin_loop();
         }
         let made = ready.and_then(|()| catch_unwind(AssertUnwindSafe(&run)));
-        // Whoever is done waits for the rest: a thread that ends wakes the one that collects, which may be given the
-        // core of one that still measures.
+        // A thread that has finished waits for the others. If it ended, it would wake the thread that collects the
+        // results, which could take the core of a thread that still measures.
         gate.wait();
         made
     };

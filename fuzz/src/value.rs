@@ -1,4 +1,4 @@
-//! Data as callers may give them: all that serde can be told, and what JSON has to say of it.
+//! Data as callers may give them: all that serde can express, and the JSON that it becomes.
 
 use arbitrary::{Arbitrary, Unstructured};
 use serde::ser::{Serialize, SerializeMap, Serializer};

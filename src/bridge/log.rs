@@ -1,22 +1,24 @@
 //! Records of the `log` crate as events.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use ::log::kv::{self, Key, VisitSource, VisitValue};
-use ::log::{Level, LevelFilter, Log, Metadata, Record, SetLoggerError};
+use ::log::{Level, LevelFilter, Log, Metadata, Record, STATIC_MAX_LEVEL, SetLoggerError};
 
-use super::attachments::{Attachments, is_never_forwarded, listeners_of, run_guarded, severity};
-use super::fields::{EventData, Fields, Number, SESSION_ID, Value};
-use crate::model::event::Severity;
+use super::forwarding::attachments::{Attachments, is_never_forwarded, matching, run_guarded, severity};
+use super::forwarding::fields::{Fields, Number, SESSION_ID, Value};
+use super::origin::{Origin, current_thread};
 use crate::process::reentrancy;
 
-/// A logger that forwards the records of a session, and hands every record on to the logger that it wraps.
+/// A logger that forwards the records of a session, and passes every record on to the logger that it wraps.
 ///
-/// A record belongs to the session if its key `session_id` says so. Its target becomes the event's name, its level
-/// the severity (`TRACE` becomes `DEBUG`, and a name that ends in `exception` is an error), its numbers the
-/// measurements; its text and all else become the metadata. Values of other kinds are forwarded as the text that they
-/// print.
+/// A record belongs to the session whose id is the value of its key `session_id`. The record's target is the event's
+/// name. Its level is the severity: `TRACE` becomes `DEBUG`, and an event whose name ends in `exception` is an error. Its
+/// numbers are the measurements; its message and all other values are the metadata; its file, line and thread are the
+/// [origin](crate::bridge#what-a-bridged-event-carries). A value that is neither a number, a text nor a boolean is
+/// forwarded as the text that it prints.
+///
+/// In a program with one session, [`Attachments::everything`] forwards all records, and none needs the key.
 ///
 #[cfg_attr(feature = "collector", doc = "```standalone_crate")]
 #[cfg_attr(not(feature = "collector"), doc = "```ignore")]
@@ -29,7 +31,7 @@ use crate::process::reentrancy;
 /// # let reporter = Reporter::builder(config, "session-0001").enabled(true).start()?;
 /// let attachments = Attachments::new();
 /// attachments.attach("training", &reporter, EventFilter::new(["checkpoint.*"]))?;
-/// let logger = env_logger::builder().build(); // it goes on printing what it would have printed
+/// let logger = env_logger::builder().build(); // prints what it prints without the bridge
 /// LogBridge::new(logger, &attachments).install(log::LevelFilter::Info)?;
 ///
 /// log::info!(target: "checkpoint.saved", session_id = "session-0001", step = 1200, path = "runs/a"; "saved");
@@ -40,34 +42,44 @@ use crate::process::reentrancy;
 /// # let expected = serde_json::json!({
 /// #     "measurements": {"step": 1200}, "metadata": {"message": "saved", "path": "runs/a"}
 /// # });
-/// # assert_eq!(serde_json::Value::Object(saved.event_data.clone()), expected);
+/// # let mut data = saved.event_data.clone();
+/// # data.remove("origin").expect("where it was made");
+/// # assert_eq!(serde_json::Value::Object(data), expected);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The records of this crate, `ureq`, `ureq_proto` and `rustls` are handed on and never forwarded, whatever they carry;
-/// the same goes for what is said while a record is being forwarded. Forwarding costs the caller what
-/// [`Reporter::log`](crate::Reporter::log) costs, and never blocks or panics, even if a value of the record panics when
-/// it is printed.
+/// The records of this crate, `ureq`, `ureq_proto` and `rustls` are passed on and never forwarded, whatever they carry.
+/// The same holds for records that are made while another record is forwarded. To forward costs the caller what
+/// [`Reporter::log`](crate::Reporter::log) costs. It never blocks, and never panics, even if a value of the record
+/// panics when it is printed.
 pub struct LogBridge<L> {
     logger: L,
     attachments: Attachments,
 }
 
 impl<L: Log> LogBridge<L> {
-    /// Wraps a logger, which gets every record that arrives, enabled or not, as it would without the bridge.
+    /// Wraps a logger. The logger gets every record that arrives, enabled or not, as it would without the bridge.
     pub fn new(logger: L, attachments: &Attachments) -> Self {
         Self { logger, attachments: attachments.clone() }
     }
 
-    /// Makes this the program's logger, and `max_level` the level down to which records arrive at all. Fails where the
-    /// program has a logger already; nothing is changed then.
-    pub fn install(self, max_level: LevelFilter) -> Result<(), SetLoggerError>
+    /// Makes this the program's logger, and `max_level` the level down to which records arrive at all. Returns an error
+    /// and changes nothing if the program has a logger already.
+    ///
+    /// Returns the level down to which records do arrive. It is not `max_level` if the program was built without records
+    /// of that level: every crate of a program can set the features `max_level_…` of the crate `log`, for all of them.
+    /// Then this also writes a warning to the wrapped logger. With `max_level_off` no record arrives, and none of the
+    /// reporter's own warnings.
+    pub fn install(self, max_level: LevelFilter) -> Result<LevelFilter, SetLoggerError>
     where
         L: 'static,
     {
         ::log::set_boxed_logger(Box::new(self))?;
         ::log::set_max_level(max_level);
-        Ok(())
+        if max_level > STATIC_MAX_LEVEL {
+            warn_of_compiled_out_levels();
+        }
+        Ok(max_level.min(STATIC_MAX_LEVEL))
     }
 
     fn forward(&self, record: &Record<'_>) {
@@ -75,32 +87,38 @@ impl<L: Log> LogBridge<L> {
         if reentrancy::is_inside() || is_never_forwarded(target) {
             return;
         }
-        let Some(attachments) = self.attachments.interested_in(target, &[""]) else { return };
-        // Other crates may make the source, so asking it for the id is running foreign code.
-        let listening = run_guarded(|| {
-            let mut found = Vec::new();
+        let usual = record.level().into();
+        let Some(attachments) = self.attachments.interested_in(target, &[""], usual) else { return };
+        let severity = severity(target, "", usual);
+        let matching = |id: Option<&Value<'_>>| matching(&attachments, (target, ""), severity, id);
+        // The source of the key-values may be another crate's code, so the look-up of the id may panic.
+        let matches = run_guarded(|| {
+            let mut matches = None;
             if let Some(id) = record.key_values().get(Key::from_str(SESSION_ID)) {
-                visit(&id, &mut |id| found = listeners_of(&attachments, target, "", &id));
+                visit(&id, &mut |id| matches = Some(matching(Some(&id))));
             }
-            found
+            matches.unwrap_or_else(|| matching(None))
         });
-        for attachment in listening.into_iter().flatten() {
-            let name = Cow::Owned(target.to_owned());
-            attachment.report(
-                name,
-                EventData(&RecordFields(record)),
-                severity(target, level(record.level())),
-            );
+        for each in matches.into_iter().flatten() {
+            let origin = Origin {
+                target: Some(target),
+                file: record.file(),
+                line: record.line(),
+                thread: current_thread(),
+                ..Origin::default()
+            };
+            each.report(target, &RecordFields(record), &origin, severity);
         }
     }
 }
 
 impl<L: Log> Log for LogBridge<L> {
-    /// Whether the wrapped logger would take it, or an attachment asks for it.
+    /// Whether the wrapped logger takes the record, or an attachment asks for it.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let target = metadata.target();
         self.logger.enabled(metadata)
-            || !is_never_forwarded(target) && self.attachments.interested_in(target, &[""]).is_some()
+            || !is_never_forwarded(target)
+                && self.attachments.interested_in(target, &[""], metadata.level().into()).is_some()
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -108,7 +126,7 @@ impl<L: Log> Log for LogBridge<L> {
         self.logger.log(record);
     }
 
-    /// Flushes the wrapped logger. Reporters flush when they are asked to, by whoever waits for them.
+    /// Flushes the wrapped logger. Reporters are not flushed: call [`Reporter::flush`](crate::Reporter::flush).
     fn flush(&self) {
         self.logger.flush();
     }
@@ -120,16 +138,17 @@ impl<L> fmt::Debug for LogBridge<L> {
     }
 }
 
-fn level(level: Level) -> Severity {
-    match level {
-        Level::Error => Severity::Error,
-        Level::Warn => Severity::Warning,
-        Level::Info => Severity::Info,
-        Level::Debug | Level::Trace => Severity::Debug,
-    }
+/// Writes to the program's logger itself, because the macros of `log` are compiled out.
+fn warn_of_compiled_out_levels() {
+    let what = match STATIC_MAX_LEVEL {
+        LevelFilter::Off => "no record of the crate log arrives, warnings of telemetry neither".to_owned(),
+        lowest => format!("no record of the crate log below the level {lowest} arrives"),
+    };
+    let text = format_args!("{what}: a feature max_level_… of that crate compiles them out");
+    ::log::logger().log(&Record::builder().level(Level::Warn).target(module_path!()).args(text).build());
 }
 
-/// The record's text, unless there is none, and its key-values.
+/// The record's message, if it is not empty, and its key-values.
 struct RecordFields<'r>(&'r Record<'r>);
 
 impl Fields for RecordFields<'_> {
@@ -138,7 +157,7 @@ impl Fields for RecordFields<'_> {
 
         impl<'a> VisitSource<'a> for Each<'_, 'a> {
             fn visit_pair(&mut self, key: Key<'a>, value: kv::Value<'a>) -> Result<(), kv::Error> {
-                // There is no key yet that is not borrowed.
+                // In `log` 0.4 every key is borrowed.
                 if let Some(name) = key.to_borrowed_str() {
                     visit(&value, &mut |value| (self.0)(name, value));
                 }
@@ -151,12 +170,12 @@ impl Fields for RecordFields<'_> {
             Some(text) => take("message", Value::Str(text)),
             None => take("message", Value::Text(self.0.args())),
         }
-        // A source that gives up halfway has said what it said.
+        // If the source fails halfway, the values so far count.
         let _ = self.0.key_values().visit(&mut Each(take));
     }
 }
 
-/// Hands over a value in our words.
+/// Passes on a value of `log` as a [`Value`].
 fn visit(value: &kv::Value<'_>, take: &mut dyn FnMut(Value<'_>)) {
     struct Visit<'t>(&'t mut dyn FnMut(Value<'_>));
 

@@ -1,4 +1,4 @@
-//! What a program logs, traces, panics about, or requests over HTTP anyway, as events.
+//! What a program already logs, traces, panics about or requests over HTTP, as events.
 //!
 //! | feature | |
 //! |---|---|
@@ -7,17 +7,46 @@
 //! | `panic-hook` | `install_panic_hook`: panics |
 //! | `ureq-middleware` | `UreqBridge`: requests of any ureq agent |
 //!
-//! A bridge holds its reporter weakly, so a global logger does not keep a session going. It ignores what happens
-//! inside the reporter's own work, so nothing that is said there comes back as an event.
+//! # What a bridged event carries
+//!
+//! The data of an event from `log`, `tracing` or ureq has three parts: its numbers, all its other fields, and where it
+//! was made. This is `warn!(retries = 2, "slow")` inside two spans, the outer of which has the fields `session_id` and
+//! `user`, and the inner `path`:
+//!
+//! ```json
+//! {
+//!   "measurements": {"retries": 2},
+//!   "metadata": {"message": "slow", "path": "/samples", "user": "u-17"},
+//!   "origin": {
+//!     "target": "my_service::handlers", "file": "src/handlers.rs", "line": 41, "thread": "worker-3",
+//!     "span_id": 12, "parent_span_id": 11, "spans": ["connection", "request"]
+//!   }
+//! }
+//! ```
+//!
+//! - The fields of the enclosing spans are among the event's own, so that one event says which request it is about. An
+//!   own field wins over theirs, and an inner span's over an outer one's.
+//! - `span_id` is the span that the event is in, or that it reports; `parent_span_id` is the span around that one. The
+//!   numbers are unique in a process, so starts, stops and events of parallel requests can be told apart.
+//! - Everything is bounded. The innermost 16 spans count, with 64 fields and 16 KiB together, and with at most a quarter
+//!   of [`max_event_bytes`](crate::Builder::max_event_bytes). A text of an enclosing span is cut at 1 KiB. Of a span itself,
+//!   128 fields and 256 KiB of text are reported. An event without room for 2 KiB more (a `max_event_bytes` below 8 KiB)
+//!   has no origin.
+//! - `file` is the path as the compiler was given it: relative for the program's own code, and with the home directory of
+//!   the machine that built it for code of other crates.
+//!
+//! Programs use a bridge by its feature; no other folder imports this one. Three rules hold in every bridge:
+//!
+//! 1. It holds its reporter weakly. A global logger does not keep a session going.
+//! 2. It ignores what happens inside the reporter's own work. No record of that work comes back as an event.
+//! 3. It costs the program an event at most. It never blocks, and a panic in the program's own code stays inside.
 
 #[cfg(any(feature = "log-bridge", feature = "tracing"))]
-mod attachments;
-#[cfg(any(feature = "log-bridge", feature = "tracing"))]
-mod fields;
-#[cfg(any(feature = "log-bridge", feature = "tracing"))]
-mod filter;
+mod forwarding;
 #[cfg(feature = "log-bridge")]
 mod log;
+#[cfg(any(feature = "log-bridge", feature = "tracing", feature = "ureq-middleware"))]
+mod origin;
 #[cfg(feature = "panic-hook")]
 mod panic_hook;
 #[cfg(feature = "tracing")]
@@ -26,14 +55,22 @@ mod tracing;
 mod ureq;
 
 #[cfg(any(feature = "log-bridge", feature = "tracing"))]
-pub use attachments::{AttachError, Attachments};
+pub use forwarding::attachments::{AttachError, Attachments};
 #[cfg(any(feature = "log-bridge", feature = "tracing"))]
-pub use filter::EventFilter;
+pub use forwarding::filter::EventFilter;
 #[cfg(feature = "log-bridge")]
 pub use log::LogBridge;
 #[cfg(feature = "panic-hook")]
-pub use panic_hook::install_panic_hook;
+pub use panic_hook::{FatalPanics, install_panic_hook, install_panic_hook_with};
 #[cfg(feature = "tracing")]
 pub use tracing::TracingBridge;
 #[cfg(feature = "ureq-middleware")]
 pub use ureq::{Retries, UreqBridge};
+
+/// The names of events about an HTTP request: those that `UreqBridge` reports, and those that a filter asks for by default.
+#[cfg(any(feature = "log-bridge", feature = "tracing", feature = "ureq-middleware"))]
+mod http_request {
+    pub(super) const START: &str = "http.request.start";
+    pub(super) const STOP: &str = "http.request.stop";
+    pub(super) const EXCEPTION: &str = "http.request.exception";
+}

@@ -1,6 +1,13 @@
-//! A panic hook: panics are reported as fatal exceptions before the program says or does anything about them.
+//! A panic hook: it reports a panic as an exception before the program prints it or acts on it.
+//!
+//! The hook runs on the panicking thread, in the middle of whatever that thread did. So three rules hold here. It runs no
+//! code of the program's: a panic in a panic hook aborts the program. It writes nothing to the log, and takes no lock that
+//! is held while the program's code runs: the thread may hold any of those. Its waits are bounded.
+//!
+//! A hook cannot know whether a panic will be caught. A wait costs a server a thread for seconds, and without one the
+//! report of a program that ends is lost. So the hook waits where a panic most likely ends the program: on the main
+//! thread, and where nothing can catch it. A program that knows better chooses [`FatalPanics`].
 
-use std::cell::Cell;
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,134 +20,203 @@ use crate::process::reentrancy;
 use crate::reporter::{Reporter, WeakReporter};
 use crate::session::Session;
 
-/// How long the hook that was there before waits for ours: long enough for a report to get through where the network
-/// is well, since that hook may exit the program; short enough that nobody wonders where the panic's message is.
+/// How long the previous hook is held back. It may exit the program, so a report needs the time that a healthy network
+/// takes. It prints the panic, so a longer wait would look like a hang.
 const WAIT_BEFORE_MESSAGE: Duration = Duration::from_secs(1);
 
-/// Whom the hook reports to. No code but ours runs under this lock, so no panicking thread holds it.
-static REPORTERS: Inherited<Vec<WeakReporter>> = Inherited::new();
+/// The reporters that the hook reports to. No code of the program's runs under this lock, so no panicking thread holds it.
+static LISTENERS: Inherited<Vec<Listener>> = Inherited::new();
 
-thread_local! {
-    /// When this thread last waited in vain. Constant and without a destructor: readable until the thread's end.
-    static LAST_VAIN_WAIT: Cell<Option<Instant>> = const { Cell::new(None) };
+#[derive(Clone)]
+struct Listener {
+    reporter: WeakReporter,
+    fatal: FatalPanics,
 }
 
-/// Reports every panic of the process to this reporter: as an exception of severity `CRITICAL` and type `panic`, with
-/// its message, its place, the name of its thread, and a backtrace where `RUST_BACKTRACE` asks for one; then the
-/// session's end.
+/// Which panics are fatal. A fatal panic ends the session, and its thread waits for the report. Any other panic costs
+/// its thread no wait, and the session goes on.
 ///
-/// The panicking thread waits until both have been sent or given up, for `flush_timeout` at most; the hook that was
-/// there before (by default the one that prints the panic) is called after a second of that at the latest. A thread
-/// that has waited in vain does not wait again for the panics that follow within `flush_timeout`. With `panic =
-/// "abort"` the program aborts after all this.
+/// ```
+/// use tinker_telemetry::bridge::{self, FatalPanics};
 ///
-/// Panics on the reporter's own threads, and of data while it is encoded for an event, are not reported: they cost
-/// their event only, or with `panic = "abort"` the program. One inside [`Reporter::capture`] and its like is left to
-/// the capture. In a program that catches its panics by other means the first one ends the session; later events and
-/// panics are still reported.
+/// # let reporter = tinker_telemetry::Reporter::disabled();
+/// // Every panic of this program ends it: a hook that was set earlier calls `std::process::exit`.
+/// bridge::install_panic_hook_with(&reporter, FatalPanics::Always);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FatalPanics {
+    /// Those that end the program: on the thread named `main`, which is a program's first one, and on every thread if the
+    /// panic cannot be caught. That is the case with `panic = "abort"`, and for a panic that leaves a destructor during
+    /// another panic. The default.
+    #[default]
+    IfProgramEnds,
+    /// Every panic. For a program in which a panic of any thread ends it, by a hook that exits for example.
+    Always,
+    /// No panic. For a program that catches panics on its main thread. With `panic = "abort"` the program then ends
+    /// before the report is sent.
+    Never,
+}
+
+impl FatalPanics {
+    fn includes(self, ends_program: bool) -> bool {
+        match self {
+            Self::IfProgramEnds => ends_program,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
+/// Reports every panic of the process to this reporter, as an exception of type `panic`, with the message, the place, the
+/// name of the thread, and a backtrace if `RUST_BACKTRACE` asks for one. This is [`install_panic_hook_with`] and
+/// [`FatalPanics::IfProgramEnds`].
 ///
-/// The hook is installed once, and reports to every reporter that was passed to this function, until that is gone. A
-/// hook that is set later and does not call the previous one replaces it. Does nothing when called on a panicking
-/// thread.
+/// A panic that ends the program has severity `CRITICAL`, and the session's end follows it: on the main thread, and with
+/// `panic = "abort"` on every thread. Its thread waits until both are sent or given up, for `shutdown_timeout` at most.
+/// The previous hook (by default the one that prints the panic) is called after one second of that at the latest.
+/// After a wait in vain no thread waits again, unless something was delivered since. The drop of the reporter by the same
+/// panic does not wait again either.
+///
+/// A panic on any other thread has severity `ERROR`. The hook asks for a flush, and the thread does not wait. A pool of
+/// threads that catches panics loses no time, and its session goes on. If an earlier hook ends the program at every
+/// panic, choose [`FatalPanics::Always`].
+///
+/// Panics on the reporter's own threads, and of data while it is encoded for an event, are not reported. They cost
+/// their event only, or with `panic = "abort"` the program. A panic inside [`Reporter::capture`] or `spawn` is left to
+/// the capture.
+///
+/// The hook is installed once. It reports to every reporter that was passed to this function, until that reporter is
+/// gone. A hook that is set later and does not call the previous one replaces it. A call on a panicking thread does
+/// nothing.
 ///
 /// ```
 /// use tinker_telemetry::{Config, Reporter, bridge};
 ///
 /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
-/// let reporter = Reporter::builder(config, "session-0001").start()?;
+/// let reporter = Reporter::builder(config, "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").start()?;
 /// bridge::install_panic_hook(&reporter);
 /// # Ok::<(), tinker_telemetry::StartError>(())
 /// ```
 pub fn install_panic_hook(reporter: &Reporter) {
-    // No `Once`: a fork could catch one half done, and the child would wait for it for ever.
+    install_panic_hook_with(reporter, FatalPanics::default());
+}
+
+/// As [`install_panic_hook`], with a choice of the panics that are fatal. A later call for the same reporter replaces the
+/// choice.
+pub fn install_panic_hook_with(reporter: &Reporter, fatal: FatalPanics) {
+    // A `Once` would not do: a fork may catch it half done, and the child would wait for it for ever.
     static INSTALLED: AtomicBool = AtomicBool::new(false);
     if !reporter.is_enabled() || thread::panicking() {
         return;
     }
-    let reporter = reporter.downgrade();
-    let mut reporters = REPORTERS.write();
-    reporters.retain(|other| other.is_alive() && !other.is_same(&reporter));
-    reporters.push(reporter);
-    drop(reporters);
+    let listener = Listener { reporter: reporter.downgrade(), fatal };
+    let mut listeners = LISTENERS.write();
+    listeners.retain(|other| other.reporter.is_alive() && !other.reporter.is_same(&listener.reporter));
+    listeners.push(listener);
+    drop(listeners);
     if INSTALLED.swap(true, Ordering::AcqRel) {
         return;
     }
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        let report = report(info);
-        report.wait(WAIT_BEFORE_MESSAGE);
+        let waits = report(info);
+        waits.wait_before_message();
         previous(info);
-        report.wait(Duration::MAX);
+        waits.wait_to_the_end();
     }));
 }
 
-/// Reports the panic. Runs nobody's code, for a panic in here would abort the program; and writes nothing to the log,
-/// for this thread may hold the logger's lock.
-fn report(info: &PanicHookInfo<'_>) -> PanicReport {
+/// Reports the panic, unless it is the reporter's own or a capture will catch it.
+fn report(info: &PanicHookInfo<'_>) -> FatalWaits {
     if reentrancy::is_inside() {
-        return PanicReport::none();
+        return FatalWaits::none();
     }
     let panic = Panic::seen(info.payload(), info.location().map(ToString::to_string));
     if can_be_caught(info) {
         return match panicking::leave_to_capture(panic) {
-            Ok(()) => PanicReport::none(),
-            Err(panic) => PanicReport::to_all(&panic),
+            Ok(()) => FatalWaits::none(),
+            Err(panic) => report_to_all(&panic, is_main_thread()),
         };
     }
-    // The program ends here. The panics that a capture waits for came first, and led here.
+    // The program ends here. Panics that were left to a capture came first, and are reported first.
     let sessions = sessions();
     for panic in panicking::take_left() {
-        for session in &sessions {
+        for (session, _) in &sessions {
             session.report_panic(&panic);
         }
     }
-    PanicReport::to_all(&panic)
+    report_to_all(&panic, true)
 }
 
-/// Whether the panic unwinds, as far as is known. Stable Rust tells of a panic that cannot, one that leaves a
-/// destructor during another panic for example, nowhere but in what `Debug` shows.
+/// Reports to every session before the thread waits for one.
+fn report_to_all(panic: &Panic, ends_program: bool) -> FatalWaits {
+    let mut waits = FatalWaits::none();
+    for (session, fatal) in sessions() {
+        if !fatal.includes(ends_program) {
+            session.report_panic(panic);
+            continue;
+        }
+        let lost = session.lost();
+        session.report_fatal_panic(panic);
+        if !session.has_waited_in_vain() {
+            waits.waits.push(FatalWait { session, lost });
+        }
+    }
+    waits
+}
+
+/// Whether the panic unwinds. A panic that leaves a destructor during another panic does not, for example. Stable Rust
+/// shows that in `Debug` only.
 fn can_be_caught(info: &PanicHookInfo<'_>) -> bool {
     cfg!(panic = "unwind") && !format!("{info:?}").contains("can_unwind: false")
 }
 
-/// The sessions to tell. Held without owning them: a program that ends while a thread waits here waits as well.
-fn sessions() -> Vec<Arc<Session>> {
-    REPORTERS.read().iter().filter_map(WeakReporter::session).collect()
+/// The standard library gives the first thread of a Rust program this name.
+fn is_main_thread() -> bool {
+    thread::current().name() == Some("main")
 }
 
-/// The sessions that were report of a panic, and when.
-struct PanicReport {
-    sessions: Vec<Arc<Session>>,
-    at: Instant,
+/// The sessions to report to. They are held without their owners: a drop of the last reporter meanwhile waits as always.
+fn sessions() -> Vec<(Arc<Session>, FatalPanics)> {
+    let session = |listener: &Listener| Some((listener.reporter.session()?, listener.fatal));
+    LISTENERS.read().iter().filter_map(session).collect()
 }
 
-impl PanicReport {
+/// The waits of a thread for the reports of a fatal panic.
+struct FatalWaits {
+    waits: Vec<FatalWait>,
+    reported: Instant,
+}
+
+struct FatalWait {
+    session: Arc<Session>,
+    /// How many events had been lost before the report.
+    lost: u64,
+}
+
+impl FatalWaits {
     fn none() -> Self {
-        Self { sessions: Vec::new(), at: Instant::now() }
+        Self { waits: Vec::new(), reported: Instant::now() }
     }
 
-    /// Tells everybody before anybody is waited for.
-    fn to_all(panic: &Panic) -> Self {
-        let report = Self { sessions: sessions(), at: Instant::now() };
-        for session in &report.sessions {
-            session.report_fatal_panic(panic);
+    fn wait_before_message(&self) {
+        for FatalWait { session, .. } in &self.waits {
+            session.wait_until_drained(self.left_of(session.shutdown_timeout.min(WAIT_BEFORE_MESSAGE)));
         }
-        report
     }
 
-    /// Waits until the reports are through, for what is left of each `flush_timeout` and for `at_most` in all.
-    fn wait(&self, at_most: Duration) {
-        let started = Instant::now();
-        for session in &self.sessions {
-            let limit = session.flush_timeout;
-            if LAST_VAIN_WAIT.get().is_some_and(|at| at.elapsed() < limit) {
-                continue;
-            }
-            let left = limit.saturating_sub(self.at.elapsed());
-            let left = left.min(at_most.saturating_sub(started.elapsed()));
-            if !session.wait_until_drained(left) && self.at.elapsed() >= limit {
-                LAST_VAIN_WAIT.set(Some(Instant::now()));
+    /// Waits until each report is sent or given up, and notes which of the waits were in vain.
+    fn wait_to_the_end(&self) {
+        for FatalWait { session, lost } in &self.waits {
+            let is_drained = session.wait_until_drained(self.left_of(session.shutdown_timeout));
+            if !is_drained || session.lost() > *lost {
+                session.note_vain_wait();
             }
         }
+    }
+
+    fn left_of(&self, timeout: Duration) -> Duration {
+        timeout.saturating_sub(self.reported.elapsed())
     }
 }

@@ -1,34 +1,48 @@
-//! A ureq middleware: the HTTP requests of an agent are reported as they start and stop.
+//! A ureq middleware: it reports the HTTP requests of an agent as they start and stop.
 
 use std::time::Instant;
 
 use serde::Serialize;
-use ureq::http::{Request, Response};
+use ureq::http::{Request, Response, Uri};
 use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::{Body, Error, SendBody};
 
+use super::http_request::{EXCEPTION, START, STOP};
+use super::origin::{Origin, current_thread, next_span_id};
 use crate::failure::http_error::cause;
 use crate::model::event::Severity;
 use crate::process::reentrancy;
 use crate::reporter::{Reporter, WeakReporter};
 
-/// A request went out.
-const START: &str = "http.request.start";
-/// An answer came, whatever its status.
-const STOP: &str = "http.request.stop";
-/// No answer came.
-const EXCEPTION: &str = "http.request.exception";
-
-/// Reports the requests of a ureq agent: `http.request.start`, then `http.request.stop` when the head of an answer is
-/// there, whatever its status, or `http.request.exception` (severity `ERROR`) when there is none.
+/// Reports the requests of a ureq agent: `http.request.start`, then `http.request.stop` when the head of a response
+/// arrives, whatever its status, or `http.request.exception` (severity `ERROR`) when none arrives.
 ///
-/// The data is `{"measurements": {…}, "metadata": {…}}`. Measurements: `duration`, in nanoseconds from the start to
-/// the head of the answer, redirects included; `status`; and `retries`, where the request knows them (see
-/// [`Retries`]). Metadata: `method`, `host`, `path`, and in words of our own the `error`. Never reported: headers,
-/// the query, user and password of the URL, bodies, or a text that may repeat one of them.
+/// The data is `{"measurements": {…}, "metadata": {…}, "origin": {…}}`.
 ///
-/// The reporter's own requests go through another agent and are not reported. Costs the request two events; does not
-/// change it, and holds the reporter weakly.
+/// - Measurements, when the request is over: `duration`, in nanoseconds from the start to the head of the response,
+///   redirects included; and the `status`.
+/// - Metadata: `method`, `base_url` (scheme, host and port), `host`, `path`; `retry_count`, which is 0 unless the request
+///   says otherwise (see [`Retries`]); and when the request is over its `result`: `ok` for a 2xx, `error` for all else. An
+///   exception has the `error` too, in words of this crate.
+/// - Origin: the `thread`, and a `span_id`, which is the same at the start and the end of a request and of no other
+///   request or span of the process. Parallel requests pair up by it.
+///
+/// Never reported: headers, the query, user and password of the URL, bodies, or a text that may repeat one of them.
+///
+/// The reporter's own requests go through another agent and are not reported. The middleware does not change the
+/// request, and holds the reporter weakly. It costs the request two events.
+///
+/// # Compared with Tinkex
+///
+/// The Elixir SDK reports the requests of its own client, in events with the prefix `tinkex.`. The metadata has the same
+/// names here, with these differences:
+///
+/// - A request without a response is an `.exception` here. Tinkex reports it as `.stop` with the result `error`, and an
+///   `.exception` only when Elixir raises one.
+/// - Each attempt is a request here, because ureq does not retry. Tinkex reports a call with all its retries as one
+///   request, with their number.
+/// - The method is in capital letters, and there is no `pool_type`. `host`, `status`, `error` and `origin` are additions.
+/// - A start has no measurement `system_time`: the event's own timestamp is that.
 ///
 /// ```
 /// use tinker_telemetry::bridge::{Retries, UreqBridge};
@@ -46,20 +60,28 @@ pub struct UreqBridge {
 }
 
 impl UreqBridge {
-    /// A middleware that reports to this reporter while it lives.
+    /// A middleware that reports to this reporter as long as the reporter lives.
     pub fn new(reporter: &Reporter) -> Self {
         Self { reporter: reporter.downgrade() }
     }
 }
 
-/// How often a request was sent before: an extension of the request, for whoever retries. ureq itself never does.
+/// How often a request was sent before, which is reported as its `retry_count`: an extension of the request, for a program
+/// that retries. ureq itself does not retry.
+///
+/// ```
+/// use tinker_telemetry::bridge::Retries;
+///
+/// let request = ureq::get("http://127.0.0.1:1/models").extension(Retries(2)); // the third attempt
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retries(pub u32);
 
 impl UreqBridge {
-    fn report(&self, name: &'static str, measurements: Measurements, metadata: Metadata<'_>) {
+    fn report(&self, name: &'static str, span_id: u64, measurements: Measurements, metadata: Metadata<'_>) {
         let severity = if metadata.error.is_some() { Severity::Error } else { Severity::Info };
-        self.reporter.log(name, Data { measurements, metadata }, severity);
+        let origin = Origin { thread: current_thread(), span_id: Some(span_id), ..Origin::default() };
+        self.reporter.log(name, Data { measurements, metadata, origin }, severity);
     }
 }
 
@@ -73,14 +95,18 @@ impl Middleware for UreqBridge {
             return next.handle(request);
         }
         let (method, uri) = (request.method().clone(), request.uri().clone());
+        let base_url = base_url(&uri);
         let metadata = Metadata {
             method: method.as_str(),
+            base_url: base_url.as_deref(),
             host: uri.host().unwrap_or_default(),
             path: uri.path(),
+            retry_count: request.extensions().get().map_or(0, |Retries(retries)| *retries),
+            result: None,
             error: None,
         };
-        let retries = request.extensions().get().map(|Retries(retries)| *retries);
-        self.report(START, Measurements { retries, duration: None, status: None }, metadata);
+        let span_id = next_span_id();
+        self.report(START, span_id, Measurements { duration: None, status: None }, metadata);
 
         let started = Instant::now();
         let outcome = next.handle(request);
@@ -90,28 +116,38 @@ impl Middleware for UreqBridge {
             Err(Error::StatusCode(status)) => Some(*status),
             Err(_) => None,
         };
-        let measurements = Measurements { retries, duration, status };
+        let measurements = Measurements { duration, status };
+        let is_ok = status.is_some_and(|status| (200..300).contains(&status));
+        let metadata = Metadata { result: Some(if is_ok { "ok" } else { "error" }), ..metadata };
         match &outcome {
             Err(error) if status.is_none() => {
                 let error = cause(error);
-                self.report(EXCEPTION, measurements, Metadata { error: Some(&error), ..metadata });
+                self.report(EXCEPTION, span_id, measurements, Metadata { error: Some(&error), ..metadata });
             }
-            _ => self.report(STOP, measurements, metadata),
+            _ => self.report(STOP, span_id, measurements, metadata),
         }
         outcome
     }
+}
+
+/// Scheme, host and port, without user and password.
+fn base_url(uri: &Uri) -> Option<String> {
+    let (scheme, host) = (uri.scheme_str()?, uri.host()?);
+    Some(match uri.port_u16() {
+        Some(port) => format!("{scheme}://{host}:{port}"),
+        None => format!("{scheme}://{host}"),
+    })
 }
 
 #[derive(Serialize)]
 struct Data<'a> {
     measurements: Measurements,
     metadata: Metadata<'a>,
+    origin: Origin<'a>,
 }
 
 #[derive(Serialize)]
 struct Measurements {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retries: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,8 +157,13 @@ struct Measurements {
 #[derive(Clone, Copy, Serialize)]
 struct Metadata<'a> {
     method: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_url: Option<&'a str>,
     host: &'a str,
     path: &'a str,
+    retry_count: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
 }

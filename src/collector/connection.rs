@@ -1,4 +1,4 @@
-//! One connection: requests in, answers out, until either side has had enough.
+//! One connection: requests in, answers out, until one side closes it.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -13,10 +13,10 @@ use super::http::{Fault, MAX_BODY, Requests};
 use super::received::Received;
 use super::shared::Shared;
 
-/// Serves a connection on a thread of its own. One that arrives after the close is dropped.
+/// Serves a connection on a thread of its own. A connection that arrives after the close is dropped.
 pub(super) fn start(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
-    // An answer is one write; waiting to join it with a next one would only cost time. Where this fails, the
-    // client is gone already, and the first read will tell.
+    // An answer is one write, so a delay to join it with the next would only cost time. If this fails, the client
+    // is gone, and the first read fails too.
     let _ = stream.set_nodelay(true);
     let stream = Arc::new(stream);
     let Some(number) = shared.open(&stream) else { return Ok(()) };
@@ -24,12 +24,12 @@ pub(super) fn start(stream: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
     thread::Builder::new().name("collector-conn".into()).spawn(move || {
         serve(&stream, &registered.shared);
         drop(stream);
-        drop(registered); // the last to let go, so the socket is closed when the collector sees it gone
+        drop(registered); // after the stream, so the socket is closed when the collector sees that the connection is gone
     })?;
     Ok(())
 }
 
-/// Takes the connection off the books when its thread ends, however it ends.
+/// Removes the connection from the list when its thread ends, by a panic too.
 struct Registration {
     shared: Arc<Shared>,
     number: u64,
@@ -60,7 +60,7 @@ fn serve(mut stream: &TcpStream, shared: &Shared) {
     }
 }
 
-/// The next request, and what is to become of the connection after its answer. `None`: there is none.
+/// The next request, and what happens to the connection after its answer. `None`: the client closed the connection.
 fn receive(
     requests: &mut Requests<&TcpStream>,
     mut stream: &TcpStream,
@@ -70,7 +70,7 @@ fn receive(
         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").map_err(|_| Fault::Gone)?;
     }
     let body = requests.body(&head.framing)?;
-    // An answer to HEAD has no body: closing after it ends the one we send all the same.
+    // An answer to HEAD has no body. This one has, so the connection is closed after it.
     let keep_open = head.keep_alive && head.method != Method::HEAD;
     let received = Received {
         at: Instant::now(),
@@ -84,8 +84,8 @@ fn receive(
     Ok(Some((received, if keep_open { Afterwards::KeepOpen } else { Afterwards::Close })))
 }
 
-/// Answers what is no request and reads on for a while: closing with bytes unread would reset the connection,
-/// and the client might never see the answer.
+/// Answers bytes that are no request, then reads what else arrives, within a limit. To close with unread bytes would
+/// reset the connection, and the client might never see the answer.
 fn refuse(mut stream: &TcpStream, status: StatusCode) {
     let Some((bytes, _)) = Answer::status(status.as_u16()).encode(Afterwards::Close) else { return };
     if stream.write_all(&bytes).is_ok() && stream.shutdown(Shutdown::Write).is_ok() {

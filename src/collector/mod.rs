@@ -1,8 +1,8 @@
-//! A small collector on loopback: for the quickstart, for development without an account, and for tests of
-//! programs that report.
+//! A small collector on loopback: for the quickstart, for development without an account, and for tests of programs
+//! that report.
 //!
-//! It takes what a reporter sends, keeps it as typed values, and answers 200, or whatever it was told to
-//! answer. This is a whole test of a program's telemetry:
+//! It receives what a reporter sends, keeps it as typed values, and answers 200, or what a test asks it to answer. This
+//! is a whole test of a program's telemetry:
 //!
 //! ```
 //! use std::time::Duration;
@@ -21,19 +21,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Making trouble
+//! # Failures
 //!
-//! [`answer`](Collector::answer) queues what the next requests get: another status, headers, a delay, a
-//! connection closed without a word. [`hold_answers`](Collector::hold_answers) keeps requests waiting for
-//! exactly as long as a test wants, so that "while the batch is on the wire" needs no sleeping.
-//! [`start_on`](Collector::start_on) brings a collector back on the port of one that was dropped.
+//! [`answer`](Collector::answer) queues the answers to the next requests: another status, headers, a delay, a
+//! connection that is closed without an answer. [`hold_answers`](Collector::hold_answers) holds the answers back for
+//! exactly as long as a test needs, so that a test of a batch on the wire needs no sleep.
+//! [`start_on`](Collector::start_on) starts a collector again on the port of one that was dropped.
 //!
 //! # What it does not do
 //!
-//! It speaks HTTP/1.1 without TLS, does not decompress, and trusts whoever can reach loopback. It does not
-//! judge what it gets: any path, any API key and any body are answered alike, and
-//! [`Received`] says what they were. It keeps all it received in memory until
-//! [`take_events`](Collector::take_events) or its drop.
+//! It speaks HTTP/1.1 without TLS, does not decompress, and trusts every program that can reach loopback. It answers
+//! every path, every API key and every body alike; [`Received`] has what they were. It keeps all requests in memory
+//! until [`take_events`](Collector::take_events) or its drop.
+//!
+//! Tests and examples use this folder. Three invariants hold in it: one mutex guards all state, and is held for no I/O; a
+//! request is recorded before it is answered, and both in one order; each thread and each socket is gone when the
+//! collector is.
 
 mod answer;
 mod connection;
@@ -43,6 +46,7 @@ mod shared;
 
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -54,23 +58,24 @@ use shared::Shared;
 
 use crate::model::event::Event;
 
-/// How long a drop waits for the threads of connections. They end at once unless one is parsing a large
-/// body; that one is left to end alone, with nobody to tell.
+/// How long a drop waits for the threads of connections. They end at once, except one that parses a large body. That
+/// one ends later by itself.
 const CONNECTIONS_END_WITHIN: Duration = Duration::from_millis(50);
 
-/// How long a drop tries to wake the accepting thread. A connection on loopback takes microseconds; the limit
-/// is for a firewall that swallows even those.
+/// How long a drop tries to wake the accepting thread. A connection on loopback takes microseconds. The limit is for a
+/// firewall that drops even those.
 const WAKE_WITHIN: Duration = Duration::from_secs(1);
 
-/// How long to wait after a failed accept, which mostly means that the process is out of file descriptors:
-/// trying again at once would spin.
+/// The pause after a failed accept. It mostly means that the process has no file descriptors left, and to try again at
+/// once would use a whole core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// A running collector; see the [module's documentation](self) for a test that uses one.
 ///
-/// Dropping it closes every connection and frees the port, within some milliseconds, whatever its clients
-/// do. The methods take `&self` and may be called from any thread.
-#[must_use = "the collector is gone as soon as it is dropped"]
+/// A drop closes every connection and frees the port, within some milliseconds, whatever the clients do. The methods
+/// take `&self` and may be called from any thread. A collector belongs to the process that started it: a forked child must
+/// not call its methods, and a drop there does nothing.
+#[must_use = "a drop ends the collector"]
 pub struct Collector {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -83,12 +88,22 @@ impl Collector {
         Self::start_on(0)
     }
 
-    /// Starts a collector on the given port of 127.0.0.1, for a client that is to find one where another was
-    /// before. 0 is any free port. Fails where the port is taken.
+    /// Starts a collector on this port of 127.0.0.1, for a client that reported to an earlier one there. 0 is any free
+    /// port. Returns an error if the port is taken.
+    ///
+    /// ```
+    /// use tinker_telemetry::collector::Collector;
+    ///
+    /// let collector = Collector::start()?;
+    /// let port = collector.port();
+    /// drop(collector); // an outage
+    /// let collector = Collector::start_on(port)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn start_on(port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new());
         let accepting = {
             let shared = Arc::clone(&shared);
             thread::Builder::new().name("collector".into()).spawn(move || accept(&listener, &shared))?
@@ -106,18 +121,18 @@ impl Collector {
         self.address.port()
     }
 
-    /// Queues the answer to one request: the first queued answer goes to the next request that arrives, and
-    /// so on. When the queue is empty the default answers.
+    /// Queues the answer to one request. The first queued answer is for the next request that arrives, and so on. When
+    /// the queue is empty, every request gets the default answer.
     pub fn answer(&self, answer: Answer) {
         self.shared.lock().script.push_back(answer);
     }
 
-    /// Sets the answer to every request that finds no queued one. It is [`Answer::ok`] until then.
+    /// Sets the answer to every request that finds no queued one. Defaults to [`Answer::ok`].
     pub fn answer_by_default(&self, answer: Answer) {
         self.shared.lock().default_answer = answer;
     }
 
-    /// Holds back every answer while the guard lives. Requests still arrive, and count as received.
+    /// Holds back every answer as long as the guard lives. Requests still arrive, and count as received.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -140,14 +155,14 @@ impl Collector {
         Hold(Arc::clone(&self.shared))
     }
 
-    /// The next request in the order of arrival, each given out once; waits for it up to `timeout`, then
-    /// answers `None`. A request counts when its last byte has arrived, before its answer goes out.
+    /// The next request in the order of arrival. Each is returned once. Waits for one for `timeout` at most, then
+    /// returns `None`. A request counts when its last byte has arrived, before its answer is sent.
     ///
-    /// Giving a request out does not take it from [`requests`](Self::requests) or [`events`](Self::events).
+    /// The request stays in [`requests`](Self::requests) and [`events`](Self::events).
     pub fn next_request(&self, timeout: Duration) -> Option<Arc<Received>> {
-        let mut state = self.shared.wait_while(timeout, |state| state.received.len() <= state.given_out);
-        let next = state.received.get(state.given_out).map(Arc::clone)?;
-        state.given_out += 1;
+        let mut state = self.shared.wait_while(timeout, |state| state.received.len() <= state.returned);
+        let next = state.received.get(state.returned).map(Arc::clone)?;
+        state.returned += 1;
         Some(next)
     }
 
@@ -156,20 +171,20 @@ impl Collector {
         self.shared.lock().received.clone()
     }
 
-    /// Every event so far whose request got a 2xx answer: what a backend would now hold, in the order of
-    /// arrival. An event that came twice is here twice.
+    /// Every event so far whose request got a 2xx answer, in the order of arrival: what a backend would now have. An
+    /// event that arrived twice is in it twice.
     pub fn events(&self) -> Vec<Event> {
         self.shared.lock().accepted_events()
     }
 
-    /// [`events`](Self::events) as soon as there are at least `count`; after `timeout`, those that there are,
-    /// so that an assertion on them shows what is missing.
+    /// [`events`](Self::events) as soon as there are at least `count`. After `timeout` it returns those that have
+    /// arrived, so that an assertion on them shows what is missing.
     pub fn wait_for_events(&self, count: usize, timeout: Duration) -> Vec<Event> {
         self.shared.wait_while(timeout, |state| state.accepted < count).accepted_events()
     }
 
-    /// [`events`](Self::events), and forgets all it received, requests too, in one step: for the next part of
-    /// a test, and to give memory back in a long run. Queued answers stay.
+    /// [`events`](Self::events), and forgets everything received, requests too, in one step: for the next part of a
+    /// test, and to free memory in a long one. Queued answers stay.
     pub fn take_events(&self) -> Vec<Event> {
         let mut state = self.shared.lock();
         let events = state.accepted_events();
@@ -180,16 +195,19 @@ impl Collector {
 
 impl Drop for Collector {
     fn drop(&mut self) {
+        let accepting = self.accepting.take();
+        if self.shared.is_of_parent() {
+            return mem::forget(accepting); // to detach it would touch a thread that is not in this process
+        }
         self.shared.close();
         drop(self.shared.wait_while(CONNECTIONS_END_WITHIN, |state| !state.open.is_empty()));
-        // Nothing in std ends a blocked accept but a connection. Refused means that the thread saw the close
-        // by itself.
-        let ending = match TcpStream::connect_timeout(&self.address, WAKE_WITHIN) {
+        // In std only a connection ends a blocked accept. If it is refused, the thread has seen the close by itself.
+        let is_ending = match TcpStream::connect_timeout(&self.address, WAKE_WITHIN) {
             Ok(_) => true,
             Err(error) => matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset),
         };
-        match self.accepting.take() {
-            Some(thread) if ending => drop(thread.join()),
+        match accepting {
+            Some(thread) if is_ending => drop(thread.join()),
             _ => log::debug!(
                 "the collector could not wake its accepting thread; port {} stays taken",
                 self.port()
@@ -204,13 +222,15 @@ impl fmt::Debug for Collector {
     }
 }
 
-/// Holds back the answers of a [`Collector`]; when the last one is dropped they go out.
-#[must_use = "answers are held back for as long as this lives"]
+/// Holds back the answers of a [`Collector`]. They are sent when the last one is dropped.
+#[must_use = "answers are held back as long as this lives"]
 pub struct Hold(Arc<Shared>);
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.0.change(|state| state.holds -= 1);
+        if !self.0.is_of_parent() {
+            self.0.change(|state| state.holds -= 1);
+        }
     }
 }
 
@@ -220,8 +240,7 @@ impl fmt::Debug for Hold {
     }
 }
 
-/// Gives each connection a thread of its own, so that one which says nothing keeps nobody waiting. Returns
-/// when the collector is closed.
+/// Starts a thread for each connection, so that a silent one holds up no other. Returns when the collector is closed.
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     loop {
         let accepted = listener.accept();

@@ -1,4 +1,4 @@
-//! One request as it arrived.
+//! A request as it arrived.
 
 use std::fmt;
 use std::time::Instant;
@@ -7,37 +7,56 @@ use http::{HeaderMap, Method};
 
 use crate::model::event::{Event, TelemetrySendRequest};
 
-/// One request as the collector got it. `Debug` shows no header's value, as some are secrets.
+/// A request as the collector received it. `Debug` shows no header's value, because some are secrets.
+///
+/// ```
+/// use std::time::Duration;
+/// use tinker_telemetry::collector::Collector;
+/// use tinker_telemetry::{Config, Reporter, Severity};
+///
+/// let collector = Collector::start()?;
+/// let config = Config::new("tml-test").base_url(collector.url());
+/// let reporter = Reporter::builder(config, "session-0001").enabled(true).start()?;
+/// reporter.log("checkpoint.saved", (), Severity::Info);
+/// reporter.flush();
+///
+/// let received = collector.next_request(Duration::from_secs(5)).expect("a request");
+/// assert_eq!((received.method.as_str(), received.path.as_str()), ("POST", "/api/v1/telemetry"));
+/// assert_eq!(received.header("x-api-key"), Some("tml-test"));
+/// assert!(received.is_accepted());
+/// assert!(received.events().iter().any(|event| event.name() == "SESSION_START"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 pub struct Received {
-    /// When its last byte had arrived.
+    /// When its last byte arrived.
     pub at: Instant,
-    /// `POST`, where a reporter sent it.
+    /// `POST`, if a reporter sent it.
     pub method: Method,
-    /// The request's target as sent, the query included: `/api/v1/telemetry` below the path of the base URL.
+    /// The request's target as sent, with the query: `/api/v1/telemetry` below the path of the base URL.
     pub path: String,
-    /// The headers, their names in lower case. Those that carry credentials are marked sensitive.
+    /// The headers, with names in lower case. Those with credentials are marked sensitive.
     pub headers: HeaderMap,
     /// The body, without its transfer encoding.
     pub body: Vec<u8>,
-    /// The body as a telemetry request, or why it is none.
+    /// The body as a telemetry request, or the reason why it is none.
     pub request: Result<TelemetrySendRequest, serde_json::Error>,
-    /// The status that it is answered with; `None` where the connection is closed without an answer.
+    /// The status of its answer. `None` if the connection is closed without an answer.
     pub status: Option<u16>,
 }
 
 impl Received {
-    /// The value of a header, where there is one and it is text; the first, where there are several.
+    /// The value of a header if it is text. The first, if the request has several of that name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The events of the request; none where it is no telemetry request.
+    /// The events of the request. None if it is no telemetry request.
     pub fn events(&self) -> &[Event] {
         self.request.as_ref().map_or(&[], |request| &request.events)
     }
 
-    /// Whether it is answered with a 2xx.
+    /// Whether its answer is a 2xx.
     pub fn is_accepted(&self) -> bool {
         self.status.is_some_and(|status| (200..300).contains(&status))
     }

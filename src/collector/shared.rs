@@ -1,4 +1,4 @@
-//! What the collector's threads share: one mutex, and one condvar for every change of it.
+//! What the collector's threads share: one mutex, and one condvar that is notified of every change.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Shutdown, TcpStream};
@@ -9,24 +9,25 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{Answer, Received};
 use crate::model::event::Event;
+use crate::process::fork::{ForkGeneration, watch};
 
-#[derive(Default)]
 pub(super) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    process: ForkGeneration,
 }
 
 #[derive(Default)]
 pub(super) struct State {
     pub(super) received: Vec<Arc<Received>>,
-    /// How many of `received` were given out one by one.
-    pub(super) given_out: usize,
-    /// How many events of `received` were answered 2xx: kept so that a wait for them need not count.
+    /// How many of `received` were returned one by one.
+    pub(super) returned: usize,
+    /// How many events of `received` were answered with a 2xx, so that a wait for them need not count.
     pub(super) accepted: usize,
     pub(super) script: VecDeque<Answer>,
     pub(super) default_answer: Answer,
     pub(super) holds: usize,
-    /// The open connections by number. Each is closed when it leaves: its thread lets go of it first.
+    /// The open connections by number. A connection's thread closes the socket before it removes it from here.
     pub(super) open: HashMap<u64, Arc<TcpStream>>,
     pub(super) connections: u64,
     pub(super) closed: bool,
@@ -40,24 +41,35 @@ impl State {
 
     pub(super) fn forget_received(&mut self) {
         self.received.clear();
-        self.given_out = 0;
+        self.returned = 0;
         self.accepted = 0;
     }
 }
 
 impl Shared {
+    pub(super) fn new() -> Self {
+        watch();
+        Self { state: Mutex::default(), changed: Condvar::new(), process: ForkGeneration::current() }
+    }
+
+    /// Whether this process is a forked child of the one that started the collector. There, the collector has no thread,
+    /// its lock may be closed for ever, and its sockets are the parent's.
+    pub(super) fn is_of_parent(&self) -> bool {
+        self.process != ForkGeneration::current()
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
 
-    /// Changes the state and wakes whoever waits for a change.
+    /// Changes the state and wakes every thread that waits for a change.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let changed = change(&mut self.lock());
         self.changed.notify_all();
         changed
     }
 
-    /// Waits while the condition holds, up to `timeout`.
+    /// Waits as long as the condition holds, for `timeout` at most.
     pub(super) fn wait_while(
         &self,
         timeout: Duration,
@@ -68,7 +80,7 @@ impl Shared {
         state
     }
 
-    /// Records a request and picks its answer, in one step, so that both are in the same order.
+    /// Records a request and chooses its answer, in one step, so that both have the same order.
     pub(super) fn record(&self, mut received: Received) -> Answer {
         self.change(|state| {
             let answer = state.script.pop_front().unwrap_or_else(|| state.default_answer.clone());
@@ -87,7 +99,7 @@ impl Shared {
         !self.wait_while(answer.delay, |state| !state.closed).closed
     }
 
-    /// Registers a connection, unless the collector is closed. Its number.
+    /// Registers a connection and returns its number. `None` if the collector is closed.
     pub(super) fn open(&self, stream: &Arc<TcpStream>) -> Option<u64> {
         let mut state = self.lock();
         if state.closed {
@@ -99,12 +111,12 @@ impl Shared {
         Some(number)
     }
 
-    /// Ends every wait and every read and write on a connection, now and later.
+    /// Ends every wait, and every read and write on a connection, from now on.
     pub(super) fn close(&self) {
         self.change(|state| {
             state.closed = true;
             for stream in state.open.values() {
-                // Fails only where the client was faster.
+                // It fails only if the client was faster.
                 let _ = stream.shutdown(Shutdown::Both);
             }
         });

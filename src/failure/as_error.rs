@@ -1,13 +1,17 @@
 //! Every type that can be reported as an error.
 
+use std::any::Any;
 use std::error::Error;
+use std::sync::Arc;
 
-/// A type that can be reported as an error: every `std::error::Error`, a trait object or a box of one,
-/// `anyhow::Error` and similar types. `Kind` only keeps the implementations apart; the compiler infers it.
+/// A type that can be reported as an error: every `std::error::Error`, a trait object, a `Box` or an `Arc` of one,
+/// `anyhow::Error` and similar types. `Kind` only keeps the implementations apart; the compiler infers it. No other crate can
+/// implement this trait.
 ///
 /// ```
 /// # let reporter = tinker_telemetry::Reporter::disabled();
 /// use std::error::Error;
+/// use std::sync::Arc;
 /// use tinker_telemetry::Severity;
 ///
 /// let plain: std::num::ParseIntError = "x".parse::<u8>().unwrap_err();
@@ -16,14 +20,17 @@ use std::error::Error;
 /// reporter.log_exception(object, Severity::Error);
 /// let boxed: Box<dyn Error> = "boxed".into();
 /// reporter.log_exception(&boxed, Severity::Error);
+/// let shared: Arc<dyn Error + Send + Sync> = Arc::new(plain.clone());
+/// reporter.log_exception(&shared, Severity::Error);
 /// let any: anyhow::Error = anyhow::anyhow!("anyhow").context("while training");
 /// reporter.log_exception(&any, Severity::Error);
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be reported as an error",
-    note = "an error is a `std::error::Error`, a trait object or a box of one, or `anyhow::Error` and similar types"
+    note = "an error is a `std::error::Error`, a trait object, a `Box` or an `Arc` of one, or `anyhow::Error` and similar types",
+    note = "a text can be one too: `std::io::Error::other(text)`"
 )]
-pub trait AsError<Kind> {
+pub trait AsError<Kind>: sealed::IsError<Kind> {
     /// The error itself.
     ///
     /// ```
@@ -46,9 +53,9 @@ pub trait AsError<Kind> {
     }
 }
 
-/// The values of `Kind` of [`AsError`].
-#[doc(hidden)]
-pub mod kind {
+/// The values of `Kind` of [`AsError`] and of [`Outcome`](crate::Outcome). Their module is private, so that no other crate can
+/// name one.
+pub(crate) mod kind {
     #[derive(Debug)]
     pub enum Concrete {}
     #[derive(Debug)]
@@ -60,51 +67,93 @@ pub mod kind {
     #[derive(Debug)]
     pub enum Captured {}
     #[derive(Debug)]
+    pub enum Text {}
+    #[derive(Debug)]
     pub enum Nothing {}
 }
 
+pub(crate) mod sealed {
+    use super::kind;
+
+    /// What keeps others from implementing [`AsError`](super::AsError): they have no kind to do it for.
+    pub trait IsError<Kind> {}
+
+    impl<T: ?Sized> IsError<kind::Concrete> for T {}
+    impl<T: ?Sized> IsError<kind::Object> for T {}
+    impl<T: ?Sized> IsError<kind::Boxed> for T {}
+    impl<T: ?Sized> IsError<kind::Shared> for T {}
+    impl<T: ?Sized> IsError<kind::Captured> for T {}
+}
+
+type Object = dyn Error + 'static;
+type SendObject = dyn Error + Send + 'static;
+type SharedObject = dyn Error + Send + Sync + 'static;
+
 impl<E: Error + 'static> AsError<kind::Concrete> for E {
     fn as_error(&self) -> &(dyn Error + 'static) {
-        self
+        unshared(self)
     }
 
     fn type_name(&self) -> Option<&'static str> {
-        Some(std::any::type_name::<E>())
+        let this: &dyn Any = self;
+        let is_object =
+            this.is::<Arc<Object>>() || this.is::<Arc<SendObject>>() || this.is::<Arc<SharedObject>>();
+        (!is_object).then(std::any::type_name::<E>)
     }
 }
 
-impl AsError<kind::Object> for dyn Error + 'static {
+/// The error that an `Arc` of a trait object holds. Such an `Arc` is an error itself, which shows the held one's sources, but
+/// neither its type nor the name that its `Debug` begins with. Any other error is what it is.
+pub(crate) fn unshared<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    if let Some(shared) = error.downcast_ref::<Arc<SharedObject>>() {
+        &**shared
+    } else if let Some(shared) = error.downcast_ref::<Arc<SendObject>>() {
+        &**shared
+    } else if let Some(shared) = error.downcast_ref::<Arc<Object>>() {
+        &**shared
+    } else {
+        error
+    }
+}
+
+impl AsError<kind::Object> for Object {
     fn as_error(&self) -> &(dyn Error + 'static) {
         self
     }
 }
 
-impl AsError<kind::Object> for dyn Error + Send + 'static {
+impl AsError<kind::Object> for SendObject {
     fn as_error(&self) -> &(dyn Error + 'static) {
         self
     }
 }
 
-impl AsError<kind::Object> for dyn Error + Send + Sync + 'static {
+impl AsError<kind::Object> for SharedObject {
     fn as_error(&self) -> &(dyn Error + 'static) {
         self
     }
 }
 
-impl AsError<kind::Boxed> for Box<dyn Error> {
+impl AsError<kind::Boxed> for Box<Object> {
     fn as_error(&self) -> &(dyn Error + 'static) {
         &**self
     }
 }
 
-impl AsError<kind::Boxed> for Box<dyn Error + Send> {
+impl AsError<kind::Boxed> for Box<SendObject> {
     fn as_error(&self) -> &(dyn Error + 'static) {
         &**self
     }
 }
 
-/// A `Box` of a thread-safe error, `anyhow::Error` and similar types.
-impl<P: AsRef<dyn Error + Send + Sync + 'static>> AsError<kind::Shared> for P {
+impl AsError<kind::Boxed> for Box<SharedObject> {
+    fn as_error(&self) -> &(dyn Error + 'static) {
+        &**self
+    }
+}
+
+/// `anyhow::Error` and similar types. They have both conversions, which neither a `Box` nor an `Arc` has.
+impl<P: AsRef<SharedObject> + AsRef<Object>> AsError<kind::Shared> for P {
     fn as_error(&self) -> &(dyn Error + 'static) {
         self.as_ref()
     }

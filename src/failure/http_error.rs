@@ -1,6 +1,6 @@
 //! Why an HTTP request got no answer, in the crate's own words: ureq's words may repeat a URL with a password in it.
 
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 
 use ureq::Error;
 
@@ -15,7 +15,7 @@ pub(crate) fn cause(error: &Error) -> String {
         Error::HostNotFound => "host not found",
         Error::Protocol(_) | Error::LargeResponseHeader(..) => "not an HTTP answer",
         Error::TooManyRedirects | Error::RedirectFailed => "redirected to nowhere",
-        Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => "not a request that can be sent",
+        Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => "not a request to be sent",
         // ureq's text is "proxy server responded 407/407", or states that the proxy did not answer.
         Error::ConnectProxyFailed(reason) => reason.split('/').next().unwrap_or_default(),
         Error::InvalidProxyUrl => "proxy failed",
@@ -35,6 +35,6 @@ pub(crate) fn is_broken_connection(error: &Error) -> bool {
 }
 
 #[cfg(feature = "tls")]
-fn is_tls_error(error: &io::Error) -> bool {
+fn is_tls_error(error: &std::io::Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
 }

@@ -1,23 +1,28 @@
-//! What can be wrong at the door: the one error of this crate.
+//! What can be wrong at the start: the one error of this crate.
 
 use std::{fmt, io};
 
-/// Why a reporter could not be started. Each names the field to mend and never a value that may be secret. `Debug`
-/// shows the same sentence as `Display`, since that is what a `main` which returns the error prints.
+use crate::model::proxy;
+
+/// Why a reporter could not be started. Each variant names the field to mend, and never a value that may be secret.
+/// `Debug` shows the same sentence as `Display`: it is what a `main` that returns the error prints.
 ///
 /// ```
 /// use tinker_telemetry::{Config, Reporter, StartError};
 ///
-/// let started = Reporter::builder(Config::new("tml-1\nX-Admin: yes"), "session-0001").enabled(true).start();
+/// let started = Reporter::builder(Config::new("tml-1\nX-Admin: yes"), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").enabled(true).start();
 /// assert!(matches!(started, Err(StartError::InvalidApiKey)));
 /// ```
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// No API key was given: `TINKER_API_KEY` is unset or empty.
-    #[error("no API key: set TINKER_API_KEY, or pass one to Config::new")]
+    /// No API key was given, and there is no place to get one: `TINKER_API_KEY` and `TINKER_CREDENTIAL_CMD` are unset or empty,
+    /// and there is no `~/.tinker/credentials.json`.
+    #[error(
+        "no API key: set TINKER_API_KEY or TINKER_CREDENTIAL_CMD, run `tinker auth login`, or pass one to Config::new"
+    )]
     MissingApiKey,
-    /// The API key has a character that cannot stand in a header, a line break say, or a space at its end.
+    /// The API key has a character that cannot stand in a header, a line break for example, or a space at its end.
     #[error("the API key (TINKER_API_KEY) has a space at its end, or a line break or the like anywhere")]
     InvalidApiKey,
     /// The base URL cannot be used. It is not repeated here, since a URL may carry a password.
@@ -35,10 +40,10 @@ pub enum StartError {
         /// The host that it names.
         host: String,
     },
-    /// The proxy cannot be used. It is not repeated here, since its URL may carry a password.
+    /// The proxy that was set in code cannot be used. (One of the environment is a warning instead.) It is not repeated here, since its URL may carry a password.
     #[error("the proxy ({origin}) {reason}")]
     InvalidProxy {
-        /// Where it was read: the setter `proxy`, or the environment variable's name.
+        /// Where it was read: the setter `proxy`.
         origin: &'static str,
         /// What is wrong with it.
         reason: &'static str,
@@ -68,6 +73,13 @@ pub enum StartError {
     /// The worker's thread could not be started.
     #[error("the worker thread could not be started: {0}")]
     Thread(io::Error),
+}
+
+impl StartError {
+    /// Whether the fault is the machine's and not the program's: a proxy that a variable names.
+    pub(crate) fn is_of_the_machine(&self) -> bool {
+        matches!(self, Self::InvalidProxy { origin, .. } if *origin != proxy::SETTER)
+    }
 }
 
 impl fmt::Debug for StartError {

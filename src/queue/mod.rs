@@ -1,210 +1,125 @@
-//! The bounded queue and the wakeup beside it, cut in two: the producer for callers, the consumer for the worker.
+//! The queue between the threads that log and the one worker thread: bounded, ordered, counted.
 //!
-//! Callers gather events in chunks, which go through the bounded channel when they are full; the worker takes those
-//! that are not full from where they are made, when it is time to send. The sequences put all in order again.
+//! `session` puts events in through the [`Producer`], `worker` takes them out through the [`Consumer`], and both count
+//! in the [`Ledger`]. This page describes the whole protocol. The files of this folder hold one part of it each.
 //!
-//! The wakeup has room for one ring: a wakeup that has been rung is ringing already, so a ring never waits behind
-//! data and never blocks.
+//! # The problem
+//!
+//! A call of `log` takes about a tenth of a microsecond. Three things would cost more than the rest of the call:
+//!
+//! - **Waking a thread** costs the caller 7 to 10 µs, with any primitive. So an event does not wake the worker. Only
+//!   the event that makes enough pending for a request does.
+//! - **Writing to memory that another core wrote last** waits for that core's cache. With one shard, in place of the
+//!   sixteen here, four threads that log as fast as they can took 0.49 to 0.67 µs a call on average; with sixteen
+//!   they take 0.11 to 0.19 µs. (OpenTelemetry takes 0.39 µs for the same.) With one channel and no shards each call
+//!   took 0.7 µs.
+//! - **Freeing on one thread what another thread allocated** waits for the allocator's lock and for the other core's
+//!   cache. So memory is handed over for many events at a time.
+//!
+//! # The constraints
+//!
+//! - A call waits neither for the worker nor for the network, and takes no lock that another call waits for, as long
+//!   as no more than sixteen threads are putting an event in at the same moment.
+//! - The limits on events and on bytes are exact. An event is either accepted or counted as refused.
+//! - Every accepted event comes out once.
+//! - An event comes out before every event whose call began after its own call returned, on whichever threads.
+//! - No `unsafe`.
+//! - No lock that a fork can leave locked: a forked child makes a queue of its own (see `process::fork`).
+//!
+//! # The protocol
+//!
+//! ```text
+//!  callers                                                               worker
+//!
+//!  admit, number ─ put ─▶ shard 0 ┐                ┌───────────┐
+//!  admit, number ─ put ─▶ shard 1 ┼─ full chunks ─▶│  channel  │─ collect ┐
+//!        …                   …    │                └───────────┘          ├─▶ order ─▶ event ─▶ batch
+//!  admit, number ─ put ─▶ shard 15┘                                       │
+//!                            └──── the other chunks, when it is time ─────┘
+//! ```
+//!
+//! 1. **Admit** ([`admission`]). The caller locks a shard: the one where its thread found room the last time, or
+//!    another if that one is locked. It never sleeps on the lock. Then it takes room for the event: one
+//!    compare-and-swap on the one word that holds what is pending, and whether the reporter is closed. If there is no
+//!    room, the refusal is counted and the call returns.
+//! 2. **Number** ([`admission`]). The caller draws the event's sequence number from one counter, still under the
+//!    shard's lock. The sequence is the order in which events come out. (It is not the number that an event has on the
+//!    wire. That one also counts refused events; the worker gives it to each event that comes out: see
+//!    `wire::session_index`.)
+//! 3. **Put** ([`shards`], [`chunk`]). The caller appends the event to the chunk in the shard. If that makes the chunk
+//!    full, the caller sends the chunk through the bounded channel and leaves an empty one. Then it unlocks the shard.
+//!    If the event is the one that makes enough pending for a request, the caller wakes the worker.
+//! 4. **Collect** ([`consumer`]). The worker takes the full chunks from the channel. When it needs an event that is in
+//!    none of them, it also takes the chunks that are not full out of the shards.
+//! 5. **Order** ([`consumer`]). The worker keeps the chunks sorted by the sequence of their next events, and takes
+//!    the event with the next sequence, whichever chunk it is in.
+//! 6. **Settle** ([`ledger`]). The worker claims the event, gives it its fate, and so gives its room back.
+//!
+//! A thread that logs alone fills one chunk after the other, and each is a batch: it pays for one channel operation
+//! per hundred events. Of many threads that log a little, the worker collects most events from the shards.
+//!
+//! # The invariants
+//!
+//! 1. A sequence is drawn under the lock of a shard, and the event with it is put into the chunk of that shard before
+//!    the lock is released.
+//! 2. So the sequences in a chunk ascend, and the sequences in a later chunk of the same shard are greater.
+//! 3. A full chunk is in the channel before its shard is unlocked. So an event whose sequence was drawn before the
+//!    worker looked at its shard is in that shard or in the channel: the worker finds it if it looks at the shards
+//!    first and at the channel afterwards.
+//! 4. Every sequence below [`Ledger::admitted`] has been drawn. So a sequence that the worker does not find, after it
+//!    looked at all shards, belongs to a call that drew it later or has not returned.
+//! 5. The channel has room for every full chunk that the limits allow, so sending one never fails and never blocks.
+//! 6. What the admission's word holds is what is pending. It grows in step 1 and shrinks in step 6 only.
+//! 7. No event is admitted after the close: the bit that closes is in the same word.
+//!
+//! # What may come in another order, and what restores it
+//!
+//! Chunks reach the worker in any order: a fast thread's chunk is full, and sent, before the older events of a slow
+//! thread are collected. Step 5 restores the order of the sequences. Two calls that run at the same moment may draw
+//! their sequences in either order, and either is right.
+//!
+//! The sequence is drawn by a relaxed read-modify-write. That is enough: all such operations on one counter have one
+//! order, and it agrees with every "this call returned before that one began" that threads can observe.
+//!
+//! One case is not restored. When the reporter is closed, the worker goes on without events of callers that are still
+//! inside a shard ([`Consumer::skip`]), and takes them later if they come before the deadline.
+//!
+//! # Why not simpler
+//!
+//! - One chunk, or one channel, for all threads: the figures above.
+//! - A queue for each thread: it must be registered, found by the worker, and dropped when the thread ends, and a
+//!   program with a thousand threads would have a thousand of them. Sixteen shards serve as many threads as there
+//!   are cores to run them, and there is nothing to register.
+//! - No sequences: then the events of two threads come out in the order of collection. A reader of the backend could
+//!   not tell which came first, and `event_session_index` promises the order of the calls.
 
 pub(crate) mod admission;
 pub(crate) mod chunk;
+mod consumer;
 pub(crate) mod ledger;
-pub(crate) mod shards;
+mod producer;
+mod shards;
 
-use std::collections::VecDeque;
-use std::mem;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::bounded;
 
-use crate::model::stats::RefusalReason;
-use crate::payload::record::{QueuedEvent, Record};
-use crate::queue::admission::{Grant, Lane, RESERVED_EVENTS, SESSION_EVENTS};
-use crate::queue::chunk::Chunk;
+use crate::queue::admission::{RESERVED_EVENTS, SESSION_EVENTS};
 use crate::queue::ledger::Ledger;
 use crate::queue::shards::Shards;
 
-#[derive(Debug)]
-pub(crate) struct Producer {
-    ledger: Arc<Ledger>,
-    shards: Arc<Shards>,
-    /// Boxed, since there are slots for as many as can be.
-    chunks: Sender<Box<Chunk>>,
-    wakeup: Sender<()>,
-}
+pub(crate) use consumer::{CALLER_WAIT, Consumer};
+pub(crate) use producer::Producer;
 
-#[derive(Debug)]
-pub(crate) struct Consumer {
-    pub(crate) chunks: Receiver<Box<Chunk>>,
-    pub(crate) wakeup: Receiver<()>,
-    ledger: Arc<Ledger>,
-    shards: Arc<Shards>,
-    /// The sequence of the next event.
-    next: u64,
-    /// The chunk of the last one.
-    chunk: Chunk,
-    /// The others that came, by the sequences of their next events.
-    others: VecDeque<Chunk>,
-}
-
-/// A queue with a slot for every full chunk of the events that the ledger's door lets in.
+/// Makes both ends of a queue for as many events as the ledger's admission accepts.
 pub(crate) fn queue(ledger: Arc<Ledger>, max_queue_size: usize) -> (Producer, Consumer) {
-    let (chunks, consumer_chunks) =
-        bounded((max_queue_size + RESERVED_EVENTS + SESSION_EVENTS) / chunk::LEAST);
-    let (wakeup, consumer_wakeup) = bounded(1);
+    let max_chunks = (max_queue_size + RESERVED_EVENTS + SESSION_EVENTS) / chunk::MIN_FULL;
+    let (chunk_sender, chunk_receiver) = bounded(max_chunks);
+    let (wakeup_sender, wakeup_receiver) = bounded(1);
     let shards = Arc::<Shards>::default();
-    let consumer = Consumer {
-        chunks: consumer_chunks,
-        wakeup: consumer_wakeup,
-        ledger: Arc::clone(&ledger),
-        shards: Arc::clone(&shards),
-        next: 0,
-        chunk: Chunk::default(),
-        others: VecDeque::new(),
-    };
-    (Producer { ledger, shards, chunks, wakeup }, consumer)
-}
-
-impl Producer {
-    /// Puts an event into the queue, or counts why not. Wakes the worker only with the event that makes a batch
-    /// worth sending: waking a parked thread costs more than all the rest.
-    pub(crate) fn offer(&self, record: Record, lane: Lane) -> Result<(), RefusalReason> {
-        let mut chunk = self.shards.lock_any();
-        // Inside: who looks through the shards later finds each event whose sequence was drawn before.
-        let Grant { sequence, is_due } = match self.ledger.admit(record.weight() as u64, lane) {
-            Ok(admitted) => admitted,
-            Err(reason) => {
-                record.discard();
-                drop(chunk);
-                self.wake(); // what is pending may be less than the threshold, if the event is a large one
-                return Err(reason);
-            }
-        };
-        chunk.put(sequence, record);
-        if chunk.is_full() {
-            // Inside as well: who finds the shard without it finds it in the channel. There is a slot for it; should
-            // the worker be gone, the ledger has settled its events.
-            let _ = self.chunks.try_send(Box::new(chunk.renew()));
-        }
-        drop(chunk);
-        if is_due {
-            self.wake();
-        }
-        Ok(())
-    }
-
-    /// Wakes the worker.
-    pub(crate) fn wake(&self) {
-        let _ = self.wakeup.try_send(());
-    }
-}
-
-impl Consumer {
-    /// The sequence of the event that [`next`](Self::next) gives.
-    pub(crate) fn next_sequence(&self) -> u64 {
-        self.next
-    }
-
-    /// Whether no event is at hand: those that there are, if any, are still where callers put them.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.chunk.sequence().is_none() && self.others.is_empty()
-    }
-
-    /// Takes the next event. `None`: all that were let in before this was asked have been taken, unless the door is
-    /// closed and a caller has not come out of it.
-    pub(crate) fn next(&mut self) -> Option<QueuedEvent<'_>> {
-        if self.chunk.sequence() != Some(self.next) && !self.turn() {
-            return None;
-        }
-        self.next += 1;
-        self.chunk.take()
-    }
-
-    /// Turns to the chunk that the next event is in; `false` where there is none.
-    fn turn(&mut self) -> bool {
-        let last = mem::take(&mut self.chunk);
-        self.keep(last);
-        while self.others.front().and_then(Chunk::sequence) != Some(self.next) {
-            if !self.fetch_full() && !self.fetch() {
-                return false;
-            }
-        }
-        self.chunk = self.others.pop_front().unwrap_or_default();
-        true
-    }
-
-    /// Takes the full chunks from the channel; `false` where there are none. The shards are left alone: their callers
-    /// would have to begin new chunks.
-    fn fetch_full(&mut self) -> bool {
-        let before = self.others.len();
-        self.chunks.try_iter().for_each(|chunk| insert(*chunk, &mut self.others));
-        self.others.len() > before
-    }
-
-    /// Takes all chunks that there are; `false` where there are none. The full ones last: one that is filled meanwhile is
-    /// among them. An event that is missing was let in while this looked elsewhere, and is found the next time.
-    fn fetch(&mut self) -> bool {
-        let before = self.others.len();
-        let Self { ledger, shards, others, .. } = self;
-        shards.take(|tries| wait_for_caller(ledger, tries)).for_each(|chunk| insert(chunk, others));
-        let came = others.len() > before;
-        self.fetch_full() || came
-    }
-
-    /// Goes on with the first event at hand, past those that callers have not put in yet; `false` where there is none.
-    pub(crate) fn skip(&mut self) -> bool {
-        let Some(sequence) = self.others.front().and_then(Chunk::sequence) else { return false };
-        self.next = sequence;
-        true
-    }
-
-    /// Takes a chunk that came.
-    pub(crate) fn keep(&mut self, chunk: Chunk) {
-        insert(chunk, &mut self.others);
-    }
-}
-
-/// How long to leave a caller alone who does not come out.
-pub(crate) const CALLER_WAIT: Duration = Duration::from_millis(1);
-
-/// A caller is inside for less than it takes to say so, unless its thread lost its core there, or was stopped.
-fn wait_for_caller(ledger: &Ledger, tries: usize) -> bool {
-    const SOON: usize = 100;
-    if tries < SOON {
-        thread::yield_now();
-        return true;
-    }
-    // Once the door is closed there is no time to lose with one who may never come out.
-    let is_worth_it = ledger.deadline().is_none();
-    if is_worth_it {
-        ledger.pause(Instant::now() + CALLER_WAIT, None);
-    }
-    is_worth_it
-}
-
-/// Puts a chunk where its sequence belongs, unless it is empty: at one end, or not far from it.
-fn insert(chunk: Chunk, others: &mut VecDeque<Chunk>) {
-    if chunk.sequence().is_some() {
-        let at = others.partition_point(|other| other.sequence() < chunk.sequence());
-        others.insert(at, chunk);
-    }
-}
-
-#[cfg(test)]
-impl Producer {
-    /// How many small events a test would find if it emptied the queue.
-    pub(crate) fn len(&self) -> usize {
-        self.shards.len() + self.chunks.len() * chunk::FULL
-    }
-
-    /// Stops where [`offer`](Self::offer) puts the event in, until what this gives is called.
-    pub(crate) fn offer_half(&self, record: Record) -> impl FnOnce() {
-        let mut chunk = self.shards.lock_any();
-        let admitted = self.ledger.admit(record.weight() as u64, Lane::Ordinary).unwrap();
-        move || chunk.put(admitted.sequence, record)
-    }
+    let producer = Producer::new(Arc::clone(&ledger), Arc::clone(&shards), chunk_sender, wakeup_sender);
+    let consumer = Consumer::new(ledger, shards, chunk_receiver, wakeup_receiver);
+    (producer, consumer)
 }
 
 #[cfg(test)]

@@ -1,14 +1,18 @@
+//! Both ends of the queue together.
+
+use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::model::event::Severity;
-use crate::payload::record::{EventHeader, unpack};
-use crate::queue::admission::{Admission, Load};
+use crate::payload::record::{EventHeader, QueuedEvent, Record, unpack};
+use crate::queue::admission::{Admission, Lane, Load};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// With a name that says which it is.
+/// An event named by its number.
 fn record(nth: usize) -> Record {
     record_with(nth, "")
 }
@@ -24,7 +28,7 @@ fn queue_of(events: usize, threshold: u64) -> (Arc<Ledger>, Producer, Consumer) 
     (ledger, producer, consumer)
 }
 
-/// Which event is next.
+/// The number of the next event.
 fn next(consumer: &mut Consumer) -> Option<usize> {
     let QueuedEvent::Generic(packed) = consumer.next()? else { panic!("generic events only") };
     let (_, name, _) = unpack(packed).unwrap();
@@ -34,31 +38,31 @@ fn next(consumer: &mut Consumer) -> Option<usize> {
 fn wait_until(holds: impl Fn() -> bool) {
     let started = Instant::now();
     while !holds() {
-        assert!(started.elapsed() < LIMIT, "it does not come");
+        assert!(started.elapsed() < LIMIT, "it did not happen in time");
         thread::yield_now();
     }
 }
 
 #[test]
-fn there_is_room_for_each_event_that_is_let_in_and_no_more() {
-    let longest_in_line = "x".repeat(950);
-    for (max, text) in [1, 10, 1_000].into_iter().flat_map(|max| [(max, ""), (max, &longest_in_line)]) {
+fn the_channel_holds_every_event_that_the_limits_allow_and_has_no_slots_for_more() {
+    let longest_inline = "x".repeat(950);
+    for (max, text) in [1, 10, 1_000].into_iter().flat_map(|max| [(max, ""), (max, &longest_inline)]) {
         let (ledger, producer, mut consumer) = queue_of(max, 1_000);
-        let is_let_in = |nth, lane| producer.offer(record_with(nth, text), lane).is_ok();
-        let let_in = [Lane::Ordinary, Lane::Fatal, Lane::Session]
-            .map(|lane| (0..2_000).take_while(|nth| is_let_in(*nth, lane)).count());
-        assert_eq!(let_in, [max, 512, 2]);
-        assert_eq!(consumer.chunks.capacity(), Some((max + 512 + 2) / 15), "and no slots for more");
+        let is_accepted = |nth, lane| producer.offer(record_with(nth, text), lane).is_ok();
+        let accepted = [Lane::Ordinary, Lane::Fatal, Lane::Session]
+            .map(|lane| (0..2_000).take_while(|nth| is_accepted(*nth, lane)).count());
+        assert_eq!(accepted, [max, 512, 2]);
+        assert_eq!(consumer.chunks.capacity(), Some((max + 512 + 2) / 15), "slots");
         assert_eq!(ledger.stats().accepted, max as u64 + 512 + 2);
-        let in_a_run = if text.is_empty() { 100 } else { 17 };
-        assert_eq!(consumer.chunks.len(), (max + 512 + 2) / in_a_run);
+        let in_a_chunk = if text.is_empty() { 100 } else { 17 };
+        assert_eq!(consumer.chunks.len(), (max + 512 + 2) / in_a_chunk);
         let out = std::iter::from_fn(|| next(&mut consumer)).count();
         assert_eq!(out, max + 512 + 2);
     }
 }
 
 #[test]
-fn no_event_is_at_hand_before_a_run_came_nor_once_all_are_taken() {
+fn no_event_is_collected_before_the_first_is_taken_nor_after_the_last() {
     let (_, producer, mut consumer) = queue_of(10, 10);
     (0..2).for_each(|nth| producer.offer(record(nth), Lane::Ordinary).unwrap());
     assert!(consumer.is_empty());
@@ -67,20 +71,20 @@ fn no_event_is_at_hand_before_a_run_came_nor_once_all_are_taken() {
 }
 
 #[test]
-fn the_bell_rings_once_for_the_event_that_is_enough_and_for_whoever_rings() {
+fn the_event_that_reaches_the_threshold_wakes_the_worker_and_two_signals_are_one() {
     let (_, producer, consumer) = queue_of(10, 2);
-    let rung = [0, 1, 2].map(|nth| {
+    let woken = [0, 1, 2].map(|nth| {
         producer.offer(record(nth), Lane::Ordinary).unwrap();
         consumer.wakeup.try_recv().is_ok()
     });
-    assert_eq!(rung, [false, true, false]);
+    assert_eq!(woken, [false, true, false]);
     producer.wake();
     producer.wake();
-    assert_eq!(consumer.wakeup.try_iter().count(), 1, "a wakeup that has been rung is ringing already");
+    assert_eq!(consumer.wakeup.try_iter().count(), 1, "the first signal has not been received yet");
 }
 
 #[test]
-fn events_of_threads_that_take_turns_come_out_in_their_order() {
+fn events_of_threads_that_take_turns_come_out_in_the_order_of_the_calls() {
     const EVENTS: usize = 5_000;
     let (_, producer, mut consumer) = queue_of(10_000, 100_000);
     let turn = AtomicUsize::new(0);
@@ -95,14 +99,14 @@ fn events_of_threads_that_take_turns_come_out_in_their_order() {
         (0..4).for_each(|thread| _ = scope.spawn(move || log_in_turn(thread)));
         for nth in 0..EVENTS {
             wait_until(|| turn.load(Ordering::Acquire) > nth);
-            assert_eq!(next(&mut consumer), Some(nth), "its call has returned");
+            assert_eq!(next(&mut consumer), Some(nth), "its call has returned, so it is there");
         }
     });
     assert_eq!(next(&mut consumer), None);
 }
 
 #[test]
-fn of_threads_that_log_at_once_every_event_comes_out_once_and_of_each_in_its_order() {
+fn events_of_threads_that_log_at_once_come_out_once_each_and_in_the_order_of_their_thread() {
     const THREADS: usize = 24;
     const EVENTS: usize = 1_000;
     let (ledger, producer, mut consumer) = queue_of(100_000, 100_000);
@@ -120,9 +124,9 @@ fn of_threads_that_log_at_once_every_event_comes_out_once_and_of_each_in_its_ord
         let started = Instant::now();
         while taken < THREADS * EVENTS {
             assert!(started.elapsed() < LIMIT, "{taken} came out");
-            let let_in = ledger.admitted();
-            while consumer.next_sequence() < let_in {
-                let event = next(&mut consumer).expect("what was let in is there");
+            let admitted = ledger.admitted();
+            while consumer.next_sequence() < admitted {
+                let event = next(&mut consumer).expect("an admitted event is there");
                 let (thread, nth) = (event / EVENTS, event % EVENTS);
                 assert_eq!(nth, mem::replace(&mut next_of[thread], nth + 1));
                 taken += 1;

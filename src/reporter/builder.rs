@@ -1,59 +1,70 @@
-//! Makes every part, starts the worker, hands out the reporter. The defaults are here, each with its reason.
+//! Makes every part, starts the worker, and hands out the reporter. The defaults are here, each with its reason.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::tick;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::failure::user_error::{UserError, UserErrorClassifier};
-use crate::model::config::{self, Config};
+use crate::model::config::{self, Config, Mode};
 use crate::model::error::StartError;
+use crate::model::event::Event;
 use crate::model::stats::DropReason;
-use crate::process::fork::{self, ForkGeneration, ProcessOwned};
+use crate::process::fork::{self, ProcessOwned};
 use crate::queue::admission::{Admission, Load, MAX_BYTES, MAX_EVENTS};
 use crate::queue::ledger::Ledger;
 use crate::queue::queue;
 use crate::reporter::Reporter;
-use crate::session::Session;
+use crate::reporter::destination::{Destination, Sink};
 use crate::session::pipeline::Pipeline;
-use crate::transport::client::{Http, Route};
+use crate::session::{Session, VainWait};
+use crate::transport::client::Route;
 use crate::transport::retry::{MAX_WAIT, RetryPolicy};
 use crate::wire::batch::Batcher;
-use crate::wire::encode::{Encoder, Envelope, Ids};
+use crate::wire::context::Context;
+use crate::wire::encode::Encoder;
+use crate::wire::envelope::Envelope;
+use crate::wire::ids::Ids;
 use crate::wire::process_uuid;
 use crate::wire::session_index::SessionIndex;
 use crate::worker::Worker;
+use crate::worker::before_send::{BeforeSend, Hook};
 use crate::worker::delivery::Delivery;
 use crate::worker::outage_log::OutageLog;
+use crate::worker::ticker::Ticker;
 
-/// Long enough that a quiet program makes few requests, short enough that somebody who watches sees it live.
+/// Long enough that a quiet program makes few requests, and short enough that a person who watches sees events live.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(10);
 /// A full batch: sooner would make more requests, later would not make fewer.
 const FLUSH_THRESHOLD: usize = 100;
-/// A dying program has nothing better to do than to say why, but must still die.
+/// A program that fails has nothing better to do than to report why, but it must still end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(30);
 /// What the official SDK allows one attempt.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
-/// With the delays below this outlasts a restart of the backend's front, and no more.
+/// With the delay below this lasts longer than a restart of the backend's front, and no more.
 const MAX_RETRIES: u32 = 3;
 const RETRY_BASE_DELAY: Duration = Duration::from_secs(1);
 /// A hundred full batches: what the backend takes in some seconds after an outage.
 const MAX_QUEUE_SIZE: usize = 10_000;
 /// What the backend accepts in one request.
 const MAX_BATCH_SIZE: usize = 100;
-/// A hundred times that, which is nobody's wish: a batch notes each event's end, beside the budget in bytes.
+/// The most that may be set. A batch notes where each event ends, in memory that the budget in bytes does not count.
 const MAX_BATCH_SIZE_SETTING: usize = 10_000;
-/// Memory that nobody misses beside a training run; large events reach it before the queue's count is reached.
+/// Little beside a training run. Large events reach it before they reach the limit on their number.
 const MAX_QUEUE_BYTES: usize = 16 * 1024 * 1024;
 /// Below the 1 MB and more that proxies usually take.
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
-/// Four to a batch; what is larger is a file, not an event.
+/// Four of them fill a batch. Anything larger is a file, not an event.
 const MAX_EVENT_BYTES: usize = 256 * 1024;
-/// What somebody who has typed the last command waits for without wondering.
+/// What every event has besides its name and its data.
+const MAX_HEAD: usize = 256;
+/// Fields that are the same in every event.
+const MAX_CONTEXT: usize = 16 * 1024;
+/// What a person at a terminal waits for without wondering.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Settings of a reporter, and its start.
@@ -63,19 +74,36 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// use tinker_telemetry::{Config, Reporter};
 ///
 /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
-/// let reporter = Reporter::builder(config, "session-0001")
+/// let reporter = Reporter::builder(config, "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64")
 ///     .flush_interval(Duration::from_secs(2))
 ///     .shutdown_timeout(Duration::from_secs(1))
 ///     .start()?;
 /// # Ok::<(), tinker_telemetry::StartError>(())
 /// ```
+///
+/// A service with a session for each job clones one builder, and gives each clone its id:
+///
+/// ```
+/// use tinker_telemetry::{Config, Reporter};
+///
+/// # let job_sessions = ["0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64"];
+/// let settings = Reporter::sessionless_builder(Config::new("tml-example").base_url("http://127.0.0.1:8080"));
+/// for session_id in job_sessions {
+///     let reporter = settings.clone().session_id(session_id).start()?;
+/// }
+/// # Ok::<(), tinker_telemetry::StartError>(())
+/// ```
+#[derive(Clone)]
 #[must_use = "nothing is reported until `start` is called"]
 pub struct Builder {
     config: Config,
-    /// `None`: work without a session.
+    /// `None` for work without a session.
     session_id: Option<String>,
     enabled: Option<bool>,
+    print: bool,
     classifier: Option<Arc<UserErrorClassifier>>,
+    before_send: Option<Arc<Hook>>,
+    context: Vec<(String, Value)>,
     flush_interval: Duration,
     flush_threshold: usize,
     flush_timeout: Duration,
@@ -91,20 +119,66 @@ pub struct Builder {
 }
 
 impl Reporter {
-    /// Starts a reporter with what the environment says: `TINKER_TELEMETRY` and `DO_NOT_TRACK` whether to report at
-    /// all (switched off it needs no key), then as [`Config::from_env`]. All settings are the defaults.
+    /// Starts a reporter as the environment says. `TINKER_TELEMETRY` and `DO_NOT_TRACK` say whether to report at all; a
+    /// reporter that is switched off needs no key. (A `TINKER_TELEMETRY` that is set and empty leaves telemetry on, as in
+    /// Tinkex. The official SDK takes it for off.) The rest is as in [`Config::from_env`]. All settings are the defaults.
+    ///
+    /// ```no_run
+    /// use tinker_telemetry::Reporter;
+    ///
+    /// let reporter = Reporter::from_env("0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64")?;
+    /// # Ok::<(), tinker_telemetry::StartError>(())
+    /// ```
     pub fn from_env(session_id: impl Into<String>) -> Result<Self, StartError> {
         Self::builder(Config::from_env(), session_id).start()
     }
 
-    /// Settings for a reporter of the session with this id.
+    /// Settings for a reporter of the session with this id, which is the one that Tinker returned when the program opened
+    /// the session.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tinker_telemetry::{Config, Reporter};
+    ///
+    /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
+    /// let builder = Reporter::builder(config, "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64");
+    /// let reporter = builder.flush_interval(Duration::from_secs(2)).start()?;
+    /// # Ok::<(), tinker_telemetry::StartError>(())
+    /// ```
     pub fn builder(config: Config, session_id: impl Into<String>) -> Builder {
         Builder::new(config, Some(session_id.into()))
     }
 
-    /// Settings for a reporter of work that has no session: the id is `sessionless-` and a UUID, and neither a
-    /// session start nor a session end is reported.
-    pub fn sessionless(config: Config) -> Builder {
+    /// Starts a reporter of work that has no session, with the default settings. Neither a session start nor a session end
+    /// is reported.
+    ///
+    /// The id is `sessionless-` and a UUID, as the official SDK makes it for clients that open no session. A backend may
+    /// insist on the bare UUID of a session that it opened: then open one, and pass its id to
+    /// [`builder`](Self::builder).
+    ///
+    /// ```
+    /// use tinker_telemetry::{Config, Reporter};
+    ///
+    /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
+    /// let reporter = Reporter::sessionless(config)?;
+    /// assert!(reporter.session_id().is_none_or(|id| id.starts_with("sessionless-")));
+    /// # Ok::<(), tinker_telemetry::StartError>(())
+    /// ```
+    pub fn sessionless(config: Config) -> Result<Self, StartError> {
+        Self::sessionless_builder(config).start()
+    }
+
+    /// Settings for a reporter as [`sessionless`](Self::sessionless) starts it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tinker_telemetry::{Config, Reporter};
+    ///
+    /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
+    /// let reporter = Reporter::sessionless_builder(config).flush_interval(Duration::from_secs(2)).start()?;
+    /// # Ok::<(), tinker_telemetry::StartError>(())
+    /// ```
+    pub fn sessionless_builder(config: Config) -> Builder {
         Builder::new(config, None)
     }
 }
@@ -115,7 +189,10 @@ impl Builder {
             config,
             session_id,
             enabled: None,
+            print: false,
             classifier: None,
+            before_send: None,
+            context: Vec::new(),
             flush_interval: FLUSH_INTERVAL,
             flush_threshold: FLUSH_THRESHOLD,
             flush_timeout: FLUSH_TIMEOUT,
@@ -131,15 +208,38 @@ impl Builder {
         }
     }
 
+    /// The id of the session to report to, in place of the one that this builder was made with. Defaults to that one.
+    pub fn session_id(mut self, session_id: impl Into<String>) -> Self {
+        self.session_id = Some(session_id.into());
+        self
+    }
+
     /// Whether to report at all. Overrides the environment. Defaults to what `TINKER_TELEMETRY` and `DO_NOT_TRACK` say.
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = Some(enabled);
         self
     }
 
-    /// Teaches the reporter which errors of other crates are the user's doing. Called for each error of a chain that
-    /// the crate does not recognise itself, as it does an [`ApiError`](crate::ApiError) and a
-    /// `ureq::Error::StatusCode`; must not block. A later call replaces an earlier one. Defaults to none.
+    /// A dry run: each event is written to standard error as a line for people, and nothing is sent. No key is needed. The
+    /// events count as dropped for the reason [`Printed`](DropReason::Printed). [`enabled(false)`](Self::enabled) switches
+    /// this off too. Defaults to what the environment says: `TINKER_TELEMETRY=print` does the same.
+    ///
+    /// ```
+    /// use tinker_telemetry::{Config, Reporter, Severity, json};
+    ///
+    /// let reporter = Reporter::builder(Config::from_env(), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").print().start()?;
+    /// reporter.log("checkpoint.saved", json!({"step": 1200}), Severity::Info);
+    /// // telemetry 16:17:23.834 INFO     checkpoint.saved  step=1200
+    /// # Ok::<(), tinker_telemetry::StartError>(())
+    /// ```
+    pub fn print(mut self) -> Self {
+        self.print = true;
+        self
+    }
+
+    /// Teaches the reporter which errors of other crates were caused by the user. The closure is called for each error of
+    /// a chain that the crate does not recognise itself. It recognises an [`ApiError`](crate::ApiError) and a
+    /// `ureq::Error::StatusCode`. [`Reporter::find_user_error`] asks it too. The closure must not block. A later call replaces an earlier one. Defaults to none.
     ///
     /// An error that carries a status, of the `http` crate for example:
     ///
@@ -150,7 +250,7 @@ impl Builder {
     /// #[error("answered with {0}")]
     /// struct Answered(http::StatusCode);
     ///
-    /// let builder = Reporter::builder(Config::new("tml-example"), "session-0001").user_errors(|error| {
+    /// let builder = Reporter::builder(Config::new("tml-example"), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").user_errors(|error| {
     ///     let error = error.downcast_ref::<Answered>()?;
     ///     UserError::from_status("Answered", error.to_string(), error.0.as_u16())
     /// });
@@ -180,23 +280,85 @@ impl Builder {
         self
     }
 
-    /// How often what is queued is sent. An event waits at most this long for its first attempt, unless earlier
+    /// A field for the data of every event that is logged, such as the program's release, its host or its run. An event's own
+    /// field of the same name wins. A later call with the same key replaces an earlier one. Session events and exceptions
+    /// have no data, and so no context. At most 16 KiB in all, which come on top of
+    /// [`max_event_bytes`](Self::max_event_bytes). Defaults to none.
+    ///
+    /// ```
+    /// use tinker_telemetry::{Config, Reporter};
+    ///
+    /// let builder = Reporter::builder(Config::from_env(), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64")
+    ///     .context("release", env!("CARGO_PKG_VERSION"))
+    ///     .context("run", 17);
+    /// ```
+    pub fn context(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        let key = key.into();
+        self.context.retain(|(other, _)| *other != key);
+        self.context.push((key, value.into()));
+        self
+    }
+
+    /// Looks at every event before it leaves, session events and exceptions too: returns it, changed or not, or `None` to
+    /// withhold it. It runs on the worker's thread. What it logs is not reported. It must not block: while it runs nothing
+    /// is sent. If it panics, the event is withheld. What is withheld is counted in [`Stats`](crate::Stats) as `withheld`.
+    /// What is made larger than [`max_event_bytes`](Self::max_event_bytes) is dropped as `too_large`. The id and the number
+    /// of an event cannot be changed. A later call replaces an earlier one. Defaults to none, which costs nothing.
+    ///
+    /// To scrub, to drop, and to sample:
+    ///
+    /// ```
+    /// use tinker_telemetry::event::Event;
+    /// use tinker_telemetry::{Config, Reporter};
+    ///
+    /// let home = std::env::var("HOME").unwrap_or_default();
+    /// let scrub = move |text: &mut String| {
+    ///     if !home.is_empty() {
+    ///         *text = text.replace(&home, "~");
+    ///     }
+    /// };
+    /// let session_id = "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64";
+    /// let builder = Reporter::builder(Config::from_env(), session_id).before_send(move |mut event| {
+    ///     match &mut event {
+    ///         // Scrub: no home folder in messages and stacks, no user name in data.
+    ///         Event::UnhandledException(error) => {
+    ///             scrub(&mut error.error_message);
+    ///             error.traceback.as_mut().map(&scrub);
+    ///         }
+    ///         Event::Generic(event) => drop(event.event_data.remove("user")),
+    ///         _ => {}
+    ///     }
+    ///     // Drop: events without a reader. Sample: one in ten of a frequent event.
+    ///     let is_kept = match event.name() {
+    ///         "cache.hit" => false,
+    ///         "token.sampled" => event.id().as_u128() % 10 == 0,
+    ///         _ => true,
+    ///     };
+    ///     is_kept.then_some(event)
+    /// });
+    /// ```
+    pub fn before_send(mut self, hook: impl Fn(Event) -> Option<Event> + Send + Sync + 'static) -> Self {
+        self.before_send = Some(Arc::new(hook));
+        self
+    }
+
+    /// How often queued events are sent. An event waits at most this long for its first attempt, unless earlier
     /// batches are still being sent. Must be greater than zero. Defaults to 10 s.
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.flush_interval = interval;
         self
     }
 
-    /// As soon as this many events are pending they are sent, without waiting for the interval; so are events that
-    /// add up to [`max_batch_bytes`](Self::max_batch_bytes). At least 1; more than
-    /// [`max_queue_size`](Self::max_queue_size) means as many as that. Defaults to 100.
+    /// As soon as this many events are pending they are sent, without waiting for the interval. So are events that
+    /// together reach [`max_batch_bytes`](Self::max_batch_bytes). At least 1. A threshold above
+    /// [`max_queue_size`](Self::max_queue_size) counts as that size. Defaults to 100.
     pub fn flush_threshold(mut self, events: usize) -> Self {
         self.flush_threshold = events;
         self
     }
 
-    /// How long [`log_fatal_exception`](Reporter::log_fatal_exception), [`capture_fatal`](Reporter::capture_fatal)
-    /// and the panic hook wait at the most. Zero: they do not wait. Defaults to 30 s.
+    /// How long [`log_fatal_exception`](Reporter::log_fatal_exception) and [`capture_fatal`](Reporter::capture_fatal)
+    /// wait at the most. Zero: they do not wait. Defaults to 30 s.
     pub fn flush_timeout(mut self, timeout: Duration) -> Self {
         self.flush_timeout = timeout;
         self
@@ -215,10 +377,10 @@ impl Builder {
         self
     }
 
-    /// The wait before the first retry; it doubles with each, up to 60 s, which is also the most that may be set
-    /// here. Up to a tenth of it is added at random. After an outage the next batch waits for a random part of this
-    /// delay, so that programs which lost a server together do not return to it together; not while a flush or a stop
-    /// waits for it. Defaults to 1 s.
+    /// The wait before the first retry. It doubles with each retry, up to 60 s, which is also the most that may be set.
+    /// Up to a tenth of it is added at random. After an outage the next batch waits for a random part of this delay, so
+    /// that programs which lost a server together do not return to it together. While a flush or a stop waits for that
+    /// batch, it is sent at once. Defaults to 1 s.
     pub fn retry_base_delay(mut self, delay: Duration) -> Self {
         self.retry_base_delay = delay;
         self
@@ -262,15 +424,14 @@ impl Builder {
 
     /// How large one event may be: its name as it is, and its data as JSON. Larger ones are refused as `too_large`,
     /// and the texts of an exception are cut to fit. What every event has besides (its id, its time, …) comes on top,
-    /// 256 bytes at the most, and so do the escapes of a name that needs some as JSON. At least 1. Defaults to 256
-    /// KiB.
+    /// 256 bytes at the most. So do the escapes of a name that needs some as JSON. At least 1. Defaults to 256 KiB.
     pub fn max_event_bytes(mut self, bytes: usize) -> Self {
         self.max_event_bytes = bytes;
         self
     }
 
     /// How long the drop of the last clone may take; what is pending then is dropped as `deadline`. Zero drops at once
-    /// what was not sent yet. Defaults to 5 s.
+    /// what was not sent yet. The panic hook waits as long at the most. Defaults to 5 s.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self
@@ -279,24 +440,47 @@ impl Builder {
     /// Checks everything, starts the worker and reports the session's start. Takes a fraction of a millisecond and
     /// touches no network.
     ///
-    /// Where telemetry is switched off this checks nothing and gives [`Reporter::disabled`].
+    /// If telemetry is switched off, this checks nothing and returns [`Reporter::disabled`]. If the environment names a proxy
+    /// that cannot be used, it writes a warning to the program's log and returns the same.
     pub fn start(self) -> Result<Reporter, StartError> {
-        if !self.enabled.unwrap_or_else(config::is_wanted) {
-            return Ok(Reporter::disabled());
+        let mode = self.mode();
+        if mode == Mode::Off {
+            return Ok(Reporter::switched_off(self.classifier));
         }
-        let endpoint = self.config.validate()?;
+        let classifier = self.classifier.clone();
+        match self.start_in(mode) {
+            Err(error) if error.is_of_the_machine() => {
+                log::warn!("telemetry is off: {error}");
+                Ok(Reporter::switched_off(classifier))
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn start_in(self, mode: Mode) -> Result<Reporter, StartError> {
+        // What the program got wrong comes first: the machine's faults must not hide it.
         self.validate()?;
         let session_id = match &self.session_id {
             Some(id) if id.trim().is_empty() => return Err(StartError::EmptySessionId),
             Some(id) => id.clone(),
             None => format!("sessionless-{}", Ids::new().next().map_err(StartError::NoRandomness)?),
         };
+        let endpoint = if mode == Mode::Send { Some(self.config.validate()?) } else { None };
+        if endpoint.as_ref().is_some_and(|endpoint| endpoint.has_odd_key) {
+            log::warn!("the API key begins neither with tml- nor with eyJ, as Tinker's do");
+        }
+        let sdk_version =
+            endpoint.as_ref().map_or(env!("CARGO_PKG_VERSION").to_owned(), |to| to.sdk_version.clone());
         fork::watch();
-        let route = Arc::new(Route::new(endpoint, self.http_timeout)?);
+        let destination = match endpoint {
+            Some(endpoint) => Destination::Backend(Arc::new(Route::new(endpoint, self.http_timeout)?)),
+            None => Destination::StandardError,
+        };
         let process = process_uuid::uuid().map_err(StartError::NoRandomness)?;
-        let (mut pipeline, worker) = self.pipeline(0, &route, Envelope::new(&session_id, process));
+        let envelope = Envelope::of_sdk(&sdk_version, &session_id, process);
+        let (pipeline, worker) = self.pipeline(0, &destination, envelope);
         start_worker(worker).map_err(StartError::Thread)?;
-        pipeline.session_end = self.session_id.is_some().then(Once::new);
+        let pipeline = if self.session_id.is_some() { pipeline.with_session() } else { pipeline };
         Ok(Reporter::new(Session {
             id: session_id.clone(),
             started: Instant::now(),
@@ -305,56 +489,49 @@ impl Builder {
             max_event_bytes: self.max_event_bytes,
             flush_timeout: self.flush_timeout,
             shutdown_timeout: self.shutdown_timeout,
-            renew: Box::new(move |parent| self.pipeline_of_child(parent, &session_id, &route)),
+            vain_wait: VainWait::default(),
+            renew: Box::new(move |parent| {
+                self.pipeline_of_child(parent, &sdk_version, &session_id, &destination)
+            }),
         }))
     }
 
-    /// A pipeline whose events are numbered from here, and the worker at its other end, which is yet to be started.
+    /// A pipeline whose events are numbered from `first_number`, and the worker at its other end, not started yet.
     fn pipeline(
         &self,
         first_number: u64,
-        route: &Arc<Route>,
+        destination: &Destination,
         envelope: Envelope,
-    ) -> (Pipeline, Worker<Http>) {
+    ) -> (Pipeline, Worker<Sink>) {
         let ledger = Arc::new(Ledger::new(self.admission()));
         let (producer, consumer) = queue(Arc::clone(&ledger), self.max_queue_size);
-        let transport = Http::new(Arc::clone(route));
-        let pipeline = Pipeline {
-            ledger: Arc::clone(&ledger),
-            first_number,
-            producer,
-            abort_handle: transport.abort_handle(),
-            session_end: None,
-        };
-        let worker = Worker {
-            ledger: Arc::clone(&ledger),
-            consumer,
-            ticker: tick(self.flush_interval),
-            batcher: Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len())),
-            delivery: Delivery {
-                ledger,
-                outage_log: OutageLog::new(route.destination()),
-                transport,
-                envelope,
-                policy: RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay },
-                http_timeout: self.http_timeout,
-                keys: Ids::new(),
-                generation: ForkGeneration::current(),
-                is_outage: false,
-            },
-            encoder: Encoder::new(SessionIndex::from(first_number)),
-            flushed: 0,
-            json: Vec::new(),
-        };
-        (pipeline, worker)
+        let transport = destination.open();
+        let pipeline = Pipeline::new(Arc::clone(&ledger), first_number, producer, transport.abort_handle());
+        let batcher = Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len()));
+        let policy = RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay };
+        let outage_log = OutageLog::new(destination.name());
+        let delivery =
+            Delivery::new(Arc::clone(&ledger), transport, envelope, policy, self.http_timeout, outage_log);
+        let context = Arc::new(Context::new(&self.context));
+        let max_bytes = self.max_event_bytes.saturating_add(context.len() + MAX_HEAD);
+        let encoder = Encoder::new(SessionIndex::from(first_number)).with_context(context);
+        let worker =
+            Worker::new(ledger, consumer, Ticker::every(self.flush_interval), batcher, delivery, encoder);
+        (pipeline, worker.with_before_send(BeforeSend::new(self.before_send.clone(), max_bytes)))
     }
 
-    /// A pipeline for a forked child. Nobody can be told that it is not to be had: then it is one that is closed, and
-    /// refuses what it is offered as `stopped`.
-    fn pipeline_of_child(&self, parent: &Pipeline, session_id: &str, route: &Arc<Route>) -> Pipeline {
+    /// A pipeline for a forked child. No error can be returned from where it is made: if the child gets no thread or no
+    /// random numbers, the pipeline is closed and refuses events as `stopped`.
+    fn pipeline_of_child(
+        &self,
+        parent: &Pipeline,
+        sdk_version: &str,
+        session_id: &str,
+        destination: &Destination,
+    ) -> Pipeline {
         let process = process_uuid::uuid();
-        let envelope = Envelope::new(session_id, *process.as_ref().unwrap_or(&Uuid::nil()));
-        let (pipeline, worker) = self.pipeline(parent.next_number(), route, envelope);
+        let envelope = Envelope::of_sdk(sdk_version, session_id, *process.as_ref().unwrap_or(&Uuid::nil()));
+        let (pipeline, worker) = self.pipeline(parent.next_number(), destination, envelope);
         if process.and_then(|_| start_worker(worker)).is_err() {
             pipeline.ledger.finish(DropReason::Internal);
         }
@@ -368,6 +545,17 @@ impl Builder {
             bytes: self.max_batch_bytes.min(self.max_queue_bytes) as u64,
         };
         Admission::new(limits, threshold)
+    }
+
+    fn mode(&self) -> Mode {
+        match (self.enabled, self.print) {
+            (Some(false), _) => Mode::Off,
+            (_, true) => Mode::Print,
+            (None, false) => config::mode(),
+            // A dry run that the environment asks for must send nothing.
+            (Some(true), false) if config::mode() == Mode::Print => Mode::Print,
+            (Some(true), false) => Mode::Send,
+        }
     }
 
     fn validate(&self) -> Result<(), StartError> {
@@ -391,6 +579,7 @@ impl Builder {
             ),
             ("max_batch_bytes", self.max_batch_bytes >= 1, at_least_one),
             ("max_event_bytes", self.max_event_bytes >= 1, at_least_one),
+            ("context", Context::new(&self.context).len() <= MAX_CONTEXT, "must be at most 16 KiB in all"),
         ];
         match rules.into_iter().find(|(_, holds, _)| !holds) {
             Some((setting, _, reason)) => Err(StartError::InvalidSetting { setting, reason }),
@@ -405,10 +594,12 @@ impl fmt::Debug for Builder {
             .field("config", &self.config)
             .field("session_id", &self.session_id)
             .field("enabled", &self.enabled)
+            .field("context", &self.context)
+            .field("before_send", &self.before_send.is_some())
             .finish_non_exhaustive()
     }
 }
 
-fn start_worker(worker: Worker<Http>) -> io::Result<()> {
+fn start_worker(worker: Worker<Sink>) -> io::Result<()> {
     fork::start_thread("tinker-reporter", || worker.run_thread())
 }

@@ -1,9 +1,20 @@
-//! A session as all clones of its reporter share it: what is reported, and its end.
+//! What all clones of a reporter share: how events are made, and how the session starts and ends.
+//!
+//! `reporter` calls it for each call of a program, and `bridge` for panics, logs, spans and requests. It turns a call
+//! into a record and offers that to the [`Pipeline`] of this process.
+//!
+//! The invariants:
+//!
+//! - No call here does I/O, and none waits without a deadline.
+//! - A caller's code (its data, its errors) runs inside the reentrancy scope, and its panics are caught.
+//! - Each offered event is either accepted or counted as refused.
+//! - The session's end is reported once, and only by the process that reported its start.
 
 pub(crate) mod pipeline;
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -12,27 +23,39 @@ use crate::failure::as_error::AsError;
 use crate::failure::exception;
 use crate::failure::panicking::Panic;
 use crate::failure::user_error::{self, UserErrorClassifier};
-use crate::model::event::Severity;
-use crate::model::stats::RefusalReason;
+use crate::model::event::{Severity, names};
+use crate::model::stats::{RefusalReason, Stats};
 use crate::payload::record::{EventBody, EventHeader, Record};
 use crate::process::catch_panic::catch_panic;
-use crate::process::fork::ProcessOwned;
+use crate::process::fork::{ForkGeneration, ProcessOwned};
 use crate::process::reentrancy;
 use crate::process::stack::{LONG_WAIT, SHORT_WAIT};
 use crate::queue::admission::Lane;
 use crate::session::pipeline::{Pipeline, after};
 
-/// What all clones share, in this process and in those that it forks.
+/// What all clones share, in this process and in its forked children.
 pub(crate) struct Session {
     pub(crate) id: String,
     pub(crate) started: Instant,
     pub(crate) pipeline: ProcessOwned<Pipeline>,
-    /// Makes a pipeline for a forked child, of its parent's, of which it touches nothing that could be locked.
+    /// Makes the pipeline of a forked child. Reads only those parts of the parent's pipeline that have no lock.
     pub(crate) renew: Box<Renew>,
     pub(crate) classifier: Option<Arc<UserErrorClassifier>>,
     pub(crate) max_event_bytes: usize,
     pub(crate) flush_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
+    pub(crate) vain_wait: VainWait,
+}
+
+/// How many events had been delivered when a panicking thread had waited in vain. [`NO_VAIN_WAIT`] if none has.
+pub(crate) struct VainWait(AtomicU64);
+
+const NO_VAIN_WAIT: u64 = u64::MAX;
+
+impl Default for VainWait {
+    fn default() -> Self {
+        Self(AtomicU64::new(NO_VAIN_WAIT))
+    }
 }
 
 pub(crate) type Renew = dyn Fn(&Pipeline) -> Pipeline + Send + Sync;
@@ -40,7 +63,7 @@ pub(crate) type Renew = dyn Fn(&Pipeline) -> Pipeline + Send + Sync;
 impl Session {
     pub(crate) fn log(&self, name: &str, data: &impl Serialize, severity: Severity) -> bool {
         let pipeline = self.pipeline();
-        // Asked before anything that takes time: while the queue is full, a call costs next to nothing.
+        // This comes before anything that takes time: a call that finds the queue full is cheap.
         match pipeline.ledger.is_open(Lane::Ordinary) {
             Ok(()) => self.log_generic(pipeline.header(severity), name, data, pipeline),
             Err(reason) => pipeline.refuse(reason),
@@ -79,41 +102,79 @@ impl Session {
         severity: Severity,
     ) -> bool {
         let since = Instant::now();
-        let accepted = self.log_exception(error, severity, Lane::Fatal);
-        self.end_fatally();
-        self.outlast_fatal(since);
-        accepted
+        let is_accepted = self.log_exception(error, severity, Lane::Fatal);
+        self.end_session_unless_inside();
+        self.wait_after_fatal(since);
+        is_accepted
     }
 
     /// Reports a panic that was caught.
+    #[cfg(feature = "panic-hook")]
     pub(crate) fn report_panic(&self, panic: &Panic) {
-        if self.log_panic(panic, Severity::Error, Lane::Ordinary) {
+        self.report_panic_at(Severity::Error, panic);
+    }
+
+    /// The same with this severity.
+    pub(crate) fn report_panic_at(&self, severity: Severity, panic: &Panic) {
+        if self.log_panic(panic, severity, Lane::Ordinary) {
             self.flush();
         }
     }
 
-    /// Reports a panic that ends the session, and the end. Neither waits nor logs, and takes no lock that is held
-    /// while anybody's code runs: the panicking thread may hold any other.
+    /// Reports a panic that ends the session, and the end. Neither waits nor logs, and takes no lock that is held while
+    /// code of the program runs: the panicking thread may hold any such lock.
+    #[cfg(feature = "panic-hook")]
     pub(crate) fn report_fatal_panic(&self, panic: &Panic) {
-        self.log_panic(panic, Severity::Critical, Lane::Fatal);
-        self.end_fatally();
+        self.report_fatal_panic_at(Severity::Critical, panic);
+    }
+
+    /// The same with this severity.
+    pub(crate) fn report_fatal_panic_at(&self, severity: Severity, panic: &Panic) {
+        self.log_panic(panic, severity, Lane::Fatal);
+        self.end_session_unless_inside();
         self.flush();
     }
 
-    /// Ends the session, unless this is inside the reporter's own work: there what was fatal is refused, all of it.
-    fn end_fatally(&self) {
+    /// Ends the session after a fatal event. Inside the reporter's own work the event was refused, and the session goes
+    /// on.
+    fn end_session_unless_inside(&self) {
         if !reentrancy::is_inside() {
             self.end_session();
         }
     }
 
-    /// Waits for what was fatal to be through, and names the session.
-    pub(crate) fn outlast_fatal(&self, since: Instant) {
+    /// Waits until the fatal event has its fate, and logs the session's id. Not in a forked child: a fork can catch the
+    /// logger's lock closed, and no deadline would end the wait for it.
+    pub(crate) fn wait_after_fatal(&self, since: Instant) {
         if reentrancy::is_inside() {
             return;
         }
         self.wait_until_drained(self.flush_timeout.saturating_sub(since.elapsed()));
-        log::info!("session {} ended with a fatal exception", self.id);
+        if ForkGeneration::current().is_first() {
+            // The logger is the program's. Its panic must not leave this call.
+            let _ = catch_panic(|| log::info!("session {} ended with a fatal exception", self.id));
+        }
+    }
+
+    /// Whether a panicking thread has waited for this session in vain, and nothing was delivered since.
+    pub(crate) fn has_waited_in_vain(&self) -> bool {
+        let delivered = self.vain_wait.0.load(Ordering::Relaxed);
+        delivered != NO_VAIN_WAIT && delivered == self.stats().delivered
+    }
+
+    #[cfg(feature = "panic-hook")]
+    pub(crate) fn note_vain_wait(&self) {
+        self.vain_wait.0.store(self.stats().delivered, Ordering::Relaxed);
+    }
+
+    /// How many accepted events were not delivered and never will be.
+    #[cfg(feature = "panic-hook")]
+    pub(crate) fn lost(&self) -> u64 {
+        self.stats().dropped.total()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.pipeline.get().map(|pipeline| pipeline.ledger.stats()).unwrap_or_default()
     }
 
     fn log_exception<E: AsError<Kind> + ?Sized, Kind>(
@@ -122,39 +183,39 @@ impl Session {
         severity: Severity,
         lane: Lane,
     ) -> bool {
-        let to = self.pipeline();
-        let header = to.header(severity);
-        if let Err(reason) = to.ledger.is_open(lane) {
-            return to.refuse(reason); // before its text is made and the stack captured
+        let pipeline = self.pipeline();
+        let header = pipeline.header(severity);
+        if let Err(reason) = pipeline.ledger.is_open(lane) {
+            return pipeline.refuse(reason); // before the text is made and the stack is captured
         }
         match self.describe(error.as_error(), error.type_name(), header, self.wait_for_stack(lane)) {
-            Ok(record) => to.offer(record, lane),
-            Err(reason) => to.refuse(reason),
+            Ok(record) => pipeline.offer(record, lane),
+            Err(reason) => pipeline.refuse(reason),
         }
     }
 
     fn log_panic(&self, panic: &Panic, severity: Severity, lane: Lane) -> bool {
-        let to = self.pipeline();
-        let header = to.header(severity);
+        let pipeline = self.pipeline();
+        let header = pipeline.header(severity);
         if reentrancy::is_inside() {
-            return to.refuse(RefusalReason::Reentrant);
+            return pipeline.refuse(RefusalReason::Reentrant);
         }
-        if let Err(reason) = to.ledger.is_open(lane) {
-            return to.refuse(reason);
+        if let Err(reason) = pipeline.ledger.is_open(lane) {
+            return pipeline.refuse(reason);
         }
         let body = EventBody::Exception(panic.describe(self.max_event_bytes));
-        to.offer(Record::other(header, body), lane)
+        pipeline.offer(Record::other(header, body), lane)
     }
 
-    /// A fatal exception is worth some of the time that it has to be sent in.
+    /// How long a call may wait to capture the stack. A fatal exception spends some of its time on it.
     fn wait_for_stack(&self, lane: Lane) -> Duration {
         match lane {
             Lane::Fatal => LONG_WAIT.min(self.flush_timeout / 2),
-            _ => SHORT_WAIT,
+            Lane::Ordinary | Lane::Session => SHORT_WAIT,
         }
     }
 
-    /// The record of an error. The error's own code runs here, so it may panic, or call us.
+    /// The record of an error. The error's own code runs here. It may panic, or call this crate.
     fn describe(
         &self,
         error: &(dyn Error + 'static),
@@ -172,14 +233,14 @@ impl Session {
             Ok(user_error) => {
                 let (header, limit) =
                     (EventHeader { severity: Severity::Warning, ..header }, self.max_event_bytes);
-                let of = |error: &_| Record::generic(header, "user_error", error, limit);
-                of(&user_error).or_else(|_| of(&exception::shorten(&user_error, limit)))
+                let record = |error: &_| Record::generic(header, names::USER_ERROR, error, limit);
+                record(&user_error).or_else(|_| record(&exception::shorten(&user_error, limit)))
             }
             Err(exception) => Ok(Record::other(header, EventBody::Exception(exception))),
         }
     }
 
-    /// This process's pipeline; the first use in a forked child makes it.
+    /// This process's pipeline. The first use in a forked child makes it.
     #[inline]
     fn pipeline(&self) -> &Pipeline {
         self.pipeline.get_or_make(&self.renew)
@@ -187,17 +248,19 @@ impl Session {
 
     pub(crate) fn start_session(&self) {
         if self.pipeline().session_end.is_some() {
-            self.announce(EventBody::SessionStart);
+            self.offer_session_event(EventBody::SessionStart);
         }
     }
 
     fn end_session(&self) {
         if let Some(end) = &self.pipeline().session_end {
-            end.call_once(|| self.announce(EventBody::SessionEnd(self.started.elapsed())));
+            // Contained, or the panic would make every later call of the session's end panic too.
+            let offer = || self.offer_session_event(EventBody::SessionEnd(self.started.elapsed()));
+            end.call_once(|| _ = catch_panic(offer));
         }
     }
 
-    fn announce(&self, body: EventBody) {
+    fn offer_session_event(&self, body: EventBody) {
         let pipeline = self.pipeline();
         pipeline.offer(Record::other(pipeline.header(Severity::Info), body), Lane::Session);
     }

@@ -1,5 +1,5 @@
-//! What leads from callers to a process's worker: the queue's producer, the ledger, and how to break the attempt on the
-//! wire. Reporter and worker never meet: between them is this.
+//! Connects the callers of one process with its worker: the queue's producer, the ledger, and the handle that aborts
+//! the attempt on the wire. Reporter and worker never meet: this stands between them.
 
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
@@ -13,25 +13,42 @@ use crate::queue::admission::Lane;
 use crate::queue::ledger::Ledger;
 use crate::transport::abort::Abort;
 
-/// One for each process: a forked child has its own.
+/// One for each reporter and process: a forked child has its own.
 pub(crate) struct Pipeline {
     pub(crate) ledger: Arc<Ledger>,
-    /// Past 0 in a forked child.
-    pub(crate) first_number: u64,
-    pub(crate) producer: Producer,
-    pub(crate) abort_handle: Abort,
-    /// The session's end, which is told once; `None` where the session's start and end are not this pipeline's to tell.
+    /// The number of the first event: 0, or in a forked child the number that the session had reached.
+    first_number: u64,
+    producer: Producer,
+    /// `None` in a dry run: nothing is on the wire.
+    abort_handle: Option<Abort>,
+    /// Reports the session's end once. `None` if this pipeline reports neither the start nor the end.
     pub(crate) session_end: Option<Once>,
 }
 
 impl Pipeline {
-    /// The header of an event: it is of the time of the call, so it comes before anything that takes time.
+    /// A pipeline whose events are numbered from `first_number`. It reports neither the session's start nor its end.
+    pub(crate) fn new(
+        ledger: Arc<Ledger>,
+        first_number: u64,
+        producer: Producer,
+        abort_handle: Option<Abort>,
+    ) -> Self {
+        Self { ledger, first_number, producer, abort_handle, session_end: None }
+    }
+
+    /// The same pipeline, which also reports the session's start and its end.
+    pub(crate) fn with_session(mut self) -> Self {
+        self.session_end = Some(Once::new());
+        self
+    }
+
+    /// The header of an event. It has the time of the call, so it is made before anything that takes time.
     #[inline]
     pub(crate) fn header(&self, severity: Severity) -> EventHeader {
         EventHeader::now(self.ledger.refusals(), severity)
     }
 
-    /// The number that an event would bear if it were offered now. Takes no lock.
+    /// The number that the next event will have. Takes no lock.
     pub(crate) fn next_number(&self) -> u64 {
         self.first_number + self.ledger.admitted() + self.ledger.refusals()
     }
@@ -52,7 +69,7 @@ impl Pipeline {
     }
 
     pub(crate) fn wait_until_drained(&self, timeout: Duration) -> bool {
-        // Inside the quiet scope this may be the worker itself, which cannot wait for itself.
+        // Inside the reentrancy scope this may be the worker's own thread, which cannot wait for itself.
         if !self.ledger.has_pending() || reentrancy::is_inside() {
             return !self.ledger.has_pending();
         }
@@ -64,14 +81,19 @@ impl Pipeline {
         self.producer.wake();
         if !reentrancy::is_inside() && !self.ledger.wait_finished(deadline) {
             self.ledger.finish(DropReason::Deadline);
-            self.abort_handle.abort();
+            self.abort_handle.iter().for_each(Abort::abort);
+            self.ledger.wait_logged(after(LAST_WORDS));
         }
         let stats = self.ledger.stats();
         stats.pending == 0 && stats.dropped.deadline == 0
     }
 }
 
-/// The moment a wait ends. A timeout that no clock can hold is a wait of years.
+/// How long a stop whose time is over waits for the worker to log what was lost. A worker that is free does it in a
+/// moment. A program that exits after the stop would otherwise lose events without a word.
+const LAST_WORDS: Duration = Duration::from_millis(20);
+
+/// The moment that a wait ends. If a timeout is too long for the clock, the wait is ten years long.
 pub(crate) fn after(timeout: Duration) -> Instant {
     const YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
     let now = Instant::now();

@@ -1,13 +1,13 @@
 //! HTTP by ureq.
 //!
-//! What ureq does by default and a reporter cannot use is switched off where the [`Route`] is made, each with its reason.
+//! Some of ureq's defaults do not suit a reporter. The [`Route`] switches them off, each with its reason.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use http::header::HeaderMap;
+use http::header::{HeaderMap, HeaderValue};
 use http::uri::Uri;
 use log::LevelFilter;
 use ureq::Agent;
@@ -17,78 +17,103 @@ use ureq::unversioned::transport::{Connector, DefaultConnector};
 use super::Transport;
 use super::abort::{Abort, SharedAgent};
 use super::connection::{ConnectionWrapper, Secrets};
-use super::headers;
+use super::identity::credentials::Credentials;
+use super::identity::headers;
 use super::lookup::Lookup;
 use super::retry::{Response, Verdict, retry_after};
 #[cfg(feature = "tls")]
 use super::tls;
 use crate::failure::http_error::{cause, is_broken_connection};
-use crate::model::config::Endpoint;
+use crate::model::config::{CredentialSource, Endpoint};
 use crate::model::error::StartError;
 use crate::process::catch_panic::catch_panic;
 use crate::process::fork::ForkGeneration;
 use crate::process::reentrancy;
-use crate::wire::encode::Request;
+use crate::wire::envelope::Request;
 
-/// No body of an answer is read further: it says nothing that matters, and a server must not make the program hold more.
+/// The body of an answer is read so far at most. It does not matter, and a server must not keep the worker busy with it.
 const MAX_ANSWER: u64 = 64 * 1024;
 
-/// The size of the buffer that a connection reads into, and of the one that it writes from. With TLS there are two of
-/// each, for as long as the connection is kept. An answer's head must fit: those of backends and proxies take a few KiB.
+/// The size of a connection's input buffer, and of its output buffer. With TLS there are two of each. They exist as long
+/// as the connection is kept. The head of an answer must fit: heads of backends and proxies take a few KiB.
 const BUFFER: usize = 32 * 1024;
 
-/// How long the rest of an answer may take once its head has given the verdict. A healthy server is done by then, and
-/// its connection is kept for the next batch. A slow one only loses that.
+/// The header of the API key.
+const API_KEY: &str = "x-api-key";
+
+/// How long the body of an answer may take. The head has already given the verdict. A healthy server is done in this time,
+/// and its connection is kept for the next batch. A slow server only loses the connection.
 const BODY_GRACE: Duration = Duration::from_millis(500);
 
-/// No attempt is allowed more: ureq adds the limit to the time, and panics where a clock cannot hold the sum.
+/// The longest limit for an attempt. ureq adds the limit to the time, and panics if the sum is too large for the clock.
 const MAX_ATTEMPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How the endpoint is reached: what an [`Http`] is made of, in the process that started the reporter and in those that
-/// it forks. Nothing in it is ever locked.
+/// How to reach the endpoint. An [`Http`] is made from it, in the process that started the reporter and in its forked
+/// children. Nothing in it is ever locked.
 pub(crate) struct Route {
     config: Config,
     uri: Uri,
     /// The proxy's host and port.
     proxy: Option<String>,
+    /// As they are sent. No `Debug` shows the secret ones.
+    plain: HeaderMap,
     /// With asterisks in place of secrets.
     headers: HeaderMap,
     secrets: Secrets,
+    credentials: Option<CredentialSource>,
 }
 
 impl Route {
     pub(crate) fn new(endpoint: Endpoint, http_timeout: Duration) -> Result<Self, StartError> {
         let proxy = endpoint.proxy.as_ref().map(|proxy| {
-            // The crate's own words say what is wrong without showing a password.
+            // This crate's own error names the fault and shows no password.
             ureq::Proxy::new(proxy.url()).map_err(|_| proxy.refused())
         });
         let proxy = proxy.transpose()?;
         let config = Agent::config_builder()
-            .http_status_as_error(false) // an answer is a verdict, and its headers matter
+            .http_status_as_error(false) // every answer is a verdict, and its headers matter
             .max_redirects(0) // following would forward the key and turn the POST into a GET
             .max_redirects_will_error(false)
-            .proxy(proxy) // set even if there is none, or ureq would take the environment's silently
+            .proxy(proxy) // also sets none, or ureq would take the environment's silently
             .max_response_header_size(BUFFER)
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
-            .user_agent(headers::USER_AGENT) // for the proxy; requests carry it among their own headers
+            .user_agent(&endpoint.user_agent) // for the proxy; requests carry it among their own headers
             .max_idle_connections(1);
         #[cfg(feature = "tls")]
-        let config = config.tls_config(tls::config(endpoint.root_certificates.as_deref())?);
+        let config = config.tls_config(tls::config(&endpoint)?);
         #[cfg(not(feature = "tls"))]
-        if endpoint.root_certificates.is_some() {
+        if endpoint.root_certificates.is_some() || !endpoint.added_root_certificates.is_empty() {
+            let replaces = endpoint.root_certificates.is_some();
+            let setting = if replaces { "root_certificates" } else { "add_root_certificates" };
             let reason = "needs the feature `tls`, which this program was built without";
-            return Err(StartError::InvalidSetting { setting: "root_certificates", reason });
+            return Err(StartError::InvalidSetting { setting, reason });
         }
         let mut headers = endpoint.headers;
-        let secrets = Secrets::take_from(&mut headers);
-        headers::add_own(http_timeout, &mut headers);
+        headers::add_own(http_timeout, &endpoint.user_agent, &endpoint.sdk_version, &mut headers);
         let proxy = endpoint.proxy.map(|proxy| proxy.place().to_owned());
+        let plain = headers.clone();
+        let secrets = Secrets::take_from(&mut headers);
         prepare();
-        Ok(Self { config: config.build(), uri: endpoint.uri, proxy, headers, secrets })
+        let (config, uri, credentials) = (config.build(), endpoint.uri, endpoint.credentials);
+        Ok(Self { config, uri, proxy, plain, headers, secrets, credentials })
     }
 
-    /// Where it leads, for a log line: hosts, never a path or a secret.
+    /// The same with this key.
+    fn with_key(&self, key: HeaderValue) -> Self {
+        let mut plain = self.plain.clone();
+        plain.insert(API_KEY, key);
+        let mut headers = plain.clone();
+        let secrets = Secrets::take_from(&mut headers);
+        let (config, uri, proxy) = (self.config.clone(), self.uri.clone(), self.proxy.clone());
+        Self { config, uri, proxy, plain, headers, secrets, credentials: self.credentials.clone() }
+    }
+
+    fn key(&self) -> Option<&HeaderValue> {
+        self.plain.get(API_KEY)
+    }
+
+    /// The endpoint's host, and the proxy's, for a log line. Never a path or a secret.
     pub(crate) fn destination(&self) -> String {
         let host = self.uri.host().unwrap_or_default();
         match &self.proxy {
@@ -103,13 +128,56 @@ pub(crate) struct Http {
     route: Arc<Route>,
     agent: SharedAgent,
     connections: ConnectionWrapper,
+    credentials: Option<Credentials>,
 }
 
 impl Http {
     pub(crate) fn new(route: Arc<Route>) -> Self {
         let connections = ConnectionWrapper::new(&route.secrets);
         let agent = SharedAgent::new(agent(route.config.clone(), &connections));
-        Self { route, agent, connections }
+        let credentials = route.credentials.clone().map(Credentials::new);
+        Self { route, agent, connections, credentials }
+    }
+
+    /// Asks for a key that is another than the last. `false`: there is none.
+    fn get_key(&mut self, limit: Duration) -> bool {
+        let Some(credentials) = &mut self.credentials else { return false };
+        let Some(key) = credentials.ask(limit).filter(|key| self.route.key() != Some(key)) else {
+            return false;
+        };
+        self.route = Arc::new(self.route.with_key(key));
+        self.connections = ConnectionWrapper::new(&self.route.secrets);
+        self.agent.replace(agent(self.route.config.clone(), &self.connections));
+        true
+    }
+
+    /// An attempt with the key that there is, and one more with another if the server no longer takes it.
+    fn post_with_key(&mut self, request: &Request, retry: u32, limit: Duration) -> Verdict {
+        let end = Instant::now() + limit.min(MAX_ATTEMPT);
+        let left = || end.saturating_duration_since(Instant::now());
+        if self.route.key().is_none() && !self.get_key(left()) {
+            return Verdict::NoAnswer("there is no API key: its source gave none".to_owned());
+        }
+        let verdict = self.post_once(request, retry, left());
+        let is_refused = matches!(&verdict, Verdict::Response(response) if response.status == 401);
+        if is_refused && self.get_key(left()) && !left().is_zero() {
+            return self.post_once(request, retry, left());
+        }
+        verdict
+    }
+
+    fn post_once(&self, request: &Request, retry: u32, limit: Duration) -> Verdict {
+        // A panic in the HTTP client is a network that does not work.
+        match catch_panic(|| self.attempt(request, retry, limit)) {
+            Some(Ok(response)) => Verdict::Response(response),
+            Some(Err(error)) if is_broken_connection(&error) => Verdict::Disconnect(cause(&error)),
+            Some(Err(error)) => Verdict::NoAnswer(cause(&error)),
+            None => {
+                // The panic may have poisoned a lock of ureq's. Then every later attempt would panic too.
+                self.agent.replace(agent(self.route.config.clone(), &self.connections));
+                Verdict::NoAnswer("the HTTP client failed".to_owned())
+            }
+        }
     }
 
     pub(crate) fn abort_handle(&self) -> Abort {
@@ -119,7 +187,7 @@ impl Http {
     fn attempt(&self, request: &Request, retry: u32, limit: Duration) -> Result<Response, ureq::Error> {
         let started = Instant::now();
         match self.exchange(request, retry, limit) {
-            // The server had closed the kept connection before the request came, so no attempt has been made yet.
+            // The server had closed the kept connection before the request came, so this was no attempt.
             Err(error) if self.connections.attempt().is_stale_reuse() && is_broken_connection(&error) => {
                 self.exchange(request, retry, limit.saturating_sub(started.elapsed()))
             }
@@ -151,27 +219,19 @@ impl Http {
 
 impl Transport for Http {
     fn post(&mut self, request: &Request, retry: u32, limit: Duration) -> Verdict {
-        // A panic in the HTTP client is a network that does not work.
-        match catch_panic(|| self.attempt(request, retry, limit)) {
-            Some(Ok(response)) => Verdict::Response(response),
-            Some(Err(error)) if is_broken_connection(&error) => Verdict::HungUp(cause(&error)),
-            Some(Err(error)) => Verdict::Silence(cause(&error)),
-            None => {
-                // The panic may have poisoned a lock of ureq's. Then every later attempt would panic too.
-                self.agent.replace(agent(self.route.config.clone(), &self.connections));
-                Verdict::Silence("the HTTP client failed".to_owned())
-            }
-        }
+        self.post_with_key(request, retry, limit)
     }
 }
 
-/// Has ureq make what it makes once in a process, in the first request, and keeps behind a lock. A fork on another
-/// thread could catch that lock closed, and the child would never send anything. (Seen in one of some forty programs that
-/// began with forks on four threads.) The request that does it goes nowhere. ureq logs about it at debug level, so a
-/// program that logs at that level goes without: its logger may be what starts the reporter.
+/// Makes a request that goes nowhere. In the first request of a process ureq initialises values that it keeps behind a
+/// lock. A fork on another thread during a first request could leave that lock closed, and the child would never send
+/// anything. (Seen in one of some forty programs that began with forks on four threads.)
+///
+/// ureq logs at debug level meanwhile. A program that logs at this level does without: its logger may be what starts the
+/// reporter.
 fn prepare() {
     static PREPARED: AtomicBool = AtomicBool::new(false);
-    // A child must not wait here for what its parent had begun.
+    // A child must not wait here for what a thread of its parent had begun.
     let may_hang = !ForkGeneration::current().is_first() || log::max_level() >= LevelFilter::Debug;
     if may_hang || PREPARED.load(Ordering::Relaxed) {
         return;

@@ -1,7 +1,7 @@
-//! Name lookups that end in time, on a thread each, since the system's lookup cannot be interrupted.
+//! Name lookups that end in time. The system's lookup cannot be interrupted, so each has a thread of its own.
 //!
-//! In place of ureq's own, which starts a thread for an address too, panics where the system has none to give, and
-//! starts it in a way that may hang in a forked child.
+//! This replaces ureq's own lookup. That one starts a thread for an address too, panics if the system has no thread to
+//! give, and starts the thread in a way that may hang in a forked child.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -18,22 +18,17 @@ use ureq::unversioned::transport::NextTimeout;
 use crate::process::catch_panic::catch_panic;
 use crate::process::fork;
 
-/// ureq keeps no more; a name with more has enough of them that work.
+/// ureq keeps no more. They are enough: any one of them that works will do.
 const MAX_ADDRESSES: usize = 16;
 
-type Found = io::Result<Vec<SocketAddr>>;
+type Addresses = io::Result<Vec<SocketAddr>>;
 
-/// Where a lookup leaves what it found.
-#[derive(Debug, Default)]
-struct LookupResult {
-    found: Mutex<Option<Found>>,
-    is_there: Condvar,
-}
-
+/// The lookups of one client.
 #[derive(Debug, Default)]
 pub(super) struct Lookup {
-    /// The last lookup, if it is still to answer. A resolver that never does holds one thread, not one an attempt.
-    unanswered: Mutex<Option<(String, Arc<LookupResult>)>>,
+    /// The host of the last lookup and its result to be, if it has not ended. The next attempt waits for the same one:
+    /// a resolver that never answers holds one thread, not one for each attempt.
+    pending: Mutex<Option<(String, Arc<LookupResult>)>>,
 }
 
 impl Resolver for Lookup {
@@ -41,50 +36,57 @@ impl Resolver for Lookup {
         let host = uri.host().ok_or(Error::HostNotFound)?;
         let default_port = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
         let port = uri.port_u16().unwrap_or(default_port);
-        let found = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        let addresses = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],
             Err(_) => self.look_up(host, port, timeout)?,
         };
-        let mut addresses = self.empty();
-        found.into_iter().take(MAX_ADDRESSES).for_each(|address| addresses.push(address));
-        if addresses.is_empty() { Err(Error::HostNotFound) } else { Ok(addresses) }
+        let mut resolved = self.empty();
+        addresses.into_iter().take(MAX_ADDRESSES).for_each(|address| resolved.push(address));
+        if resolved.is_empty() { Err(Error::HostNotFound) } else { Ok(resolved) }
     }
 }
 
 impl Lookup {
     fn look_up(&self, host: &str, port: u16, timeout: NextTimeout) -> Result<Vec<SocketAddr>, Error> {
-        let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = match unanswered.take() {
-            Some((asked, answer)) if asked == host => answer,
-            _ => ask(host.to_owned(), port)?,
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = match pending.take() {
+            Some((pending_host, result)) if pending_host == host => result,
+            _ => start(host.to_owned(), port)?,
         };
-        let Some(found) = answer.wait(*timeout.after) else {
-            *unanswered = Some((host.to_owned(), answer));
+        let Some(addresses) = result.wait(*timeout.after) else {
+            *pending = Some((host.to_owned(), result));
             return Err(Error::Timeout(timeout.reason));
         };
-        found.map_err(|_| Error::HostNotFound)
+        addresses.map_err(|_| Error::HostNotFound)
     }
 }
 
-fn ask(host: String, port: u16) -> io::Result<Arc<LookupResult>> {
-    let answer = Arc::<LookupResult>::default();
-    let told = Arc::clone(&answer);
+fn start(host: String, port: u16) -> io::Result<Arc<LookupResult>> {
+    let result = Arc::<LookupResult>::default();
+    let on_thread = Arc::clone(&result);
     fork::start_thread("tinker-lookup", move || {
-        let found = catch_panic(|| (host.as_str(), port).to_socket_addrs().map(Vec::from_iter));
-        told.tell(found.unwrap_or_else(|| Err(io::ErrorKind::Other.into())));
+        let addresses = catch_panic(|| (host.as_str(), port).to_socket_addrs().map(Vec::from_iter));
+        on_thread.set(addresses.unwrap_or_else(|| Err(io::ErrorKind::Other.into())));
     })?;
-    Ok(answer)
+    Ok(result)
+}
+
+/// The result of one lookup, once it has ended.
+#[derive(Debug, Default)]
+struct LookupResult {
+    addresses: Mutex<Option<Addresses>>,
+    is_set: Condvar,
 }
 
 impl LookupResult {
-    fn tell(&self, found: Found) {
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
-        self.is_there.notify_all();
+    fn set(&self, addresses: Addresses) {
+        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = Some(addresses);
+        self.is_set.notify_all();
     }
 
-    fn wait(&self, timeout: Duration) -> Option<Found> {
-        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.is_there.wait_timeout_while(found, timeout, |found| found.is_none());
+    fn wait(&self, timeout: Duration) -> Option<Addresses> {
+        let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.is_set.wait_timeout_while(addresses, timeout, |addresses| addresses.is_none());
         waited.unwrap_or_else(PoisonError::into_inner).0.take()
     }
 }

@@ -7,7 +7,7 @@
 pub(crate) mod abort;
 pub(crate) mod client;
 mod connection;
-mod headers;
+mod identity;
 mod lookup;
 pub(crate) mod retry;
 #[cfg(feature = "tls")]
@@ -15,7 +15,7 @@ mod tls;
 
 use std::time::Duration;
 
-use crate::wire::encode::Request;
+use crate::wire::envelope::Request;
 use retry::Verdict;
 
 /// The one place where the network is replaced: a worker sends through this, and tests send through something else.

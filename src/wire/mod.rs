@@ -1,9 +1,18 @@
-//! Events to the bytes of a request.
+//! Turns events into the bytes of a request.
 //!
-//! The worker encodes each event as it leaves the queue, gathers the JSON into batches, and puts the envelope around a
-//! batch when it is sent. An event's bytes never change after that: a retry sends the same body.
+//! The worker encodes each event as it leaves the queue ([`encode`]), gathers the JSON into batches ([`batch`]), and puts
+//! the envelope around a batch when it is sent ([`envelope`]). Nothing here does I/O, except that ids come from the
+//! operating system.
+//!
+//! The invariants:
+//!
+//! - An event's bytes are made once. Every retry of a batch has the same body and the same idempotency key.
+//! - No two events that a process sends to one session have the same number. Refused events leave gaps.
 
 pub(crate) mod batch;
+pub(crate) mod context;
 pub(crate) mod encode;
+pub(crate) mod envelope;
+pub(crate) mod ids;
 pub(crate) mod process_uuid;
 pub(crate) mod session_index;

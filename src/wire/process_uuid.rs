@@ -1,13 +1,13 @@
-//! Who this process is to the backend.
+//! The id that this process has at the backend.
 
 use std::io;
 
 use uuid::Uuid;
 
 use crate::process::fork::ProcessCell;
-use crate::wire::encode::Ids;
+use crate::wire::ids::Ids;
 
-/// The `process_uuid`: one per process, shared by all its reporters.
+/// The `process_uuid`: one for each process, shared by all its reporters. A forked child has a new one.
 pub(crate) fn uuid() -> io::Result<Uuid> {
     static UUID: ProcessCell<Uuid> = ProcessCell::new();
     match UUID.get() {

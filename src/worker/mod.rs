@@ -1,82 +1,148 @@
-//! The one thread: takes events from the queue, gathers them into batches, has each delivered.
+//! One thread for each reporter and process: it takes events from the queue, gathers them into batches, and delivers
+//! each batch.
+//!
+//! `reporter::builder` makes the [`Worker`] and starts its thread. No other part of the crate calls it: callers reach it
+//! through the queue, and learn what it did from the ledger.
+//!
+//! The invariants:
+//!
+//! - The worker sleeps in one `select!`: over the ticker, the wakeup, and, while it holds no event, the full chunks.
+//! - While it encodes an event or delivers a batch it holds their claim in the ledger. If a panic loses the claim, the
+//!   events are counted as `internal`. A panic never ends the thread.
+//! - Past the deadline of a `stop` it starts no attempt and looks at no event.
+//! - However the thread ends, no thread waits for it any longer.
 
+pub(crate) mod before_send;
 pub(crate) mod delivery;
 pub(crate) mod outage_log;
+pub(crate) mod ticker;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, never, select};
+use crossbeam_channel::{never, select};
 
 use crate::model::stats::DropReason;
 use crate::process::catch_panic::catch_panic;
 use crate::queue::admission::Load;
-use crate::queue::ledger::Ledger;
+use crate::queue::ledger::{Fate, Ledger};
 use crate::queue::{CALLER_WAIT, Consumer};
 use crate::transport::Transport;
 use crate::wire::batch::{Batch, Batcher};
 use crate::wire::encode::Encoder;
+use crate::worker::before_send::BeforeSend;
 use crate::worker::delivery::Delivery;
+use crate::worker::ticker::Ticker;
 
 pub(crate) struct Worker<T> {
-    pub(crate) ledger: Arc<Ledger>,
-    pub(crate) consumer: Consumer,
-    pub(crate) ticker: Receiver<Instant>,
-    pub(crate) batcher: Batcher,
-    pub(crate) delivery: Delivery<T>,
-    pub(crate) encoder: Encoder,
-    /// The last flush that was answered.
-    pub(crate) flushed: u64,
-    /// An event's JSON on its way into the batch.
-    pub(crate) json: Vec<u8>,
+    ledger: Arc<Ledger>,
+    consumer: Consumer,
+    ticker: Ticker,
+    batcher: Batcher,
+    delivery: Delivery<T>,
+    encoder: Encoder,
+    before_send: BeforeSend,
+    /// The number of the last flush that is done.
+    flushed: u64,
+    /// The JSON of one event, on its way into the batch. Kept, so that its memory is used again.
+    json: Vec<u8>,
 }
 
 impl<T: Transport> Worker<T> {
-    /// The thread's whole life. A panic costs the batch that it struck, counted as `internal`, never the program.
+    /// Takes events from `consumer`, flushes at each tick of `ticker`, and hands batches to `delivery`.
+    pub(crate) fn new(
+        ledger: Arc<Ledger>,
+        consumer: Consumer,
+        ticker: Ticker,
+        batcher: Batcher,
+        delivery: Delivery<T>,
+        encoder: Encoder,
+    ) -> Self {
+        let before_send = BeforeSend::default();
+        Self {
+            ledger,
+            consumer,
+            ticker,
+            batcher,
+            delivery,
+            encoder,
+            before_send,
+            flushed: 0,
+            json: Vec::new(),
+        }
+    }
+
+    /// Asks this about each event before it goes into a batch.
+    pub(crate) fn with_before_send(self, before_send: BeforeSend) -> Self {
+        Self { before_send, ..self }
+    }
+
+    /// What the thread does from its start to its end. A panic costs the batch that it interrupts, which is counted as
+    /// `internal`. Then the worker goes on.
     pub(crate) fn run_thread(mut self) {
         let _guard = FinishOnDrop(Arc::clone(&self.ledger));
         while catch_panic(|| self.run()).is_none() {}
     }
 
     fn run(&mut self) {
-        let nobody = never();
-        self.flush_if_asked(); // a panic may have struck while somebody waited
+        let no_chunks = never();
+        self.flush_if_asked(); // a panic may have interrupted a flush that a thread waits for
+        self.send_while_due(); // or the events that were due
         while !self.ledger.is_closed() {
-            // With events at hand nobody need wake us for one run more: the ticker or the wakeup will.
-            let has_none = self.batcher.is_empty() && self.consumer.is_empty();
-            let arrivals = if has_none { &self.consumer.chunks } else { &nobody };
+            // While the worker holds events, a full chunk need not wake it: the ticker or the wakeup will.
+            let is_empty = self.batcher.is_empty() && self.consumer.is_empty();
+            let arrivals = if is_empty { &self.consumer.chunks } else { &no_chunks };
             select! {
-                recv(self.ticker) -> _ => self.tick(),
-                recv(self.consumer.wakeup) -> rung => match rung {
+                recv(self.ticker.next) -> _ => self.tick(),
+                recv(self.consumer.wakeup) -> wakeup => match wakeup {
                     Ok(()) => self.flush_if_asked(),
-                    // Nobody can offer anything any more: this pipeline was made and not taken, after a fork.
+                    // The producer is gone: two threads of a forked child each made a pipeline, and this is the other one.
                     Err(_) => self.ledger.close(Instant::now()),
                 },
                 recv(arrivals) -> chunk => if let Ok(chunk) = chunk { self.consumer.keep(*chunk) },
             }
-            while !self.ledger.is_closed() && self.ledger.is_due() && self.send_next() {
-                self.handle_signals();
-            }
+            self.send_while_due();
         }
         self.close();
     }
 
-    /// Between two batches: where events come faster than they go there is no other time for those who wait.
+    /// Sends what is pending as long as the threshold is reached.
+    fn send_while_due(&mut self) {
+        while !self.ledger.is_closed() && self.ledger.is_due() && self.send_due() {}
+    }
+
+    /// Sends every event that was admitted when this began, not only as many as it takes to get below the threshold.
+    /// `false`: there was nothing to send.
+    fn send_due(&mut self) -> bool {
+        let end = self.ledger.admitted();
+        let mut has_sent = false;
+        while !self.ledger.is_closed() && self.consumer.next_sequence() < end && self.send_next() {
+            has_sent = true;
+            self.handle_signals();
+        }
+        // The last event may have found no room in the last batch, and opened another.
+        let has_sent_rest = !self.ledger.is_closed() && self.send_open();
+        has_sent || has_sent_rest
+    }
+
+    /// Looks at the wakeup and the ticker between two batches. While events come faster than they are sent, `select!` is
+    /// not reached.
     fn handle_signals(&mut self) {
         if self.consumer.wakeup.try_recv().is_ok() {
             self.flush_if_asked();
         }
-        if self.ticker.try_recv().is_ok() {
+        if self.ticker.next.try_recv().is_ok() {
             self.tick();
         }
     }
 
     fn tick(&mut self) {
+        self.ticker.rearm(); // before anything that can panic
         self.flush();
-        self.delivery.outage_log.refusals(&self.ledger.refused());
+        self.delivery.outage_log.check_refusals(&self.ledger.refused());
     }
 
-    /// The wakeup: somebody asked for a flush, or there is enough for a batch, which `run` looks after.
+    /// Answers the wakeup. It means that a flush was asked for, or that enough is pending for a batch, which `run` sends.
     fn flush_if_asked(&mut self) {
         let asked = self.ledger.flushes_asked();
         if asked > self.flushed && self.flush() {
@@ -85,8 +151,8 @@ impl<T: Transport> Worker<T> {
         }
     }
 
-    /// Sends what was gathered, and all that was let in when this began. `false`: the door was closed meanwhile, and
-    /// not all could be had.
+    /// Sends every event that was accepted before this call. `false` if the reporter was closed meanwhile and some are
+    /// left.
     fn flush(&mut self) -> bool {
         let end = self.ledger.admitted();
         while self.consumer.next_sequence() < end {
@@ -100,7 +166,7 @@ impl<T: Transport> Worker<T> {
         self.consumer.next_sequence() >= end
     }
 
-    /// Sends one batch, a full one if the queue has enough for it. `false`: there was nothing to send.
+    /// Sends one batch, a full one if the queue has enough events. `false` if there was nothing to send.
     fn send_next(&mut self) -> bool {
         loop {
             match self.gather() {
@@ -111,10 +177,11 @@ impl<T: Transport> Worker<T> {
         }
     }
 
-    /// The door is closed: sends what is left while there is time, and ends the story of all events.
+    /// Sends what is left while there is time, and gives the rest its fate. The reporter is closed: nothing is added.
     fn close(&mut self) {
         while self.has_time() && (self.send_next() || self.consumer.skip() || self.wait_for_callers()) {}
-        self.delivery.outage_log.ends(&self.ledger.stats().if_ended(DropReason::Deadline));
+        self.delivery.outage_log.finish(&self.ledger.stats().if_ended(DropReason::Deadline));
+        self.ledger.mark_logged();
         self.ledger.finish(DropReason::Deadline);
     }
 
@@ -122,61 +189,67 @@ impl<T: Transport> Worker<T> {
         self.ledger.deadline().is_some_and(|deadline| Instant::now() < deadline)
     }
 
-    /// Waits a little for callers who were let in before the door was closed and have not put their events in yet;
-    /// `false` where there are none.
+    /// Waits a little for callers that were admitted before the close and have not put their events in yet. `false` if
+    /// there are none.
     fn wait_for_callers(&self) -> bool {
-        let are_there = self.ledger.has_pending();
-        if are_there {
+        let has_callers = self.ledger.has_pending();
+        if has_callers {
             self.ledger.pause(Instant::now() + CALLER_WAIT, self.ledger.deadline());
         }
-        are_there
+        has_callers
     }
 
-    /// Encodes the next event into the open batch, and sends it if that fills it.
+    /// Encodes the next event into the open batch. Sends the batch if that fills it.
     fn gather(&mut self) -> GatherStep {
         let Some(event) = self.consumer.next() else { return GatherStep::Nothing };
         let weight = event.weight() as u64;
         let claim = self.ledger.claim(Load { events: 1, bytes: weight });
         self.json.clear();
         if self.encoder.write(&event, &mut self.json).is_err() {
-            return GatherStep::Event; // no random id to be had; the claim counts the event as lost
+            return GatherStep::Event; // the system has no random id; the claim counts the event as lost
+        }
+        if let Err(reason) = self.before_send.apply(&mut self.json) {
+            claim.settle(Fate::Dropped(reason));
+            return GatherStep::Event;
         }
         claim.hand_over();
         match self.batcher.push(&self.json, weight) {
             Some(full) => {
-                self.send(&full);
+                self.send(full);
                 GatherStep::Batch
             }
             None => GatherStep::Event,
         }
     }
 
-    /// `false`: there was nothing to send.
+    /// Sends the open batch. `false` if it is empty.
     fn send_open(&mut self) -> bool {
         let open = self.batcher.take();
-        open.inspect(|batch| self.send(batch)).is_some()
+        open.map(|batch| self.send(batch)).is_some()
     }
 
-    fn send(&mut self, batch: &Batch) {
+    fn send(&mut self, batch: Batch) {
         self.batcher.learn(self.delivery.deliver(batch));
     }
 }
 
-/// What came of a look into the queue.
+/// What one step of gathering did.
 enum GatherStep {
-    /// All that there was has been taken.
+    /// The queue was empty.
     Nothing,
+    /// It took an event.
     Event,
-    /// An event that filled a batch, which was sent.
+    /// It took an event, and sent a batch that was full.
     Batch,
 }
 
-/// Frees whoever waits, however the thread ends.
+/// Frees all waiting threads, however the worker's thread ends.
 struct FinishOnDrop(Arc<Ledger>);
 
 impl Drop for FinishOnDrop {
     fn drop(&mut self) {
         self.0.finish(DropReason::Internal);
+        self.0.mark_logged();
     }
 }
 

@@ -1,30 +1,29 @@
-//! The worker against a transport and a ticker that are fed by hand: when it wakes, what a panic costs, and how much
-//! time an attempt is given.
+//! The worker with a transport and a ticker that each test controls: when it wakes, what a panic costs, and how much time
+//! an attempt has.
 
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use uuid::Uuid;
 
 use super::*;
 use crate::model::event::{Severity, TelemetrySendRequest};
 use crate::payload::record::{EventHeader, Record};
-use crate::process::fork::ForkGeneration;
 use crate::queue::admission::{Admission, Lane};
 use crate::queue::chunk::{self, Chunk};
 use crate::queue::{Producer, queue};
 use crate::transport::retry::{Response, RetryPolicy, Verdict};
-use crate::wire::encode::{Envelope, Ids, Request};
+use crate::wire::envelope::{Envelope, Request};
 use crate::wire::session_index::SessionIndex;
 use crate::worker::outage_log::OutageLog;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Tells the test of each attempt, and does with it as the test says.
-struct ByHand {
+/// Shows each attempt to the test, and replies as the test says.
+struct ControlledTransport {
     attempts: mpsc::Sender<Attempt>,
     replies: mpsc::Receiver<Reply>,
 }
@@ -38,34 +37,34 @@ struct Attempt {
 
 enum Reply {
     Status(u16),
-    /// A server that asks for a wait which no test waits out.
-    ComeBackMuchLater,
-    Silence,
+    /// The server asks for a wait that is longer than any test.
+    LongRetryAfter,
+    NoAnswer,
     Panic,
 }
 
-impl Transport for ByHand {
+impl Transport for ControlledTransport {
     fn post(&mut self, request: &Request, retry: u32, limit: Duration) -> Verdict {
         let sent: TelemetrySendRequest = serde_json::from_slice(&request.body).unwrap();
         let names = sent.events.iter().map(|event| event.name().to_owned()).collect();
         self.attempts.send(Attempt { names, retry, limit }).unwrap();
-        let answer = Response { status: 503, should_retry: None, retry_after: Some(2 * LIMIT) };
+        let response = Response { status: 503, should_retry: None, retry_after: Some(2 * LIMIT) };
         Verdict::Response(match self.replies.recv().unwrap() {
-            Reply::Status(status) => Response { status, retry_after: None, ..answer },
-            Reply::ComeBackMuchLater => answer,
-            Reply::Silence => return Verdict::Silence("timed out".to_owned()),
-            Reply::Panic => panic!("in the transport, as the test wants it"),
+            Reply::Status(status) => Response { status, retry_after: None, ..response },
+            Reply::LongRetryAfter => response,
+            Reply::NoAnswer => return Verdict::NoAnswer("timed out".to_owned()),
+            Reply::Panic => panic!("in the transport, on purpose"),
         })
     }
 }
 
-/// A worker with everything that a test may do to it.
+/// A worker, and all that a test may do to it.
 struct Bench {
     ledger: Arc<Ledger>,
     producer: Producer,
-    /// Full chunks that the worker has not taken.
+    /// The full chunks that the worker has not taken.
     chunks: Receiver<Box<Chunk>>,
-    /// Whether the worker has heard the wakeup.
+    /// Empty once the worker has received the wakeup.
     wakeup: Receiver<()>,
     ticker: Sender<Instant>,
     attempts: mpsc::Receiver<Attempt>,
@@ -94,26 +93,15 @@ impl Bench {
         let (ticker, ticks) = bounded(1);
         let (attempt, attempts) = mpsc::channel();
         let (replies, reply) = mpsc::channel();
-        let worker = Worker {
-            ledger: Arc::clone(&ledger),
-            consumer,
-            ticker: ticks,
-            batcher: Batcher::new(100, 1_000_000),
-            delivery: Delivery {
-                ledger: Arc::clone(&ledger),
-                transport: ByHand { attempts: attempt, replies: reply },
-                envelope: Envelope::new("session-0001", Uuid::nil()),
-                policy,
-                http_timeout: HTTP_TIMEOUT,
-                outage_log: OutageLog::new("host".to_owned()),
-                keys: Ids::new(),
-                generation: ForkGeneration::current(),
-                is_outage: false,
-            },
-            encoder: Encoder::new(SessionIndex::default()),
-            flushed: 0,
-            json: Vec::new(),
-        };
+        let transport = ControlledTransport { attempts: attempt, replies: reply };
+        let envelope = Envelope::new("session-0001", Uuid::nil());
+        let outage_log = OutageLog::new("host".to_owned());
+        let delivery =
+            Delivery::new(Arc::clone(&ledger), transport, envelope, policy, HTTP_TIMEOUT, outage_log);
+        let encoder = Encoder::new(SessionIndex::default());
+        let batcher = Batcher::new(100, 1_000_000);
+        let worker =
+            Worker::new(Arc::clone(&ledger), consumer, Ticker::by_hand(ticks), batcher, delivery, encoder);
         let thread = thread::spawn(|| worker.run_thread());
         Self { ledger, producer, chunks, wakeup, ticker, attempts, replies, thread }
     }
@@ -122,8 +110,8 @@ impl Bench {
         self.producer.offer(record(name), Lane::Ordinary).unwrap();
     }
 
-    /// The same by a caller who stops inside, until what this gives is called.
-    fn stay_inside(&self, name: &'static str) -> impl FnOnce() {
+    /// The same by a caller that is held up inside the queue, until the test calls the result.
+    fn log_held_up(&self, name: &'static str) -> impl FnOnce() {
         self.producer.offer_half(record(name))
     }
 
@@ -138,30 +126,30 @@ impl Bench {
         self.producer.wake();
     }
 
-    /// The next attempt, which is then answered so.
-    fn answers(&self, reply: Reply) -> Attempt {
+    /// Waits for the next attempt, and answers it with this reply.
+    fn answer_next(&self, reply: Reply) -> Attempt {
         let attempt = self.attempts.recv_timeout(LIMIT).expect("an attempt");
         self.replies.send(reply).unwrap();
         attempt
     }
 
-    fn drained(&self, flush: u64) {
+    fn assert_flushed(&self, flush: u64) {
         assert!(self.ledger.wait_flushed(flush, Instant::now() + LIMIT));
     }
 
-    /// Ends the worker, which has nothing left to send.
+    /// Ends the worker. It must have nothing left to send.
     fn end(self) {
         self.close(LIMIT);
         self.thread.join().unwrap();
         assert!(!self.ledger.has_pending());
     }
 
-    /// Has the worker look at what it listens for.
+    /// Wakes the worker, and waits until it has received the wakeup.
     fn wake(&self) {
         self.producer.wake();
         let started = Instant::now();
         while !self.wakeup.is_empty() {
-            assert!(started.elapsed() < LIMIT, "nobody hears the bell");
+            assert!(started.elapsed() < LIMIT, "the worker does not wake");
             thread::yield_now();
         }
     }
@@ -184,67 +172,67 @@ fn no_event_wakes_the_worker_until_the_threshold() {
         assert_eq!(bench.producer.len(), queued);
     }
     bench.log("reaches the threshold");
-    let attempt = bench.answers(Reply::Status(200));
+    let attempt = bench.answer_next(Reply::Status(200));
     assert_eq!(attempt.names.len(), THRESHOLD);
     bench.end();
 }
 
 #[test]
-fn a_full_run_wakes_the_worker_and_with_one_at_hand_no_other_does() {
+fn a_full_chunk_wakes_the_worker_only_while_it_holds_no_event() {
     let bench = Bench::with(10 * chunk::FULL, RetryPolicy { max_retries: 0, base_delay: LIMIT });
-    let fill = || (0..chunk::FULL).for_each(|_| bench.log("fills a run"));
+    let fill = || (0..chunk::FULL).for_each(|_| bench.log("fills a chunk"));
     fill();
     bench.wait_until_queued(0);
-    // From here on the worker would take a run at once if it listened for one.
+    // From here on the worker would take a chunk at once if it listened for one.
     for queued in 1..9 {
         fill();
         bench.wake();
         assert_eq!(bench.chunks.len(), queued);
     }
     fill();
-    assert_eq!(bench.answers(Reply::Status(200)).names.len(), 100, "the threshold is reached");
+    assert_eq!(bench.answer_next(Reply::Status(200)).names.len(), 100, "the threshold is reached");
     let flush = bench.flush();
     for _ in 0..9 {
-        assert_eq!(bench.answers(Reply::Status(200)).names.len(), 100);
+        assert_eq!(bench.answer_next(Reply::Status(200)).names.len(), 100);
     }
-    bench.drained(flush);
+    bench.assert_flushed(flush);
     bench.end();
 }
 
 #[test]
-fn a_flush_waits_for_a_caller_who_is_putting_an_event_in() {
+fn a_flush_waits_for_a_caller_that_is_putting_an_event_in() {
     let bench = Bench::start();
-    let come_out = bench.stay_inside("first");
+    let release = bench.log_held_up("first");
     bench.log("second");
     let flush = bench.flush();
     assert!(!bench.ledger.wait_flushed(flush, Instant::now() + Duration::from_millis(50)));
-    come_out();
-    assert_eq!(bench.answers(Reply::Status(200)).names, ["first", "second"]);
-    bench.drained(flush);
+    release();
+    assert_eq!(bench.answer_next(Reply::Status(200)).names, ["first", "second"]);
+    bench.assert_flushed(flush);
     bench.end();
 }
 
 #[test]
-fn at_the_close_a_caller_who_stays_inside_holds_up_its_own_event_alone() {
+fn at_the_close_a_caller_that_is_held_up_delays_only_its_own_event() {
     let bench = Bench::start();
-    let come_out = bench.stay_inside("first");
+    let release = bench.log_held_up("first");
     bench.log("second");
     bench.close(LIMIT);
-    assert_eq!(bench.answers(Reply::Status(200)).names, ["second"]);
-    come_out();
-    assert_eq!(bench.answers(Reply::Status(200)).names, ["first"]);
+    assert_eq!(bench.answer_next(Reply::Status(200)).names, ["second"]);
+    release();
+    assert_eq!(bench.answer_next(Reply::Status(200)).names, ["first"]);
     bench.thread.join().unwrap();
     assert_eq!(bench.ledger.stats().delivered, 2);
 }
 
 #[test]
-fn a_caller_who_never_comes_out_is_waited_for_until_the_deadline() {
+fn a_caller_that_is_never_released_is_waited_for_until_the_deadline() {
     let bench = Bench::start();
-    let _stays = bench.stay_inside("first");
+    let _held_up = bench.log_held_up("first");
     bench.log("second");
     let flush = bench.flush();
     bench.close(LIMIT);
-    assert_eq!(bench.answers(Reply::Status(200)).names, ["second"]);
+    assert_eq!(bench.answer_next(Reply::Status(200)).names, ["second"]);
     assert!(!bench.ledger.wait_flushed(flush, Instant::now() + Duration::from_millis(50)));
     bench.close(Duration::ZERO);
     assert!(bench.ledger.wait_finished(Instant::now() + LIMIT));
@@ -253,12 +241,12 @@ fn a_caller_who_never_comes_out_is_waited_for_until_the_deadline() {
 }
 
 #[test]
-fn the_ticker_sends_what_there_is() {
+fn a_tick_sends_all_events() {
     let bench = Bench::start();
     bench.log("a");
     bench.log("b");
     bench.ticker.send(Instant::now()).unwrap();
-    assert_eq!(bench.answers(Reply::Status(200)).names, ["a", "b"]);
+    assert_eq!(bench.answer_next(Reply::Status(200)).names, ["a", "b"]);
     bench.end();
 }
 
@@ -272,22 +260,22 @@ fn a_flush_covers_what_was_logged_before_it() {
     let later = bench.flush();
     assert!(!bench.ledger.wait_flushed(flush, Instant::now()));
     bench.replies.send(Reply::Status(200)).unwrap();
-    bench.drained(flush);
+    bench.assert_flushed(flush);
     assert_eq!((attempt.names, attempt.retry, attempt.limit), (vec!["a".to_owned()], 0, HTTP_TIMEOUT));
-    assert!(!bench.ledger.wait_flushed(later, Instant::now()), "the later one is not through");
-    bench.answers(Reply::Status(200));
-    bench.drained(later);
+    assert!(!bench.ledger.wait_flushed(later, Instant::now()), "the later flush is not done");
+    bench.answer_next(Reply::Status(200));
+    bench.assert_flushed(later);
     bench.end();
 }
 
 #[test]
-fn a_flush_is_answered_while_more_comes_than_goes() {
+fn a_flush_is_done_while_events_come_faster_than_they_are_sent() {
     let bench = Bench::start();
     let fill = || (0..2 * THRESHOLD).for_each(|_| bench.log("more"));
     fill();
     let first = bench.attempts.recv_timeout(LIMIT).unwrap();
     let flush = bench.flush();
-    // While each batch is on the wire, enough comes for the next.
+    // While each batch is on the wire, enough events for the next one come.
     let mut attempts = vec![first];
     while !bench.ledger.wait_flushed(flush, Instant::now()) && attempts.len() < 10 {
         fill();
@@ -297,37 +285,48 @@ fn a_flush_is_answered_while_more_comes_than_goes() {
     assert!(bench.ledger.wait_flushed(flush, Instant::now()), "{} batches later", attempts.len());
     bench.close(LIMIT);
     while !bench.ledger.wait_finished(Instant::now()) {
-        let _ = bench.replies.send(Reply::Status(200)); // the worker may just have ended
+        let _ = bench.replies.send(Reply::Status(200)); // fails if the worker has just ended
         thread::yield_now();
     }
     bench.thread.join().unwrap();
 }
 
 #[test]
-fn a_panic_costs_the_batch_that_it_struck_and_nothing_else() {
+fn a_panic_costs_the_batch_that_it_interrupts_and_nothing_else() {
     let bench = Bench::start();
-    bench.log("struck");
+    bench.log("lost");
     let flush = bench.flush();
-    bench.answers(Reply::Panic);
-    bench.drained(flush);
-    bench.log("spared");
+    bench.answer_next(Reply::Panic);
+    bench.assert_flushed(flush);
+    bench.log("next");
     let flush = bench.flush();
-    bench.answers(Reply::Status(200));
-    bench.drained(flush);
+    bench.answer_next(Reply::Status(200));
+    bench.assert_flushed(flush);
     let stats = bench.ledger.stats();
     assert_eq!((stats.dropped.internal, stats.delivered, stats.pending), (1, 1, 0));
     bench.end();
 }
 
 #[test]
-fn a_panic_in_one_half_leaves_no_event_of_the_other_unaccounted() {
+fn after_a_panic_the_events_that_are_due_are_sent() {
+    let bench = Bench::start();
+    (0..THRESHOLD).for_each(|_| bench.log("lost"));
+    let _on_the_wire = bench.attempts.recv_timeout(LIMIT).unwrap();
+    (0..THRESHOLD).for_each(|_| bench.log("due"));
+    bench.replies.send(Reply::Panic).unwrap();
+    assert_eq!(bench.answer_next(Reply::Status(200)).names, ["due"; THRESHOLD]);
+    bench.end();
+}
+
+#[test]
+fn a_panic_in_one_half_counts_the_other_half_too() {
     let bench = Bench::start();
     for name in ["a", "b", "c", "d"] {
         bench.log(name);
     }
     bench.flush();
-    assert_eq!(bench.answers(Reply::Status(413)).names.len(), 4);
-    assert_eq!(bench.answers(Reply::Panic).names, ["a", "b"]);
+    assert_eq!(bench.answer_next(Reply::Status(413)).names.len(), 4);
+    assert_eq!(bench.answer_next(Reply::Panic).names, ["a", "b"]);
     bench.close(LIMIT);
     bench.thread.join().unwrap();
     let stats = bench.ledger.stats();
@@ -335,45 +334,45 @@ fn a_panic_in_one_half_leaves_no_event_of_the_other_unaccounted() {
 }
 
 #[test]
-fn a_panic_while_closing_costs_its_batch_and_frees_whoever_waits() {
+fn a_panic_while_closing_costs_its_batch_and_ends_every_wait() {
     let bench = Bench::start();
-    bench.log("struck");
+    bench.log("lost");
     bench.flush();
     let _on_the_wire = bench.attempts.recv_timeout(LIMIT).unwrap();
-    bench.log("spared");
+    bench.log("next");
     bench.close(LIMIT);
     bench.replies.send(Reply::Panic).unwrap();
-    assert_eq!(bench.answers(Reply::Status(200)).names, ["spared"]);
+    assert_eq!(bench.answer_next(Reply::Status(200)).names, ["next"]);
     assert!(bench.ledger.wait_finished(Instant::now() + LIMIT));
     let stats = bench.ledger.stats();
     assert_eq!((stats.dropped.internal, stats.delivered, stats.pending), (1, 1, 0));
 }
 
 #[test]
-fn a_close_gives_the_batch_in_hand_a_last_attempt_within_the_deadline() {
+fn a_close_gives_the_current_batch_a_last_attempt_within_the_deadline() {
     let bench = Bench::start();
     bench.log("a");
     bench.flush();
-    bench.answers(Reply::ComeBackMuchLater);
+    bench.answer_next(Reply::LongRetryAfter);
     bench.close(HTTP_TIMEOUT / 2);
-    let last = bench.answers(Reply::ComeBackMuchLater);
+    let last = bench.answer_next(Reply::LongRetryAfter);
     assert!(last.retry == 1 && last.limit <= HTTP_TIMEOUT / 2, "{last:?}");
-    drop(bench.replies); // an attempt more would be a panic, not a hang
-    assert!(bench.ledger.wait_finished(Instant::now() + LIMIT), "a wait past the deadline is of no use");
+    drop(bench.replies); // one more attempt would panic, not hang
+    assert!(bench.ledger.wait_finished(Instant::now() + LIMIT), "the worker waits past the deadline");
     bench.thread.join().unwrap();
     assert_eq!(bench.ledger.stats().dropped.deadline, 1);
 }
 
 #[test]
-fn a_close_leaves_one_attempt_where_nobody_answers_however_much_time_there_is() {
+fn a_close_leaves_one_attempt_if_no_server_answers() {
     let bench = Bench::start();
     bench.log("a");
     bench.flush();
     let _on_the_wire = bench.attempts.recv_timeout(LIMIT).unwrap();
     bench.close(LIMIT);
-    bench.replies.send(Reply::Silence).unwrap();
-    assert_eq!(bench.answers(Reply::Silence).retry, 1);
-    drop(bench.replies); // an attempt more would be a panic, not a hang
+    bench.replies.send(Reply::NoAnswer).unwrap();
+    assert_eq!(bench.answer_next(Reply::NoAnswer).retry, 1);
+    drop(bench.replies); // one more attempt would panic, not hang
     bench.thread.join().unwrap();
     assert!(bench.attempts.try_recv().is_err());
     assert_eq!(bench.ledger.stats().dropped.deadline, 1);
@@ -389,34 +388,34 @@ fn past_the_deadline_nothing_is_attempted() {
     (0..rest).for_each(|_| bench.log("b"));
     bench.close(Duration::ZERO);
     bench.replies.send(Reply::Status(503)).unwrap();
-    drop(bench.replies); // an attempt more would be a panic, not a hang
+    drop(bench.replies); // one more attempt would panic, not hang
     bench.thread.join().unwrap();
     assert!(bench.attempts.try_recv().is_err());
     assert_eq!(bench.ledger.stats().dropped.deadline, 1 + rest as u64);
-    assert_eq!(bench.producer.len(), rest, "nobody looked at them any more");
+    assert_eq!(bench.producer.len(), rest, "the worker did not look at them");
 }
 
 #[test]
-fn in_an_outage_a_batch_waits_for_a_moment_of_its_own_unless_somebody_flushes() {
-    // The moment is anywhere in a hundred years.
+fn after_an_outage_a_batch_waits_for_a_random_moment_unless_a_flush_is_asked_for() {
+    // The moment is anywhere within a hundred years.
     let base_delay = Duration::from_secs(100 * 365 * 24 * 3600);
     let bench = Bench::with(THRESHOLD, RetryPolicy { max_retries: 0, base_delay });
     bench.log("lost");
     let flush = bench.flush();
-    bench.answers(Reply::Status(503));
-    bench.drained(flush);
-    bench.log("kept");
+    bench.answer_next(Reply::Status(503));
+    bench.assert_flushed(flush);
+    bench.log("waits");
     bench.ticker.send(Instant::now()).unwrap();
     bench.wait_until_queued(0);
-    assert!(bench.attempts.recv_timeout(Duration::from_millis(50)).is_err(), "its moment has come");
+    assert!(bench.attempts.recv_timeout(Duration::from_millis(50)).is_err(), "it did not wait");
     let flush = bench.flush();
-    assert_eq!(bench.answers(Reply::Status(200)).names, ["kept"]);
-    bench.drained(flush);
+    assert_eq!(bench.answer_next(Reply::Status(200)).names, ["waits"]);
+    bench.assert_flushed(flush);
     bench.end();
 }
 
 #[test]
-fn however_the_thread_ends_whoever_waits_is_freed_and_what_is_pending_is_internal() {
+fn however_the_thread_ends_every_wait_ends_and_pending_events_are_internal() {
     let limits = Load { events: 10, bytes: 100 };
     let ledger = Arc::new(Ledger::new(Admission::new(limits, limits)));
     ledger.admit(1, Lane::Ordinary).unwrap();

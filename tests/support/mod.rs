@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod http;
+
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -38,7 +40,7 @@ pub fn sessionless(collector: &Collector) -> Builder {
 }
 
 pub fn sessionless_to(config: Config) -> Builder {
-    in_tests(Reporter::sessionless(config))
+    in_tests(Reporter::sessionless_builder(config))
 }
 
 fn in_tests(builder: Builder) -> Builder {

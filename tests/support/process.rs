@@ -113,11 +113,14 @@ impl Forked {
 /// In the process that [`alone`] starts: what to report to, where the test says so.
 const URL: &str = "TINKER_TEST_URL";
 
-/// Runs `body` in a process of its own, which is this binary with the one test called `name`, and gives it `url`.
+/// Runs `body` in a process of its own, and gives it `url`. That process is this binary with the one test called `name`
+/// (the path that `--exact` takes).
 pub fn alone(name: &str, url: &str, body: impl FnOnce(&str)) {
     let Ok(url) = env::var(URL).map_err(|_| url) else {
-        let ended = command(name, url).status().unwrap();
-        assert!(ended.success(), "{ended}");
+        let ended = command(name, url).stderr(Stdio::inherit()).output().unwrap();
+        let output = String::from_utf8_lossy(&ended.stdout);
+        // With a name that no test has, nothing would run, and that would be a success.
+        assert!(ended.status.success() && output.contains("1 passed"), "{}: {output}", ended.status);
         return;
     };
     // SAFETY: always is. A hang ends in a signal.

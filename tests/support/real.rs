@@ -32,7 +32,7 @@ pub fn skip(reason: &str) {
 }
 
 pub fn say_skipped(reason: &str) {
-    // Past the capture of a passing test's output, or nobody would read it.
+    // Past the capture of a passing test's output, or it would not be seen.
     let name = thread::current().name().unwrap_or_default().to_owned();
     let _ =
         std::io::Write::write_all(&mut std::io::stderr(), format!("skipped {name}: {reason}\n").as_bytes());

@@ -72,7 +72,7 @@ fn is_allowed() -> bool {
     let probe = ["sh", "-c", "ip link set lo up && mount --bind /etc/hosts /etc/hosts"];
     let output = Command::new("unshare").args(NAMESPACES).args(probe).output().unwrap();
     if !output.status.success() {
-        skip(&format!("namespaces are not to be had: {}", String::from_utf8_lossy(&output.stderr).trim()));
+        skip(&format!("namespaces cannot be made: {}", String::from_utf8_lossy(&output.stderr).trim()));
     }
     output.status.success()
 }

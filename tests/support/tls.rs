@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::io::{self, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,6 +16,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::support::LIMIT;
+use crate::support::http::Request;
 
 /// Whom the test trusts.
 pub struct Authority {
@@ -108,13 +109,6 @@ struct Seen {
     requests: Mutex<Vec<Request>>,
 }
 
-/// A request as it arrived.
-#[derive(Clone, Debug)]
-pub struct Request {
-    pub head: String,
-    pub body: Vec<u8>,
-}
-
 impl TlsServer {
     pub fn start(certificate: &Certificate) -> Self {
         Self::start_on(0, certificate)
@@ -153,32 +147,10 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, seen: &Seen) -> io::Resul
     stream.set_read_timeout(Some(LIMIT))?;
     let connection = ServerConnection::new(config).map_err(io::Error::other)?;
     let mut stream = BufReader::new(StreamOwned::new(connection, stream));
-    loop {
-        let request = read_request(&mut stream)?;
+    while let Some(request) = Request::read(&mut stream)? {
         seen.requests.lock().unwrap().push(request);
         stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")?;
         stream.get_mut().flush()?;
     }
-}
-
-/// Reads one request whose length is declared.
-pub fn read_request(stream: &mut impl BufRead) -> io::Result<Request> {
-    let head = read_head(stream)?;
-    let length = head
-        .lines()
-        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
-    let mut body = vec![0; length.unwrap_or(0)];
-    stream.read_exact(&mut body)?;
-    Ok(Request { head, body })
-}
-
-/// Reads up to the empty line.
-pub fn read_head(stream: &mut impl BufRead) -> io::Result<String> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if stream.read_line(&mut head)? == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-    }
-    Ok(head)
+    Ok(())
 }

@@ -15,7 +15,7 @@ use crate::task::Task;
 pub(crate) enum Outcome {
     /// By itself, with these figures. `ended` is the moment it was gone, in seconds since 1970.
     Done { figures: Figures, ended: f64 },
-    /// Not within its limit, and was killed. `figures`: what it had told by then.
+    /// Not within its limit, and was killed. `figures`: those that it had printed by then.
     Killed { figures: Figures },
 }
 
@@ -44,9 +44,9 @@ pub(crate) fn outcome(mut command: Command, limit: Duration) -> Result<Outcome> 
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let stdout = child.stdout.take().context("no standard output")?;
     // Its standard output ends when it does, so waiting for that takes no processor from what is timed.
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || tell.send(io::read_to_string(stdout)));
-    let in_time = told.recv_timeout(limit).ok();
+    let (sender, figures) = mpsc::channel();
+    thread::spawn(move || sender.send(io::read_to_string(stdout)));
+    let in_time = figures.recv_timeout(limit).ok();
     if in_time.is_none() {
         child.kill()?;
     }
@@ -55,7 +55,7 @@ pub(crate) fn outcome(mut command: Command, limit: Duration) -> Result<Outcome> 
     match in_time {
         Some(text) if status.success() => Ok(Outcome::Done { figures: Figures::parse(&text?)?, ended }),
         Some(_) => bail!("it failed: {status}"),
-        None => Ok(Outcome::Killed { figures: Figures::parse(&told.recv()??)? }),
+        None => Ok(Outcome::Killed { figures: Figures::parse(&figures.recv()??)? }),
     }
 }
 

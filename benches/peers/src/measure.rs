@@ -1,4 +1,4 @@
-//! What a child process does: one piece of work with one client, told as figures.
+//! What a child process does: one piece of work with one client. It prints figures.
 
 mod burst;
 mod drain;

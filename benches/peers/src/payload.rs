@@ -8,7 +8,7 @@ pub(crate) const NAME: &str = "checkpoint.saved";
 /// The short string. It is also what the sink counts events by, so it is in every event once and nowhere else.
 pub(crate) const SHARD: &str = "shard-eu-west-3";
 
-/// What a caller has in hand when it logs. The string is borrowed, as most are: whoever keeps it copies it.
+/// What a caller has in hand when it logs. The string is borrowed, as most are. A client that keeps it copies it.
 #[derive(Clone, Copy, Serialize)]
 pub(crate) struct Fields<'a> {
     pub(crate) step: i64,

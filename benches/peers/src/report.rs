@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_arrive_is_told_by_number() {
+    fn what_did_not_arrive_is_counted() {
         assert_eq!(arrived(50.0, 50.0), "all");
         assert_eq!(arrived(50.0, 49.0), "49 of 50");
     }

@@ -23,7 +23,7 @@ pub(crate) enum Manner {
     Stalled,
 }
 
-/// As the sink's process is told: milliseconds, or `stalled`.
+/// As the sink's process gets it: milliseconds, or `stalled`.
 impl fmt::Display for Manner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

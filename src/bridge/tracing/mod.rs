@@ -1,37 +1,47 @@
-//! Events of the `tracing` crate, and the beginnings and ends of its spans, as events.
+//! Events of the `tracing` crate, and the start and the end of its spans, as events.
 
+mod context;
+mod event;
 mod span;
+mod visitor;
 
-use std::borrow::Cow;
-use std::error::Error;
-use std::fmt;
 use std::thread;
+use std::time::Instant;
 
-use tracing_core::field::{Field, Visit};
 use tracing_core::span::{Attributes, Id, Record};
-use tracing_core::{Event, Level, Metadata, Subscriber};
+use tracing_core::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use crate::bridge::attachments::{Attachments, is_never_forwarded, listeners_of, run_guarded, severity};
-use crate::bridge::fields::{EventData, Fields, Number, SESSION_ID, Value};
+use crate::bridge::forwarding::attachments::{
+    Attachments, is_never_forwarded, matching, run_guarded, severity,
+};
+use crate::bridge::forwarding::fields::{Fields, MAX_CONTEXT_TEXT, MAX_TEXT, SESSION_ID, Value};
+use crate::bridge::origin::{Origin, current_thread, next_span_id};
 use crate::model::event::Severity;
 use crate::process::reentrancy;
-use span::{Span, SpanFields, SpanSession, SpanState};
+use context::{EnclosingSpans, Within};
+use event::{EventFields, EventSource, is_error_of_span};
+use span::{SpanFields, SpanSession, SpanState};
+use visitor::FieldVisitor;
 
-/// A layer that forwards the events and the spans of a session, and leaves every other layer as it is.
+/// A layer that forwards the events and the spans of a session, and changes nothing for other layers.
 ///
-/// An event is the session's where it has a field `session_id` that says so, or else where its span has one, or the
-/// nearest span around that. Its name is the one it was given (`name: "checkpoint.saved"`), or else its target; its
-/// level is the severity (`TRACE` is `DEBUG`, and a name that ends in `exception` is an error), its numbers are the
-/// measurements; its message and all else are the metadata. Values of other kinds are forwarded as the text that they
-/// print.
+/// An event belongs to the session that its field `session_id` names; without that field, to the session that the
+/// nearest enclosing span with that field names. Its name is the name in the macro (`name: "checkpoint.saved"`), or else
+/// its target. Its level is the severity: `TRACE` becomes `DEBUG`, and an event whose name ends in `exception` is an
+/// error. Its numbers are the measurements; its message and all other values are the metadata, together with the fields
+/// of the enclosing spans; the [origin](crate::bridge#what-a-bridged-event-carries) says where it was made and within
+/// which spans. A value that is neither a number, a text nor a boolean is forwarded as the text that it prints.
 ///
-/// A span of the session is reported as `<name>.start` when it is made, and as `<name>.stop` when it closes; where an
-/// error was recorded in it (in a field `error`, or as a `dyn Error` in any), or a panic closes it, it closes as
-/// `<name>.exception`, an error.
-/// Both have the span's own fields, and at the close there is the measurement `duration`, in nanoseconds since it was
-/// made. A span that an attachment should report must be made after the attachment.
+/// In a program with one session, [`Attachments::everything`] forwards all events and spans, and none needs the field.
+/// Otherwise the spans around the one with the field are named in the origin, and their fields are not forwarded.
+///
+/// A span of the session is reported as `<name>.start` when it is made, and as `<name>.stop` when it closes. It closes as
+/// `<name>.exception`, an error, if an error was recorded in it (in a field `error`, or as a `dyn Error` in any field), if
+/// an event in it has the field `error` and no other, which is what `#[instrument(err)]` makes of a returned error, or if
+/// a panic closes it. Both events have the span's own fields. At the close there is also the measurement `duration`, in
+/// nanoseconds since the span was made. An attachment reports the spans that are made after it.
 ///
 #[cfg_attr(feature = "collector", doc = "```standalone_crate")]
 #[cfg_attr(not(feature = "collector"), doc = "```ignore")]
@@ -43,31 +53,36 @@ use span::{Span, SpanFields, SpanSession, SpanState};
 /// # let collector = Collector::start()?;
 /// # let config = Config::new("tml-example").base_url(collector.url());
 /// # let reporter = Reporter::builder(config, "session-0001").enabled(true).start()?;
-/// let attachments = Attachments::of(&reporter); // HTTP requests and queue states
-/// tracing_subscriber::registry().with(TracingBridge::new(&attachments)).init();
+/// use tracing_subscriber::filter::LevelFilter;
 ///
-/// tracing::info_span!("session", session_id = "session-0001").in_scope(|| {
-///     let request = tracing::info_span!("tinkex.http.request", method = "POST", status = tracing::field::Empty);
-///     request.record("status", 200);
-///     drop(request);
-///     tracing::warn!(name: "tinkex.queue.state_change", queue_state = "paused_capacity");
+/// // What this program prints. Without the filter it would print each request of the HTTP client at TRACE, if the
+/// // feature `tracing-log` of `tracing-subscriber` is on, as it is by default.
+/// let printed = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(LevelFilter::INFO);
+/// let attachments = Attachments::everything(&reporter);
+/// let bridge = TracingBridge::new(&attachments).with_filter(LevelFilter::INFO);
+/// tracing_subscriber::registry().with(printed).with(bridge).init();
+///
+/// tracing::info_span!("request", path = "/samples", status = tracing::field::Empty).in_scope(|| {
+///     tracing::warn!(name: "queue.state_change", queue_state = "paused_capacity");
+///     tracing::Span::current().record("status", 200);
 /// });
 /// assert!(reporter.wait_until_drained(Duration::from_secs(5)));
 /// # let events = collector.events();
 /// # let names: Vec<_> = events.iter().skip(1).map(|event| event.name()).collect();
-/// # assert_eq!(
-/// #     names,
-/// #     ["tinkex.http.request.start", "tinkex.http.request.stop", "tinkex.queue.state_change"]
-/// # );
+/// # assert_eq!(names, ["request.start", "queue.state_change", "request.stop"]);
+/// # let tinker_telemetry::event::Event::Generic(changed) = &events[2] else { panic!("{events:?}") };
+/// # assert_eq!(changed.event_data["metadata"]["path"], "/samples");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// What comes from this crate, `ureq`, `ureq_proto` and `rustls` is never forwarded, whatever it carries, by way of
-/// `tracing-log` too; the same goes for what is said while an event is being forwarded. Forwarding costs the caller what
-/// [`Reporter::log`](crate::Reporter::log) costs, and never blocks or panics, even if a value panics when it is printed.
+/// Events of this crate, `ureq`, `ureq_proto` and `rustls` are never forwarded, whatever they carry, by way of
+/// `tracing-log` too. The same holds for events that are made while another event is forwarded. To forward costs the
+/// caller what [`Reporter::log`](crate::Reporter::log) costs. It never blocks, and never panics, even if a value panics
+/// when it is printed.
 ///
-/// Like every layer without a filter this one makes the program form events of all levels. Where that costs, say which
-/// are wanted: `TracingBridge::new(&attachments).with_filter(LevelFilter::INFO)`.
+/// Like every layer without a filter, this one makes the program form events of all levels. A filter saves that cost:
+/// `TracingBridge::new(&attachments).with_filter(LevelFilter::INFO)`. Levels that the program compiled out (the features
+/// `max_level_…` of the crate `tracing`) do not arrive here.
 #[derive(Clone, Debug, Default)]
 pub struct TracingBridge {
     attachments: Attachments,
@@ -88,35 +103,54 @@ where
         if reentrancy::is_inside() {
             return;
         }
-        let origin = Origin::of(event);
-        if is_never_forwarded(&origin.target) {
+        if is_error_of_span(event) {
+            record_error(event, &context);
+        }
+        let source = EventSource::of(event);
+        if is_never_forwarded(&source.target) {
             return;
         }
-        let name = &*origin.name;
-        let Some(attachments) = self.attachments.interested_in(name, &[""]) else { return };
-        let mut of_its_own = None;
+        let (name, usual) = (&*source.name, level(*event.metadata().level()));
+        let Some(attachments) = self.attachments.interested_in(name, &[""], usual) else { return };
+        let severity = severity(name, "", usual);
+        let matching = |id: Option<&Value<'_>>| matching(&attachments, (name, ""), severity, id);
+        let mut own = None;
         if event.metadata().fields().field(SESSION_ID).is_some() {
-            let looked = run_guarded(|| {
+            let looked_up = run_guarded(|| {
                 event.record(&mut FieldVisitor::new(&mut |field, id| {
-                    if field == SESSION_ID && of_its_own.is_none() {
-                        of_its_own = Some(listeners_of(&attachments, name, "", &id));
+                    if field == SESSION_ID && own.is_none() {
+                        own = Some(matching(Some(&id)));
                     }
                 }));
             });
-            if looked.is_none() {
+            if looked_up.is_none() {
                 return;
             }
         }
-        let listening = of_its_own.or_else(|| {
-            let span = context.event_span(event)?;
-            let extensions = span.extensions();
-            let id = extensions.get::<SpanState>()?.session.id()?;
-            Some(listeners_of(&attachments, name, "", &Value::Str(id)))
+        let matches = own.unwrap_or_else(|| {
+            let span = context.event_span(event);
+            let extensions = span.as_ref().map(SpanRef::extensions);
+            let id = extensions.as_ref().and_then(|extensions| extensions.get::<SpanState>()?.session_id());
+            matching(id.map(Value::Str).as_ref())
         });
-        let severity = severity(name, level(*event.metadata().level()));
-        for attachment in listening.into_iter().flatten() {
-            let fields = EventFields { event, is_log_record: origin.is_log_record };
-            attachment.report(origin.name.clone(), EventData(&fields), severity);
+        if matches.is_empty() {
+            return;
+        }
+        let enclosing = EnclosingSpans::new(context.event_scope(event));
+        let (span_id, parent_span_id) = enclosing.ids();
+        let origin = Origin {
+            target: Some(&source.target),
+            file: source.file.as_deref(),
+            line: source.line,
+            thread: current_thread(),
+            span_id,
+            parent_span_id,
+            spans: enclosing.names(),
+        };
+        let fields = EventFields { event, is_log_record: source.is_log_record };
+        let fields = Within { fields, enclosing: &enclosing };
+        for each in matches {
+            each.report(name, &fields, &origin, severity);
         }
     }
 
@@ -126,42 +160,56 @@ where
         }
         let metadata = attributes.metadata();
         let Some(span) = context.span(id) else { return };
-        let around = span.parent().and_then(|parent| {
-            let extensions = parent.extensions();
-            Some(extensions.get::<SpanState>()?.session.clone())
-        });
-        let says_session = metadata.fields().field(SESSION_ID).is_some();
-        if !says_session && around.is_none() {
+        let (parent_id, enclosing) = span
+            .parent()
+            .and_then(|parent| {
+                let extensions = parent.extensions();
+                let state = extensions.get::<SpanState>()?;
+                Some((state.id, state.session.clone()))
+            })
+            .unzip();
+        let names_session = metadata.fields().field(SESSION_ID).is_some();
+        let may_be_reported = !is_never_forwarded(metadata.target());
+        let is_in_session = names_session || parent_id.is_some();
+        if !(is_in_session || may_be_reported && self.attachments.take_any_session()) {
             return;
         }
-        let asked = !is_never_forwarded(metadata.target());
-        let attachments =
-            if asked { self.attachments.interested_in(metadata.name(), &SUFFIXES) } else { None };
-        let is_wanted = |field: &str| field == SESSION_ID || attachments.is_some();
-        let Some(noted) = note(is_wanted, |each| attributes.record(each)) else { return };
-        let session = match around {
-            Some(session) if !says_session => session,
-            around => SpanSession::new(noted.session_id.as_deref(), around),
+        let usual = level(*metadata.level());
+        let attachments = if may_be_reported {
+            self.attachments.interested_in(metadata.name(), &SUFFIXES, usual)
+        } else {
+            None
         };
-        if let (Some(attachments), Some(id)) = (&attachments, session.id()) {
-            for attachment in listeners_of(attachments, metadata.name(), START, &Value::Str(id)) {
-                let name = Cow::Owned(format!("{}{START}", metadata.name()));
-                attachment.report(name, EventData(&noted), level(*metadata.level()));
-            }
+        let is_reported = attachments.is_some();
+        let is_kept = may_be_reported && !self.attachments.is_empty();
+        let max_text = if is_reported { MAX_TEXT } else { MAX_CONTEXT_TEXT };
+        let is_wanted = |field: &str| field == SESSION_ID || is_kept;
+        let Some(fields) = SpanFields::copy(max_text, is_wanted, |visitor| attributes.record(visitor)) else {
+            return;
+        };
+        let session = match enclosing.flatten() {
+            enclosing if names_session => Some(SpanSession::new(fields.session_id(), enclosing)),
+            enclosing => enclosing,
+        };
+        // Another bridge may have given the span a number.
+        let id = span.extensions().get::<SpanState>().map(|state| state.id);
+        let state = SpanState {
+            id: id.unwrap_or_else(next_span_id),
+            parent_id,
+            session,
+            fields,
+            reported_since: is_reported.then(Instant::now),
+        };
+        if is_reported {
+            self.report_span(&span, &state, START, &state.fields);
         }
-        let report = attachments.map(|_| Span::new(noted));
-        SpanState::keep(&mut span.extensions_mut(), session, report);
+        state.insert(&mut span.extensions_mut());
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        if reentrancy::is_inside() || span.extensions().get::<SpanState>().is_none() {
-            return;
-        }
-        // Before the lock on what is kept: forming a value may make an event, for which others want that lock.
-        let Some(noted) = note(|_| true, |each| values.record(each)) else { return };
-        if let Some(kept) = span.extensions_mut().get_mut::<SpanState>() {
-            kept.add(noted);
+        if !reentrancy::is_inside() {
+            add_fields(&span, |visitor| values.record(visitor));
         }
     }
 
@@ -171,16 +219,72 @@ where
         }
         let Some(span) = context.span(&id) else { return };
         let extensions = span.extensions();
-        let Some(SpanState { session, report: Some(report) }) = extensions.get::<SpanState>() else { return };
-        let metadata = span.metadata();
-        let suffix = if report.has_error() || thread::panicking() { EXCEPTION } else { STOP };
-        let Some(id) = session.id() else { return };
-        let Some(attachments) = self.attachments.interested_in(metadata.name(), &[suffix]) else { return };
-        let severity = severity(suffix, level(*metadata.level()));
-        for attachment in listeners_of(&attachments, metadata.name(), suffix, &Value::Str(id)) {
-            let name = Cow::Owned(format!("{}{suffix}", metadata.name()));
-            attachment.report(name, EventData(&report.closed()), severity);
+        let Some(state) = extensions.get::<SpanState>() else { return };
+        let Some(made) = state.reported_since else { return };
+        let suffix = if state.fields.has_error || thread::panicking() { EXCEPTION } else { STOP };
+        self.report_span(&span, state, suffix, state.closed(made));
+    }
+}
+
+impl TracingBridge {
+    /// Reports the start or the close of a span.
+    fn report_span<S>(&self, span: &SpanRef<'_, S>, state: &SpanState, suffix: &str, fields: impl Fields)
+    where
+        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    {
+        let (metadata, name) = (span.metadata(), span.name());
+        let usual = level(*metadata.level());
+        let Some(attachments) = self.attachments.interested_in(name, &[suffix], usual) else { return };
+        let severity = severity(name, suffix, usual);
+        let id = state.session_id().map(Value::Str);
+        let matches = matching(&attachments, (name, suffix), severity, id.as_ref());
+        if matches.is_empty() {
+            return;
         }
+        let mut scope = span.scope();
+        scope.next(); // the span itself
+        let enclosing = EnclosingSpans::new(Some(scope));
+        let origin = Origin {
+            target: Some(metadata.target()),
+            file: metadata.file(),
+            line: metadata.line(),
+            thread: current_thread(),
+            span_id: Some(state.id),
+            parent_span_id: state.parent_id,
+            spans: enclosing.names(),
+        };
+        let fields = Within { fields, enclosing: &enclosing };
+        let name = format!("{name}{suffix}");
+        for each in matches {
+            each.report(&name, &fields, &origin, severity);
+        }
+    }
+}
+
+/// Records the error of `#[instrument(err)]` in the span that it is about, if the span is reported.
+fn record_error<S>(event: &Event<'_>, context: &Context<'_, S>)
+where
+    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+{
+    let Some(span) = context.event_span(event) else { return };
+    let is_reported = |state: &SpanState| state.reported_since.is_some();
+    if span.extensions().get().is_some_and(is_reported) {
+        add_fields(&span, |visitor| event.record(visitor));
+    }
+}
+
+/// Adds fields to a span that has a state.
+fn add_fields<S>(span: &SpanRef<'_, S>, record: impl FnOnce(&mut FieldVisitor<'_>))
+where
+    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+{
+    let Some(max_text) = span.extensions().get::<SpanState>().map(|state| state.fields.max_text()) else {
+        return;
+    };
+    // Before the lock on the extensions: to print a value may make an event, for which layers take that lock.
+    let Some(fields) = SpanFields::copy(max_text, |_| true, record) else { return };
+    if let Some(state) = span.extensions_mut().get_mut::<SpanState>() {
+        state.add(fields);
     }
 }
 
@@ -195,135 +299,5 @@ fn level(level: Level) -> Severity {
         Level::WARN => Severity::Warning,
         Level::INFO => Severity::Info,
         _ => Severity::Debug,
-    }
-}
-
-/// What an event is called and where it comes from.
-struct Origin {
-    name: Cow<'static, str>,
-    target: Cow<'static, str>,
-    is_log_record: bool,
-}
-
-impl Origin {
-    fn of(event: &Event<'_>) -> Self {
-        let metadata = event.metadata();
-        if let Some(target) = log_target(event) {
-            return Self { name: target.clone(), target, is_log_record: true };
-        }
-        let target = metadata.target();
-        let name = if has_default_name(metadata) { target } else { metadata.name() };
-        Self { name: name.into(), target: target.into(), is_log_record: false }
-    }
-}
-
-/// The target of the `log` record that `tracing-log` made this event of, if it did. It gives all of them one name and
-/// one target, and theirs in a field.
-fn log_target(event: &Event<'_>) -> Option<Cow<'static, str>> {
-    if (event.metadata().target(), event.metadata().name()) != ("log", "log event") {
-        return None;
-    }
-    let mut target = None;
-    event.record(&mut FieldVisitor::new(&mut |field, value| {
-        if let ("log.target", Value::Str(value)) = (field, value) {
-            target = Some(value.to_owned().into());
-        }
-    }));
-    target
-}
-
-/// Whether the event was given no name: the macros call it `event <file>:<line>` then.
-fn has_default_name(metadata: &Metadata<'_>) -> bool {
-    let Some(place) = metadata.name().strip_prefix("event ") else { return false };
-    let line =
-        metadata.file().and_then(|file| place.strip_prefix(file)).and_then(|rest| rest.strip_prefix(':'));
-    line.is_some_and(|line| line.parse() == Ok(metadata.line().unwrap_or_default()))
-}
-
-/// An event's fields.
-struct EventFields<'e> {
-    event: &'e Event<'e>,
-    is_log_record: bool,
-}
-
-impl Fields for EventFields<'_> {
-    fn each<'a>(&'a self, take: &mut dyn FnMut(&'a str, Value<'_>)) {
-        self.event.record(&mut FieldVisitor::new(&mut |field, value| {
-            // Where the record was made is no part of what it says.
-            if !(self.is_log_record && field.starts_with("log.")) {
-                take(field, value);
-            }
-        }));
-    }
-}
-
-/// Notes the fields that are wanted of those that `record` hands over. `None` where that cannot be.
-fn note(is_wanted: impl Fn(&str) -> bool, record: impl FnOnce(&mut FieldVisitor<'_>)) -> Option<SpanFields> {
-    run_guarded(|| {
-        let mut noted = SpanFields::default();
-        let mut take = |field, value: Value<'_>| {
-            if is_wanted(field) {
-                noted.note(field, &value);
-            }
-        };
-        let mut each = FieldVisitor::new(&mut take);
-        record(&mut each);
-        noted.has_error |= each.saw_error;
-        noted
-    })
-}
-
-/// Hands over values in our words.
-struct FieldVisitor<'t> {
-    take: &'t mut dyn FnMut(&'static str, Value<'_>),
-    saw_error: bool,
-}
-
-impl<'t> FieldVisitor<'t> {
-    fn new(take: &'t mut dyn FnMut(&'static str, Value<'_>)) -> Self {
-        Self { take, saw_error: false }
-    }
-}
-
-impl Visit for FieldVisitor<'_> {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        (self.take)(field.name(), Value::Number(Number::F64(value)));
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        (self.take)(field.name(), Value::Number(Number::I64(value)));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        (self.take)(field.name(), Value::Number(Number::U64(value)));
-    }
-
-    fn record_i128(&mut self, field: &Field, value: i128) {
-        (self.take)(field.name(), Value::Number(Number::I128(value)));
-    }
-
-    fn record_u128(&mut self, field: &Field, value: u128) {
-        (self.take)(field.name(), Value::Number(Number::U128(value)));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        (self.take)(field.name(), Value::Bool(value));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        (self.take)(field.name(), Value::Str(value));
-    }
-
-    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        (self.take)(field.name(), Value::Str(&String::from_utf8_lossy(value)));
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.saw_error = true;
-        (self.take)(field.name(), Value::Text(&value));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        (self.take)(field.name(), Value::Text(&format_args!("{value:?}")));
     }
 }

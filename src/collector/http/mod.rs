@@ -1,4 +1,4 @@
-//! The reading half of HTTP/1.1: bytes to requests, within bounds.
+//! The receiving half of HTTP/1.1: bytes to requests, within bounds.
 
 use std::io::{ErrorKind, Read};
 
@@ -7,7 +7,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
 use httparse::Status;
 
-/// The largest request head. A reporter's has half a kilobyte; servers commonly stop between 8 and 64.
+/// The largest request head. A reporter's has half a kilobyte. Servers commonly allow between 8 and 64.
 pub(super) const MAX_HEAD: usize = 16 * 1024;
 
 /// The largest request body: 64 times what a reporter sends by default.
@@ -16,10 +16,10 @@ pub(super) const MAX_BODY: usize = 64 * 1024 * 1024;
 /// The most headers of a request, and of a trailer.
 const MAX_HEADERS: usize = 100;
 
-/// How much is read at once while there is no saying how much will come.
+/// How much is read at once while the length is not known.
 const READ: usize = 8 * 1024;
 
-/// Headers that carry credentials, besides those that HTTP itself knows.
+/// Headers with credentials, besides those of HTTP itself.
 const CREDENTIALS: [&str; 3] = ["x-api-key", "cf-access-client-id", "cf-access-client-secret"];
 
 /// Why there is no request.
@@ -27,7 +27,7 @@ const CREDENTIALS: [&str; 3] = ["x-api-key", "cf-access-client-id", "cf-access-c
 pub(super) enum Fault {
     /// The connection failed or was closed.
     Gone,
-    /// The client is to be told this status. What follows on the connection makes no sense any more.
+    /// The answer has this status. The rest of the connection cannot be read as requests.
     Refused(StatusCode),
 }
 
@@ -35,7 +35,7 @@ const BAD_REQUEST: Fault = Fault::Refused(StatusCode::BAD_REQUEST);
 const HEAD_TOO_LARGE: Fault = Fault::Refused(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
 const BODY_TOO_LARGE: Fault = Fault::Refused(StatusCode::PAYLOAD_TOO_LARGE);
 
-/// Everything of a request but its body.
+/// A request without its body.
 #[derive(Debug)]
 pub(super) struct RequestHead {
     pub(super) method: Method,
@@ -43,11 +43,11 @@ pub(super) struct RequestHead {
     pub(super) headers: HeaderMap,
     pub(super) framing: Framing,
     pub(super) keep_alive: bool,
-    /// The client waits for a word before it sends the body.
+    /// The client waits for `100 Continue` before it sends the body.
     pub(super) expects_continue: bool,
 }
 
-/// How the end of the body is told.
+/// How the end of the body is known.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Framing {
     /// This many bytes, at most [`MAX_BODY`].
@@ -58,7 +58,7 @@ pub(super) enum Framing {
 /// The requests of one connection, one after the other: a head, then its body.
 pub(super) struct Requests<R> {
     from: R,
-    /// Read and not used yet.
+    /// Bytes that are read and not used yet.
     buffer: Vec<u8>,
 }
 
@@ -67,7 +67,7 @@ impl<R: Read> Requests<R> {
         Self { from, buffer: Vec::new() }
     }
 
-    /// The head of the next request; `None` when the client closed the connection instead.
+    /// The head of the next request. `None` if the client closed the connection instead.
     pub(super) fn head(&mut self) -> Result<Option<RequestHead>, Fault> {
         loop {
             if let Some((used, head)) = parse_head(&self.buffer)? {
@@ -83,12 +83,12 @@ impl<R: Read> Requests<R> {
         }
     }
 
-    /// Whether something was read past the last head or body.
+    /// Whether bytes after the last head or body were read.
     pub(super) fn has_more(&self) -> bool {
         !self.buffer.is_empty()
     }
 
-    /// The body that goes with the head just read.
+    /// The body of the head that was read last.
     pub(super) fn body(&mut self, framing: &Framing) -> Result<Vec<u8>, Fault> {
         let mut body = Vec::new();
         match *framing {
@@ -131,11 +131,11 @@ impl<R: Read> Requests<R> {
         })
     }
 
-    /// Reads until `parser` finds what it looks for, and takes that off the buffer. Inside a body, so the end
-    /// of the input is a fault, and so is a line or trailer longer than a head may be.
+    /// Reads until `parser` finds its element, and takes that off the buffer. This is inside a body, so the end of the
+    /// input is a fault, and so is a line or trailer that is longer than a head may be.
     fn parse<T>(&mut self, parser: impl Fn(&[u8]) -> Result<Option<(usize, T)>, Fault>) -> Result<T, Fault> {
         loop {
-            // Cut to the limit, as the buffer may hold the next requests too.
+            // Cut to the limit, because the buffer may hold the next requests too.
             if let Some((used, found)) = parser(&self.buffer[..self.buffer.len().min(MAX_HEAD)])? {
                 self.buffer.drain(..used);
                 return Ok(found);
@@ -146,7 +146,7 @@ impl<R: Read> Requests<R> {
         }
     }
 
-    /// Appends exactly `length` bytes. Memory follows what arrives, not what was promised.
+    /// Appends exactly `length` bytes. It allocates for what arrives, not for what a header promises.
     fn append(&mut self, length: usize, to: &mut Vec<u8>) -> Result<(), Fault> {
         let buffered = length.min(self.buffer.len());
         to.extend(self.buffer.drain(..buffered));
@@ -155,7 +155,7 @@ impl<R: Read> Requests<R> {
         if read == missing { Ok(()) } else { Err(BAD_REQUEST) }
     }
 
-    /// Reads once, at least a byte; 0 at the end of the input.
+    /// Reads once, at least one byte. Returns 0 at the end of the input.
     fn fill(&mut self) -> Result<usize, Fault> {
         let mut bytes = [0; READ];
         loop {
@@ -171,7 +171,7 @@ impl<R: Read> Requests<R> {
     }
 }
 
-/// The head at the start of `bytes` and its length; `None` while it is incomplete.
+/// The head at the start of `bytes`, and its length. `None` if it is incomplete.
 fn parse_head(bytes: &[u8]) -> Result<Option<(usize, RequestHead)>, Fault> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
@@ -211,7 +211,7 @@ fn header_map(parsed: &[httparse::Header<'_>]) -> Option<HeaderMap> {
     Some(headers)
 }
 
-/// How the body ends. Two opinions about that are refused, as RFC 9112 section 6.3 asks.
+/// How the body ends. Headers that contradict each other are refused, as RFC 9112 section 6.3 asks.
 fn framing(headers: &HeaderMap) -> Result<Framing, Fault> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
@@ -231,12 +231,12 @@ fn body_length(value: &HeaderValue) -> Result<Framing, Fault> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(BAD_REQUEST);
     }
-    // Digits that do not fit are many.
+    // A number that does not fit is too large in any case.
     let length = digits.parse().unwrap_or(usize::MAX);
     if length <= MAX_BODY { Ok(Framing::Length(length)) } else { Err(BODY_TOO_LARGE) }
 }
 
-/// Whether one of the comma-separated words of a header is `token`.
+/// Whether one of the words between the commas of a header is `token`.
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case(token))

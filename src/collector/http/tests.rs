@@ -1,6 +1,6 @@
 use super::*;
 
-/// Gives at most so many bytes at once.
+/// Returns at most so many bytes at once.
 struct Drip<'a>(&'a [u8], usize);
 
 impl Read for Drip<'_> {
@@ -24,14 +24,14 @@ fn requests_are_the_same_however_their_bytes_are_cut() {
         GET / HTTP/1.1\r\nhost: x\r\nconnection: foo, Close\r\n\r\n";
     for at_once in 1..=bytes.len() {
         let mut requests = Requests::new(Drip(bytes, at_once));
-        let mut seen = Vec::new();
+        let mut parsed = Vec::new();
         while let Some(head) = requests.head().unwrap() {
             let body = requests.body(&head.framing).unwrap();
-            seen.push((head.path, String::from_utf8(body).unwrap(), head.keep_alive));
+            parsed.push((head.path, String::from_utf8(body).unwrap(), head.keep_alive));
         }
         let expected = [("/a", "first", true), ("/b?c=d", "second", true), ("/", "", false)];
         let expected = expected.map(|(path, body, keep)| (path.to_owned(), body.to_owned(), keep));
-        assert_eq!(seen, expected, "{at_once} bytes at once");
+        assert_eq!(parsed, expected, "{at_once} bytes at once");
     }
 }
 
@@ -56,7 +56,7 @@ fn a_body_of_unclear_length_is_refused() {
 }
 
 #[test]
-fn chunks_are_held_to_the_limits_of_a_body() {
+fn chunks_have_the_limits_of_a_body() {
     let long_line = format!("1;{}\r\n", "x".repeat(MAX_HEAD));
     let long_trailer = format!("0\r\na: {}\r\n\r\n", "x".repeat(MAX_HEAD));
     for (chunks, fault) in [
@@ -75,10 +75,10 @@ fn chunks_are_held_to_the_limits_of_a_body() {
 }
 
 #[test]
-fn a_head_may_have_16_kib_and_not_a_byte_more() {
-    let around = "GET / HTTP/1.1\r\nhost: x\r\na: \r\n\r\n".len();
+fn a_head_of_16_kib_is_accepted_and_one_byte_more_is_refused() {
+    let overhead = "GET / HTTP/1.1\r\nhost: x\r\na: \r\n\r\n".len();
     let head = |length: usize| {
-        let bytes = format!("GET / HTTP/1.1\r\nhost: x\r\na: {}\r\n\r\n", "x".repeat(length - around));
+        let bytes = format!("GET / HTTP/1.1\r\nhost: x\r\na: {}\r\n\r\n", "x".repeat(length - overhead));
         Requests::new(bytes.as_bytes()).head().map(|head| head.is_some())
     };
     assert_eq!(head(MAX_HEAD), Ok(true));

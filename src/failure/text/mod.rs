@@ -46,7 +46,7 @@ fn fitting(text: &str, max: usize) -> &str {
 }
 
 /// How many bytes a text takes in JSON, between the quotes.
-fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     if json::is_plain(text.as_bytes()) {
         return text.len();
     }

@@ -1,13 +1,15 @@
 //! Whether the user caused an error: a walk down its chain of sources.
 
 use std::error::Error;
+use std::fmt;
 use std::io;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::failure::as_error::AsError;
+use crate::failure::as_error::{AsError, unshared};
 
 /// The largest number of sources that are followed: an error may be its own source.
 pub(crate) const MAX_DEPTH: usize = 64;
@@ -21,7 +23,7 @@ pub(crate) const MAX_DEPTH: usize = 64;
 /// use serde_json::json;
 /// use tinker_telemetry::{ApiError, find_user_error_in_chain};
 ///
-/// let error = ApiError::new("Payload is invalid").status(422).body(json!({"errors": ["invalid field"]}));
+/// let error = ApiError::new("Payload is invalid").with_status(422).with_body(json!({"errors": ["invalid field"]}));
 /// let error = std::io::Error::other(error); // wrapped on its way up
 /// assert_eq!(find_user_error_in_chain(&error).unwrap().status_code, Some(422));
 /// ```
@@ -44,8 +46,9 @@ pub struct ApiError {
 /// ```
 /// use tinker_telemetry::{ApiError, ErrorCategory};
 ///
-/// assert!(ApiError::new("unknown model").category(ErrorCategory::User).is_user_error());
-/// assert!(!ApiError::new("out of memory").category(ErrorCategory::Server).is_user_error());
+/// let category = "user".parse().unwrap_or(ErrorCategory::Unknown);
+/// assert!(ApiError::new("unknown model").with_category(category).is_user_error());
+/// assert!(!ApiError::new("out of memory").with_category(ErrorCategory::Server).is_user_error());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -56,6 +59,41 @@ pub enum ErrorCategory {
     Server,
     /// The API does not know.
     Unknown,
+}
+
+impl ErrorCategory {
+    const ALL: [Self; 3] = [Self::User, Self::Server, Self::Unknown];
+
+    /// The category as the API spells it, for example `user`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Server => "server",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for ErrorCategory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A text that names no [`ErrorCategory`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an error category: user, server or unknown")]
+#[non_exhaustive]
+pub struct ParseErrorCategoryError;
+
+/// Reads the API's spelling, in any case.
+impl FromStr for ErrorCategory {
+    type Err = ParseErrorCategoryError;
+
+    fn from_str(text: &str) -> Result<Self, ParseErrorCategoryError> {
+        let found = Self::ALL.into_iter().find(|category| category.as_str().eq_ignore_ascii_case(text));
+        found.ok_or(ParseErrorCategoryError)
+    }
 }
 
 impl ApiError {
@@ -75,10 +113,10 @@ impl ApiError {
     /// ```
     /// use tinker_telemetry::ApiError;
     ///
-    /// assert_eq!(ApiError::new("not found").status(404).status, Some(404));
+    /// assert_eq!(ApiError::new("not found").with_status(404).status, Some(404));
     /// ```
     #[must_use = "the setter returns the error"]
-    pub fn status(mut self, status: u16) -> Self {
+    pub fn with_status(mut self, status: u16) -> Self {
         self.status = Some(status);
         self
     }
@@ -88,27 +126,27 @@ impl ApiError {
     /// ```
     /// use tinker_telemetry::{ApiError, ErrorCategory};
     ///
-    /// let error = ApiError::new("unknown model").category(ErrorCategory::User);
+    /// let error = ApiError::new("unknown model").with_category(ErrorCategory::User);
     /// assert_eq!(error.category, Some(ErrorCategory::User));
     /// ```
     #[must_use = "the setter returns the error"]
-    pub fn category(mut self, category: ErrorCategory) -> Self {
+    pub fn with_category(mut self, category: ErrorCategory) -> Self {
         self.category = Some(category);
         self
     }
 
-    /// Sets the body of the answer.
+    /// Sets the body of the answer. `null` is none.
     ///
     /// ```
     /// use serde_json::json;
     /// use tinker_telemetry::ApiError;
     ///
-    /// let error = ApiError::new("invalid").status(422).body(json!({"field": "steps"}));
+    /// let error = ApiError::new("invalid").with_status(422).with_body(json!({"field": "steps"}));
     /// assert_eq!(error.body.unwrap()["field"], "steps");
     /// ```
     #[must_use = "the setter returns the error"]
-    pub fn body(mut self, body: impl Into<Value>) -> Self {
-        self.body = Some(body.into());
+    pub fn with_body(mut self, body: impl Into<Value>) -> Self {
+        self.body = Some(body.into()).filter(|body| !body.is_null());
         self
     }
 
@@ -118,8 +156,8 @@ impl ApiError {
     /// ```
     /// use tinker_telemetry::ApiError;
     ///
-    /// assert!(ApiError::new("not found").status(404).is_user_error());
-    /// assert!(!ApiError::new("slow down").status(429).is_user_error());
+    /// assert!(ApiError::new("not found").with_status(404).is_user_error());
+    /// assert!(!ApiError::new("slow down").with_status(429).is_user_error());
     /// ```
     pub fn is_user_error(&self) -> bool {
         self.category == Some(ErrorCategory::User) || self.status.is_some_and(is_user_status)
@@ -152,8 +190,13 @@ pub struct UserError {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_code: Option<u16>,
     /// The body of the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "says_nothing")]
     pub body: Option<Value>,
+}
+
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+fn says_nothing(body: &Option<Value>) -> bool {
+    body.as_ref().is_none_or(Value::is_null)
 }
 
 impl UserError {
@@ -202,12 +245,12 @@ pub(crate) type UserErrorClassifier = dyn Fn(&(dyn Error + 'static)) -> Option<U
 /// The first user error in an error's chain of sources, from the error itself down; `None` if there is none.
 ///
 /// It knows [`ApiError`] and `ureq::Error::StatusCode`. When a reporter reports an error, it also asks the closure
-/// that was set with [`Builder::user_errors`](crate::Builder::user_errors).
-///
+/// that was set with [`Builder::user_errors`](crate::Builder::user_errors), and so does
+/// [`Reporter::find_user_error`](crate::Reporter::find_user_error).
 /// ```
 /// use tinker_telemetry::{ApiError, find_user_error_in_chain};
 ///
-/// let wrapped = anyhow::Error::new(ApiError::new("unknown model").status(404)).context("while sampling");
+/// let wrapped = anyhow::Error::new(ApiError::new("unknown model").with_status(404)).context("while sampling");
 /// assert_eq!(find_user_error_in_chain(&wrapped).unwrap().message, "unknown model");
 /// assert!(find_user_error_in_chain(&std::fmt::Error).is_none());
 /// ```
@@ -239,9 +282,9 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     let next = |error: &&'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> {
         let error = *error;
         let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source())
+        wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source()).map(unshared)
     };
-    std::iter::successors(Some(error), next).take(MAX_DEPTH)
+    std::iter::successors(Some(unshared(error)), next).take(MAX_DEPTH)
 }
 
 /// ureq makes such an error of an answer with an error status, by default. This crate knows it because it is built on

@@ -16,11 +16,11 @@ fn user_statuses_are_all_4xx_but_408_and_429() {
 
 #[test]
 fn the_first_user_error_of_the_chain_wins() {
-    let server = ApiError::new("down").status(503);
+    let server = ApiError::new("down").with_status(503);
     assert_eq!(find_user_error_in_chain(&layers(server)), None);
-    let by_category = ApiError::new("yours").category(ErrorCategory::User).status(500);
+    let by_category = ApiError::new("yours").with_category(ErrorCategory::User).with_status(500);
     assert_eq!(find_user_error_in_chain(&layers(by_category)).unwrap().message, "yours");
-    let wrapped = layers(io::Error::other(ApiError::new("in io").status(404)));
+    let wrapped = layers(io::Error::other(ApiError::new("in io").with_status(404)));
     assert_eq!(find_user_error_in_chain(&wrapped).unwrap().message, "in io");
 }
 
@@ -30,12 +30,12 @@ fn a_user_error_in_a_box_or_an_arc_is_found() {
     #[error("while sampling")]
     struct Sampling(#[source] Box<ApiError>);
 
-    let error = || ApiError::new("yours").status(404);
+    let error = || ApiError::new("yours").with_status(404);
     assert!(find_user_error_in_chain(&Box::new(error())).is_some());
     assert!(find_user_error_in_chain(&Arc::new(error())).is_some());
     assert!(find_user_error_in_chain(&Sampling(Box::new(error()))).is_some());
     assert!(find_user_error_in_chain(&Box::new(ureq::Error::StatusCode(404))).is_some());
-    assert!(find_user_error_in_chain(&Box::new(ApiError::new("theirs").status(503))).is_none());
+    assert!(find_user_error_in_chain(&Box::new(ApiError::new("theirs").with_status(503))).is_none());
 }
 
 #[test]
@@ -45,4 +45,28 @@ fn a_foreign_error_is_a_user_error_if_the_classifier_recognises_it() {
         |error: &(dyn Error + 'static)| error.is::<fmt::Error>().then(|| UserError::new("fmt", "classified"));
     assert_eq!(find_user_error(error.as_ref(), None), None);
     assert_eq!(find_user_error(error.as_ref(), Some(&classifier)).unwrap().message, "classified");
+}
+
+#[test]
+fn a_category_is_read_in_any_case_and_an_unknown_one_is_an_error() {
+    for category in ErrorCategory::ALL {
+        for text in [category.to_string(), category.as_str().to_uppercase()] {
+            assert_eq!(text.parse(), Ok(category));
+        }
+    }
+    for unknown in ["", "users", " user"] {
+        assert_eq!(unknown.parse::<ErrorCategory>(), Err(ParseErrorCategoryError), "{unknown}");
+    }
+}
+
+#[test]
+fn a_body_of_null_is_none() {
+    let error = ApiError::new("no").with_status(404).with_body(Value::Null);
+    assert_eq!(error.body, None);
+    let mut by_field = UserError::from(&error);
+    by_field.body = Some(Value::Null);
+    assert_eq!(
+        serde_json::to_value(by_field).unwrap(),
+        serde_json::json!({"error_type": "ApiError", "message": "no", "status_code": 404})
+    );
 }

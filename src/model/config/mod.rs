@@ -1,62 +1,59 @@
-//! Where to send, and as whom: endpoint, credentials, environment, and the one validation of them all.
+//! Where to send, and as whom: endpoint, credentials, environment, and their one validation.
 
-use std::ffi::OsString;
+mod environment;
+mod validation;
+
 use std::fmt;
-use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::uri::{Scheme, Uri};
+use http::header::HeaderName;
 
-use crate::model::error::StartError;
+pub(crate) use environment::{Mode, mode, no_color};
+pub(crate) use validation::{Endpoint, secret_header};
+
 use crate::model::proxy::{self, Proxy};
 
 /// Where Tinker's backend listens.
 const DEFAULT_BASE_URL: &str = "https://tinker.thinkingmachines.dev/services/tinker-prod";
-const TELEMETRY_PATH: &str = "/api/v1/telemetry";
-
-/// What all added headers may be together: more than any server takes, and it fits the buffer that a request's head is
-/// written in.
-const MAX_HEADER_BYTES: usize = 16 * 1024;
-
-/// Headers that are the reporter's own to set, or that frame the request: one given by the user would contradict it.
-const RESERVED_HEADERS: [&str; 12] = [
-    "accept",
-    "accept-encoding",
-    "connection",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "te",
-    "transfer-encoding",
-    "user-agent",
-    "x-api-key",
-    "x-idempotency-key",
-];
 
 /// Where to send, and as whom.
 ///
-/// The setters only keep what they are given; everything is checked once, by
-/// [`Builder::start`](crate::Builder::start), which names what is wrong. `Debug` shows no secret.
+/// The setters only store their values. [`Builder::start`](crate::Builder::start) checks everything once, and names what is
+/// wrong. `Debug` shows no secret.
 ///
 /// ```
 /// use tinker_telemetry::{Config, Reporter};
 ///
 /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
-/// let reporter = Reporter::builder(config, "session-0001").start()?;
+/// let reporter = Reporter::builder(config, "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").start()?;
 /// # Ok::<(), tinker_telemetry::StartError>(())
 /// ```
 #[derive(Clone)]
 #[must_use = "a configuration does nothing until a reporter is started with it"]
 pub struct Config {
     api_key: String,
+    credentials: Option<CredentialSource>,
     base_url: String,
     headers: Vec<(String, String)>,
     cloudflare_access: Option<(String, String)>,
     proxy: Option<String>,
     no_proxy: Option<String>,
     root_certificates: Option<Vec<u8>>,
+    added_root_certificates: Vec<Vec<u8>>,
     allow_insecure_http: bool,
+    sdk_version: String,
+    user_agent: String,
+}
+
+/// Where an API key comes from that is not known yet, or is no longer taken. Asked on a thread of its own.
+#[derive(Clone)]
+pub(crate) enum CredentialSource {
+    Closure(Arc<dyn Fn() -> Option<String> + Send + Sync>),
+    /// For the shell, which prints the key.
+    Command(String),
+    /// As `tinker auth login` writes it.
+    File(PathBuf),
 }
 
 impl Config {
@@ -64,34 +61,54 @@ impl Config {
     pub fn new(api_key: impl Into<String>) -> Self {
         Self {
             api_key: api_key.into(),
+            credentials: None,
             base_url: DEFAULT_BASE_URL.to_owned(),
             headers: Vec::new(),
             cloudflare_access: None,
             proxy: None,
             no_proxy: None,
             root_certificates: None,
+            added_root_certificates: Vec::new(),
             allow_insecure_http: false,
+            sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
+            user_agent: concat!("tinker-telemetry/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
 
-    /// Reads the environment: `TINKER_API_KEY`, `TINKER_BASE_URL`, and `CLOUDFLARE_ACCESS_CLIENT_ID` with
-    /// `CLOUDFLARE_ACCESS_CLIENT_SECRET`, each without white space around it. What is unset or empty is left at its
-    /// default; `start` says so if there is no key.
+    /// Reads the environment as the official SDK does. The key is that of `TINKER_API_KEY`, else what the command in
+    /// `TINKER_CREDENTIAL_CMD` prints, else the default one in `~/.tinker/credentials.json`, which `tinker auth login` writes.
+    /// The command runs, and the file is read, when the first batch is sent, and again after a 401; a command has 5 s.
+    ///
+    /// The others are `TINKER_BASE_URL`, and `CLOUDFLARE_ACCESS_CLIENT_ID` with
+    /// `CLOUDFLARE_ACCESS_CLIENT_SECRET`, each without white space and quotes around it. A variable that is unset or empty leaves its
+    /// default. If there is none of the three, `start` returns an error.
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var_os(name))
     }
 
-    fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
-        let read = |name: &str| read_variable(&variable, name);
-        let mut config = Self::new(read("TINKER_API_KEY").unwrap_or_default());
-        if let Some(url) = read("TINKER_BASE_URL") {
-            config = config.base_url(url);
-        }
-        let (id, secret) = (read("CLOUDFLARE_ACCESS_CLIENT_ID"), read("CLOUDFLARE_ACCESS_CLIENT_SECRET"));
-        if id.is_some() || secret.is_some() {
-            config = config.cloudflare_access(id.unwrap_or_default(), secret.unwrap_or_default());
-        }
-        config
+    /// The API key, in place of one that the environment has or could get. Defaults to that one, or to the one that
+    /// [`new`](Self::new) was given.
+    pub fn api_key(mut self, api_key: impl Into<String>) -> Self {
+        self.api_key = api_key.into();
+        self.credentials = None;
+        self
+    }
+
+    /// Where to get an API key: for tokens that expire. The closure is asked when there is no key yet, and once after each
+    /// batch that was answered 401, which is then sent again once with the new key. It runs on a thread of its own and has 5 s;
+    /// it never holds up a caller or a [`stop`](crate::Reporter::stop). `None`, a panic and a text that cannot stand in a
+    /// header mean that there is no key now; the batch is retried as if no server were there. Defaults to the environment's
+    /// with [`from_env`](Self::from_env), else to none.
+    ///
+    /// ```
+    /// use tinker_telemetry::Config;
+    ///
+    /// # fn fetch_token() -> Option<String> { None }
+    /// let config = Config::new("").credentials(fetch_token);
+    /// ```
+    pub fn credentials(mut self, source: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.credentials = Some(CredentialSource::Closure(Arc::new(source)));
+        self
     }
 
     /// The URL before `/api/v1/telemetry`. A trailing slash is dropped. Defaults to Tinker's own backend.
@@ -123,14 +140,16 @@ impl Config {
 
     /// The proxy to send through: `http://user:password@host:port`. Only the host is required; the port defaults to
     /// 1080. User and password are percent-encoded. With the feature `tls` the proxy may be `https://` (port 443), and its
-    /// certificate must be trusted too.
+    /// certificate must be trusted too. It may also be `socks5://` or `socks4://`, or, for the proxy to look up the
+    /// endpoint's name, `socks5h://` or `socks4a://`.
     ///
     /// Defaults to the environment's when the reporter starts, for [`Config::new`] as well: `HTTPS_PROXY`, else
     /// `ALL_PROXY`, the lower case spelling first, as curl reads them. For an `http://` endpoint it is `http_proxy`, in
     /// lower case only.
     ///
-    /// Every request is tunnelled (`CONNECT`), so no proxy sees the API key of an `https://` endpoint. Loopback is
-    /// always reached directly. A proxy that cannot be used is refused at `start`.
+    /// Every request is tunnelled (`CONNECT` or SOCKS), so no proxy sees the API key of an `https://` endpoint. Loopback is
+    /// always reached directly. A proxy that was set here and cannot be used is an error at `start`. One of the environment
+    /// that cannot be used is a warning, and switches telemetry off: it belongs to the machine, which must not end the program.
     ///
     /// ```
     /// use tinker_telemetry::Config;
@@ -150,10 +169,20 @@ impl Config {
         self
     }
 
-    /// Trusts these certificate authorities (PEM, one or more) instead of the ones that Mozilla trusts. Defaults to
-    /// Mozilla's.
+    /// Trusts these certificate authorities (PEM, one or more) instead of the ones that Mozilla trusts, and instead of those
+    /// in the file that `SSL_CERT_FILE` names. Defaults to both of these.
     pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificates = Some(pem.into());
+        self
+    }
+
+    /// Trusts these certificate authorities (PEM, one or more) too. May be called more than once. Defaults to none.
+    ///
+    /// `SSL_CERT_FILE` does the same from outside the program, unless [`root_certificates`](Self::root_certificates) is set.
+    /// It names a PEM file, which `start` reads. A file that cannot be read is a warning that names it, and nothing else.
+    /// `SSL_CERT_DIR` is not read.
+    pub fn add_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.added_root_certificates.push(pem.into());
         self
     }
 
@@ -164,187 +193,30 @@ impl Config {
         self
     }
 
-    /// Checks everything and puts it into the form that requests are made of.
-    pub(crate) fn validate(&self) -> Result<Endpoint, StartError> {
-        self.validate_in(|name| std::env::var_os(name))
+    /// The version of the SDK that embeds this crate. The backend decides by it what the program may use, and this crate's
+    /// own number is also one of the official SDK's. It is sent as `sdk_version` and `x-stainless-package-version`. Defaults
+    /// to this crate's version.
+    pub fn sdk_version(mut self, version: impl Into<String>) -> Self {
+        self.sdk_version = version.into();
+        self
     }
 
-    /// The same in an environment of these variables.
-    pub(crate) fn validate_in(
-        &self,
-        variable: impl Fn(&str) -> Option<OsString>,
-    ) -> Result<Endpoint, StartError> {
-        let mut headers = HeaderMap::new();
-        headers.insert("x-api-key", self.valid_api_key()?);
-        let mut size = 0;
-        for (place, (name, value)) in (1..).zip(&self.headers) {
-            let invalid = |reason| StartError::InvalidHeader { place, reason };
-            size += name.len() + value.len();
-            if size > MAX_HEADER_BYTES {
-                return Err(invalid("makes them more than 16 KiB together"));
-            }
-            let (name, value) = valid_header(name, value).map_err(invalid)?;
-            headers.append(name, value);
-        }
-        if let Some((id, secret)) = &self.cloudflare_access {
-            let secret_value = |text: &str| {
-                secret_header(text).ok_or(StartError::InvalidSetting {
-                    setting: "cloudflare_access",
-                    reason: "(CLOUDFLARE_ACCESS_CLIENT_ID and _SECRET) needs both id and secret, \
-                             of characters that can stand in a header",
-                })
-            };
-            headers.insert("cf-access-client-id", secret_value(id)?);
-            headers.insert("cf-access-client-secret", secret_value(secret)?);
-        }
-        let uri = self.valid_uri()?;
-        let proxy = self.valid_proxy(&uri, variable)?;
-        Ok(Endpoint { uri, headers, proxy, root_certificates: self.root_certificates.clone() })
+    /// The header `user-agent`, for example `my-sdk/1.2`. Defaults to `tinker-telemetry/` and this crate's version.
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = user_agent.into();
+        self
     }
-
-    /// The proxy on the way to the target. One that was set is checked even where it is not needed; a variable is the
-    /// machine's, and concerns us only where we would use it.
-    fn valid_proxy(
-        &self,
-        target: &Uri,
-        variable: impl Fn(&str) -> Option<OsString>,
-    ) -> Result<Option<Proxy>, StartError> {
-        let first_of = |names: &[&'static str]| {
-            names.iter().find_map(|name| Some((*name, read_variable(&variable, name)?)))
-        };
-        let set = self.proxy.as_deref().map(|url| Proxy::parse("proxy", url)).transpose()?;
-        let host = target.host().unwrap_or_default();
-        let no_proxy = self.no_proxy.clone().or_else(|| first_of(&proxy::EXCEPT).map(|(_, list)| list));
-        if is_loopback(host) || no_proxy.is_some_and(|list| proxy::is_exempt(host, &list)) {
-            return Ok(None);
-        }
-        if set.is_some() {
-            return Ok(set);
-        }
-        let is_https = target.scheme() == Some(&Scheme::HTTPS);
-        let named = if is_https { first_of(&proxy::FOR_HTTPS) } else { first_of(&proxy::FOR_HTTP) };
-        named.map(|(name, url)| Proxy::parse(name, &url)).transpose()
-    }
-
-    fn valid_api_key(&self) -> Result<HeaderValue, StartError> {
-        if self.api_key.is_empty() {
-            return Err(StartError::MissingApiKey);
-        }
-        secret_header(&self.api_key).ok_or(StartError::InvalidApiKey)
-    }
-
-    fn valid_uri(&self) -> Result<Uri, StartError> {
-        let invalid = |reason| StartError::InvalidBaseUrl { reason };
-        let base = self.base_url.trim_end_matches('/');
-        if base.contains(['?', '#']) {
-            return Err(invalid("has a query or a fragment, which telemetry has no use for"));
-        }
-        if !base.contains("://") {
-            return Err(invalid("begins with neither http:// nor https://"));
-        }
-        if base.ends_with(TELEMETRY_PATH) {
-            return Err(invalid("ends with /api/v1/telemetry, which is added to it"));
-        }
-        let not_a_url =
-            "is not a URL: it has a space, or a character that is not ASCII, or something is missing";
-        let uri: Uri = format!("{base}{TELEMETRY_PATH}").parse().map_err(|_| invalid(not_a_url))?;
-        let authority = uri.authority().ok_or_else(|| invalid("has no host"))?;
-        if authority.as_str().contains('@') {
-            return Err(invalid("has a user name or a password in it"));
-        }
-        let host = authority.host();
-        proxy::check_host(host).map_err(invalid)?;
-        let behind_host = authority.as_str().strip_prefix(host).unwrap_or_default();
-        if !behind_host.is_empty() && behind_host.strip_prefix(':').and_then(proxy::parse_port).is_none() {
-            return Err(invalid("has an invalid port"));
-        }
-        match uri.scheme() {
-            Some(scheme) if *scheme == Scheme::HTTPS && !cfg!(feature = "tls") => {
-                Err(invalid("is https, and this program was built without the feature `tls`"))
-            }
-            Some(scheme) if *scheme == Scheme::HTTPS => Ok(uri),
-            Some(scheme) if *scheme != Scheme::HTTP => Err(invalid("is neither http:// nor https://")),
-            Some(_) if self.allow_insecure_http || is_loopback(host) => Ok(uri),
-            Some(_) => Err(StartError::InsecureBaseUrl { host: host.to_owned() }),
-            None => Err(invalid("begins with neither http:// nor https://")),
-        }
-    }
-}
-
-/// A configuration that has been checked.
-#[derive(Clone)]
-pub(crate) struct Endpoint {
-    pub(crate) uri: Uri,
-    /// The user's and the credentials; the secret ones are marked, so that no `Debug` shows them.
-    pub(crate) headers: HeaderMap,
-    /// `None`: directly.
-    pub(crate) proxy: Option<Proxy>,
-    /// PEM; the transport reads it, and tells what is wrong with it.
-    pub(crate) root_certificates: Option<Vec<u8>>,
-}
-
-/// Whether the host can only be this machine.
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
-fn valid_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
-    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "has a name that is not a header name")?;
-    if RESERVED_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("x-stainless-") {
-        return Err("is one that the reporter sets itself");
-    }
-    // A header that somebody adds is likely to be a credential.
-    let error =
-        "has a value that is empty, or has a space at its end, or a character that cannot stand in a header";
-    let value = secret_header(value).ok_or(error)?;
-    Ok((name, value))
-}
-
-/// A header value that no `Debug` shows; `None` where it is empty or has a character that cannot be sent.
-fn secret_header(text: &str) -> Option<HeaderValue> {
-    let printable = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    let padded = text.starts_with(' ') || text.ends_with(' '); // would not arrive as it was sent
-    let mut value = HeaderValue::from_str(text).ok().filter(|_| printable && !padded)?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-/// Whether the environment wants telemetry.
-pub(crate) fn is_wanted() -> bool {
-    wanted_by(|name| std::env::var_os(name))
-}
-
-fn wanted_by(variable: impl Fn(&str) -> Option<OsString>) -> bool {
-    let read = |name| read_variable(&variable, name).unwrap_or_default().to_ascii_lowercase();
-    let is_no = |wish: &str| matches!(wish, "0" | "false" | "no" | "off");
-    let (telemetry, do_not_track) = (read("TINKER_TELEMETRY"), read("DO_NOT_TRACK"));
-    let wanted = match telemetry.as_str() {
-        "" | "1" | "true" | "yes" | "on" => true,
-        unclear if !is_no(unclear) => {
-            log::warn!("TINKER_TELEMETRY is neither on nor off, so telemetry is off");
-            false
-        }
-        _ => false,
-    };
-    wanted && (do_not_track.is_empty() || is_no(&do_not_track))
-}
-
-/// A variable's text without surrounding white space; `None` where it is unset or empty. What is not Unicode keeps a
-/// character that no header or URL may have, so that validation names it.
-fn read_variable(variable: &impl Fn(&str) -> Option<OsString>, name: &str) -> Option<String> {
-    let text = variable(name)?.to_string_lossy().trim().to_owned();
-    (!text.is_empty()).then_some(text)
 }
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Names only, and no text that is none: it may be a value in the wrong place.
+        // Names only, and only texts that can be names: another text may be a value in the wrong place.
         let names = self.headers.iter().map(|(name, _)| HeaderName::from_bytes(name.as_bytes()).ok());
         let header_names: Vec<_> = names.collect();
         f.debug_struct("Config")
-            // Not even the URL as it is: it may hold a password that `start` is yet to refuse.
+            // Not even the URL as it is: it may hold a password, which `start` would refuse.
+            .field("has_api_key", &!self.api_key.is_empty())
+            .field("has_credentials", &self.credentials.is_some())
             .field("endpoint", &self.valid_uri().map(|uri| uri.to_string()))
             .field("headers", &header_names)
             .field("cloudflare_access", &self.cloudflare_access.is_some())
@@ -353,10 +225,13 @@ impl fmt::Debug for Config {
                 &self
                     .proxy
                     .as_ref()
-                    .map(|url| Proxy::parse("proxy", url).map(|proxy| proxy.place().to_owned())),
+                    .map(|url| Proxy::parse(proxy::SETTER, url).map(|proxy| proxy.place().to_owned())),
             )
             .field("no_proxy", &self.no_proxy)
+            .field("sdk_version", &self.sdk_version)
+            .field("user_agent", &self.user_agent)
             .field("root_certificates", &self.root_certificates.is_some())
+            .field("added_root_certificates", &self.added_root_certificates.len())
             .finish_non_exhaustive()
     }
 }

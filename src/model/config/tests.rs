@@ -1,8 +1,11 @@
 //! A table for each variable and each rule of the configuration.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 
+use super::environment::{Mode, mode_of};
 use super::*;
+use crate::model::error::StartError;
 
 const KEY: &str = "tml-canary-5f1e";
 
@@ -21,7 +24,7 @@ fn nothing(_: &str) -> Option<OsString> {
 
 fn header(variables: &[(&str, &str)], name: &str) -> Option<String> {
     let config = Config::from_variables(environment(variables)).base_url(LOCAL);
-    let endpoint = config.validate_in(nothing).unwrap();
+    let endpoint = config.validate_in(nothing).ok()?;
     endpoint.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
 }
 
@@ -55,6 +58,40 @@ fn tinker_base_url_is_the_backend_unless_set() {
 }
 
 #[test]
+fn every_variable_is_read_without_quotes_around_it() {
+    let table = [
+        (r#""tml-1""#, Some("tml-1")),
+        ("'tml-1'", Some("tml-1")),
+        (r#" " tml-1 " "#, Some("tml-1")),
+        (r#"""#, Some(r#"""#)),
+        (r#""tml-1"#, Some(r#""tml-1"#)),
+        (r#""tml-1'"#, Some(r#""tml-1'"#)),
+        (r#""'tml-1'""#, Some("'tml-1'")),
+        (r#""""#, None),
+        ("' '", None),
+    ];
+    for (value, read) in table {
+        let key = header(&[("TINKER_API_KEY", value)], "x-api-key");
+        assert_eq!(key.as_deref(), read, "{value}");
+    }
+    let quoted = [
+        ("TINKER_API_KEY", "'tml-1'"),
+        ("TINKER_BASE_URL", r#""http://tinker.example""#),
+        ("CLOUDFLARE_ACCESS_CLIENT_ID", "'id'"),
+        ("CLOUDFLARE_ACCESS_CLIENT_SECRET", "'hush'"),
+        ("http_proxy", r#""a:1""#),
+        ("NO_PROXY", "'x.org'"),
+    ];
+    let config = Config::from_variables(environment(&quoted)).allow_insecure_http(true);
+    let endpoint = config.validate_in(environment(&quoted)).unwrap();
+    assert_eq!(endpoint.uri, "http://tinker.example/api/v1/telemetry");
+    assert_eq!(endpoint.headers["cf-access-client-secret"], "hush");
+    assert_eq!(endpoint.proxy.unwrap().url(), "http://a:1");
+    assert_eq!(mode_of(environment(&[("TINKER_TELEMETRY", r#""off""#)])), Mode::Off);
+    assert_eq!(mode_of(environment(&[("DO_NOT_TRACK", "'1'")])), Mode::Off);
+}
+
+#[test]
 fn cloudflare_access_needs_both_halves() {
     let (id, secret) =
         (("CLOUDFLARE_ACCESS_CLIENT_ID", "id.access"), ("CLOUDFLARE_ACCESS_CLIENT_SECRET", "hush"));
@@ -70,24 +107,29 @@ fn cloudflare_access_needs_both_halves() {
 
 #[test]
 fn tinker_telemetry_is_on_unless_it_clearly_or_unclearly_says_otherwise() {
-    let wanted = |value| wanted_by(environment(&[("TINKER_TELEMETRY", value)]));
+    let mode = |value| mode_of(environment(&[("TINKER_TELEMETRY", value)]));
     for on in ["", "1", "true", "yes", "on", " TRUE ", "Yes", "oN\t"] {
-        assert!(wanted(on), "{on:?}");
+        assert_eq!(mode(on), Mode::Send, "{on:?}");
     }
     for off in ["0", "false", "no", "off", " False", "NO", "2", "maybe", "ture", "-1", "\u{fffd}"] {
-        assert!(!wanted(off), "{off:?}");
+        assert_eq!(mode(off), Mode::Off, "{off:?}");
     }
-    assert!(wanted_by(environment(&[])));
+    for print in ["print", " PRINT "] {
+        assert_eq!(mode(print), Mode::Print, "{print:?}");
+    }
+    assert_eq!(mode_of(environment(&[])), Mode::Send);
 }
 
 #[test]
-fn do_not_track_switches_off_whatever_tinker_telemetry_says() {
-    let wanted = |value| wanted_by(environment(&[("DO_NOT_TRACK", value), ("TINKER_TELEMETRY", "on")]));
+fn do_not_track_switches_off_what_would_be_sent_and_leaves_what_is_printed() {
+    let mode =
+        |value, telemetry| mode_of(environment(&[("DO_NOT_TRACK", value), ("TINKER_TELEMETRY", telemetry)]));
     for asked in ["1", " 1 ", "true", "YES", "on", "please"] {
-        assert!(!wanted(asked), "{asked:?}");
+        assert_eq!(mode(asked, "on"), Mode::Off, "{asked:?}");
+        assert_eq!(mode(asked, "print"), Mode::Print, "{asked:?}");
     }
     for not_asked in ["", " ", "0", "false", "No", "off"] {
-        assert!(wanted(not_asked), "{not_asked:?}");
+        assert_eq!(mode(not_asked, "on"), Mode::Send, "{not_asked:?}");
     }
 }
 
@@ -210,7 +252,7 @@ fn no_secret_is_in_any_debug() {
         .proxy(format!("http://{KEY}:{KEY}@proxy:3128"));
     assert!(!format!("{config:?} {config:#?}").contains(KEY));
     assert!(format!("{config:?}").contains("proxy:3128"));
-    let unusable = config.clone().proxy(format!("socks5://{KEY}"));
+    let unusable = config.clone().proxy(format!("socks6://{KEY}"));
     assert!(!format!("{unusable:?}").contains(KEY));
     let endpoint = config.base_url("http://localhost").validate_in(nothing).unwrap();
     assert!(!format!("{:?} {:?}", endpoint.headers, endpoint.uri).contains(KEY));
@@ -287,7 +329,7 @@ fn loopback_is_always_reached_directly() {
 #[test]
 fn a_proxy_that_cannot_be_used_is_refused_where_it_would_be_used() {
     let config = Config::new(KEY).base_url("http://tinker.example");
-    let bad = "socks5://me:canary@proxy";
+    let bad = "socks6://me:canary@proxy";
     for name in ["http_proxy", "all_proxy", "ALL_PROXY"] {
         let error = proxy_of(config.clone(), &[(name, bad)]).unwrap_err();
         assert!(error.contains(&format!("({name})")) && !error.contains("canary"), "{error}");

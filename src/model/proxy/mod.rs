@@ -1,4 +1,4 @@
-//! The proxy on the way to the endpoint, read as curl reads it. Pure: what the variables hold comes in as text.
+//! The proxy on the way to the endpoint, read as curl reads it. Pure: the values of variables come in as text.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -6,9 +6,10 @@ use http::uri::Uri;
 
 use crate::model::error::StartError;
 
-/// The variables that name a proxy for an `https://` endpoint, the first that is set wins. Lower case first, as curl.
+/// The variables that name a proxy for an `https://` endpoint. The first that is set wins. Lower case comes first, as in
+/// curl.
 pub(crate) const FOR_HTTPS: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
-/// The same for `http://`. Not `HTTP_PROXY`: under CGI that is what a request's `Proxy` header says.
+/// The same for `http://`. `HTTP_PROXY` is not among them: under CGI it holds a request's `Proxy` header.
 pub(crate) const FOR_HTTP: [&str; 3] = ["http_proxy", "all_proxy", "ALL_PROXY"];
 /// The variables that name the hosts to reach without a proxy.
 pub(crate) const EXCEPT: [&str; 2] = ["no_proxy", "NO_PROXY"];
@@ -23,11 +24,15 @@ pub(crate) struct Proxy {
     place: String,
 }
 
+/// The setter of [`Config`](crate::Config), where an `origin` is not a variable.
+pub(crate) const SETTER: &str = "proxy";
+
 impl Proxy {
     /// Reads a proxy's URL; `origin` is the setter or the variable that it came from.
     ///
     /// As curl: without a scheme it is `http://`, without a port 1080, or 443 for `https://`. Unlike curl, which
-    /// ignores a path, a URL with one is refused: it is likely to be the rest of a password with a `/` in it.
+    /// ignores a path, a URL with one is refused: it is likely to be the rest of a password with a `/` in it. `socks://` is
+    /// SOCKS 5, which desktops mean by it; curl takes it for SOCKS 4.
     pub(crate) fn parse(origin: &'static str, url: &str) -> Result<Self, StartError> {
         let invalid = |reason| StartError::InvalidProxy { origin, reason };
         if url.is_empty() {
@@ -36,13 +41,14 @@ impl Proxy {
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
         let scheme = scheme.to_ascii_lowercase();
         let default_port = match scheme.as_str() {
-            "http" => 1080,
+            "http" | "socks" | "socks4" | "socks4a" | "socks5" | "socks5h" => 1080,
             "https" if cfg!(feature = "tls") => 443,
             "https" => return Err(invalid("is https, and this program was built without the feature `tls`")),
-            socks if socks.starts_with("socks") => {
-                return Err(invalid("is a SOCKS proxy; only HTTP ones are supported"));
+            _ => {
+                return Err(invalid(
+                    "is neither http://, https:// nor socks4://, socks4a://, socks5://, socks5h://",
+                ));
             }
-            _ => return Err(invalid("is neither http:// nor https://")),
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.contains(['/', '?', '#']) {
@@ -64,11 +70,14 @@ impl Proxy {
             None => return Err(invalid("is not a URL")),
         };
         let place = format!("{host}:{port}");
+        if credentials.is_some() && scheme.starts_with("socks4") {
+            return Err(invalid("has a user name, which SOCKS 4 has no place for"));
+        }
         let credentials = credentials.map(|user| format!("{user}@")).unwrap_or_default();
         Ok(Self { origin, url: format!("{scheme}://{credentials}{place}"), place })
     }
 
-    /// The whole of it, secrets too.
+    /// The whole URL, with its secrets.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
@@ -78,13 +87,13 @@ impl Proxy {
         &self.place
     }
 
-    /// What is wrong where the HTTP client does not take what was checked here.
+    /// The error if the HTTP client does not take what was checked here.
     pub(crate) fn refused(&self) -> StartError {
         StartError::InvalidProxy { origin: self.origin, reason: "is not a URL that can be used" }
     }
 }
 
-/// What is wrong with a URL's host, beyond what makes it no URL.
+/// What is wrong with the host of a text that is a URL otherwise.
 pub(crate) fn check_host(host: &str) -> Result<(), &'static str> {
     let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     match in_brackets.map(str::parse::<Ipv6Addr>) {
@@ -105,8 +114,8 @@ pub(crate) fn parse_port(text: &str) -> Option<u16> {
 ///
 /// Entries are separated by commas or white space. A name matches itself and every name below it, with or without
 /// a dot before it; case and a trailing dot do not matter. An IP address matches the same address in any spelling,
-/// one with `/bits` every address of that network. `*` matches everything. Nothing else means anything, ports
-/// and `*.example.com` included, as with curl.
+/// one with `/bits` every address of that network. `*` matches everything. Nothing else has a meaning, as in curl: no
+/// ports, no `*.example.com`.
 pub(crate) fn is_exempt(host: &str, list: &str) -> bool {
     let address = parse_address(host);
     let mut entries = list.split([',', ' ', '\t', '\r', '\n']).filter(|entry| !entry.is_empty());
@@ -117,7 +126,7 @@ pub(crate) fn is_exempt(host: &str, list: &str) -> bool {
     })
 }
 
-/// The address that a URL's host is, if it is one.
+/// The IP address that a URL's host is. `None` if it is a name.
 fn parse_address(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     bare.parse().ok()

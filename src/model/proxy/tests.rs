@@ -21,6 +21,11 @@ fn a_proxy_is_http_on_port_1080_unless_it_says_otherwise() {
         ("http://me:h%40sh%2F@proxy:1", "http://me:h%40sh%2F@proxy:1", "proxy:1"),
         ("http://me:h@sh@proxy:1", "http://me:h@sh@proxy:1", "proxy:1"),
         ("http://proxy:hush@proxy:1", "http://proxy:hush@proxy:1", "proxy:1"),
+        ("socks5://proxy", "socks5://proxy:1080", "proxy:1080"),
+        ("SOCKS5H://me:h%40sh@proxy:9050/", "socks5h://me:h%40sh@proxy:9050", "proxy:9050"),
+        ("socks://proxy", "socks://proxy:1080", "proxy:1080"),
+        ("socks4://10.0.0.1", "socks4://10.0.0.1:1080", "10.0.0.1:1080"),
+        ("socks4a://[fd00::1]:1", "socks4a://[fd00::1]:1", "[fd00::1]:1"),
     ];
     for (url, whole, place) in table {
         assert_eq!(parsed(url).unwrap(), (whole.to_owned(), place.to_owned()), "{url:?}");
@@ -48,9 +53,11 @@ fn a_proxy_that_cannot_be_used_is_refused_without_being_shown() {
         "http:///",
         "://canary",
         "ftp://canary",
-        "socks5://me:canary@proxy",
-        "SOCKS4a://canary",
-        "socks://canary",
+        "socks6://me:canary@proxy",
+        "socks4://me:canary@proxy",
+        "SOCKS4a://canary@proxy",
+        "socks5://canary/x",
+        "socks5h://",
         "http://canary@",
         "http://me:canary@:1",
         "http://can ary",

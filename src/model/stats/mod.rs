@@ -1,15 +1,22 @@
-//! What became of the events: the counts, and the reasons behind them.
+//! What became of the events: counts by reason.
 
 use std::fmt;
+use std::ops::Sub;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// Why an event was turned away at the admission. Its number in the session is used up all the same, so a gap in
-/// `event_session_index` shows the loss.
+/// Why an event was refused. Its number in the session is used up all the same, so a gap in `event_session_index` shows the
+/// loss.
+///
+/// ```
+/// use tinker_telemetry::RefusalReason;
+///
+/// assert_eq!(RefusalReason::QueueFull.to_string(), "queue_full");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-// As wide as what stands beside it in a `Result`: a byte made compilers take such a result apart at odd places, which
-// cost a refused or accepted call a twentieth of its time.
+// As wide as the value beside it in a `Result`. As one byte it cost a call a twentieth of its time, because of the code
+// that the compiler made for such results.
 #[repr(usize)]
 pub enum RefusalReason {
     /// As many events are pending as `max_queue_size` allows.
@@ -56,6 +63,12 @@ impl fmt::Display for RefusalReason {
 }
 
 /// Why an accepted event was given up.
+///
+/// ```
+/// use tinker_telemetry::DropReason;
+///
+/// assert_eq!(DropReason::RetriesExhausted.to_string(), "retries_exhausted");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DropReason {
@@ -63,7 +76,7 @@ pub enum DropReason {
     Rejected,
     /// The server answered 401 or 403.
     Unauthorized,
-    /// The event was sent alone and the server still answered 413.
+    /// The event was sent alone and the server still answered 413, or `before_send` made it larger than `max_event_bytes`.
     TooLarge,
     /// Every retry was used up.
     RetriesExhausted,
@@ -71,16 +84,22 @@ pub enum DropReason {
     Deadline,
     /// The reporter itself failed.
     Internal,
+    /// A dry run: the event was printed, and not sent.
+    Printed,
+    /// The builder's `before_send` returned nothing, or panicked.
+    Withheld,
 }
 
 impl DropReason {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Rejected,
         Self::Unauthorized,
         Self::TooLarge,
         Self::RetriesExhausted,
         Self::Deadline,
         Self::Internal,
+        Self::Printed,
+        Self::Withheld,
     ];
 
     /// The reason in `snake_case`, as [`Stats`] shows it.
@@ -92,6 +111,8 @@ impl DropReason {
             Self::RetriesExhausted => "retries_exhausted",
             Self::Deadline => "deadline",
             Self::Internal => "internal",
+            Self::Printed => "printed",
+            Self::Withheld => "withheld",
         }
     }
 }
@@ -103,7 +124,18 @@ impl fmt::Display for DropReason {
 }
 
 /// Refusals, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+///
+/// ```
+/// use tinker_telemetry::RefusalReason;
+///
+/// let refused = tinker_telemetry::Reporter::disabled().stats().refused;
+/// assert_eq!((refused.total(), refused.by(RefusalReason::TooLarge)), (0, 0));
+/// for (reason, count) in refused.iter().filter(|(_, count)| *count > 0) {
+///     println!("{reason}: {count}");
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)] // a reason that is new here is missing in what an older version wrote
 #[non_exhaustive]
 pub struct Refused {
     /// See [`RefusalReason::QueueFull`].
@@ -135,7 +167,13 @@ impl Refused {
 
     /// How many were refused in all.
     pub fn total(&self) -> u64 {
-        RefusalReason::ALL.into_iter().map(|reason| self.by(reason)).sum()
+        self.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The count of each reason, also where it is 0.
+    pub fn iter(&self) -> impl Iterator<Item = (RefusalReason, u64)> + use<> {
+        let refused = *self;
+        RefusalReason::ALL.into_iter().map(move |reason| (reason, refused.by(reason)))
     }
 
     pub(crate) fn reasons(&self) -> impl fmt::Display {
@@ -144,7 +182,15 @@ impl Refused {
 }
 
 /// Drops, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+///
+/// ```
+/// use tinker_telemetry::DropReason;
+///
+/// let dropped = tinker_telemetry::Reporter::disabled().stats().dropped;
+/// assert_eq!((dropped.total(), dropped.by(DropReason::Deadline)), (0, 0));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)] // a reason that is new here is missing in what an older version wrote
 #[non_exhaustive]
 pub struct Dropped {
     /// See [`DropReason::Rejected`].
@@ -159,6 +205,10 @@ pub struct Dropped {
     pub deadline: u64,
     /// See [`DropReason::Internal`].
     pub internal: u64,
+    /// See [`DropReason::Printed`].
+    pub printed: u64,
+    /// See [`DropReason::Withheld`].
+    pub withheld: u64,
 }
 
 impl Dropped {
@@ -171,6 +221,8 @@ impl Dropped {
             DropReason::RetriesExhausted => self.retries_exhausted,
             DropReason::Deadline => self.deadline,
             DropReason::Internal => self.internal,
+            DropReason::Printed => self.printed,
+            DropReason::Withheld => self.withheld,
         }
     }
 
@@ -182,12 +234,20 @@ impl Dropped {
             DropReason::RetriesExhausted => &mut self.retries_exhausted,
             DropReason::Deadline => &mut self.deadline,
             DropReason::Internal => &mut self.internal,
+            DropReason::Printed => &mut self.printed,
+            DropReason::Withheld => &mut self.withheld,
         } += events;
     }
 
     /// How many were dropped in all.
     pub fn total(&self) -> u64 {
-        DropReason::ALL.into_iter().map(|reason| self.by(reason)).sum()
+        self.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The count of each reason, also where it is 0.
+    pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + use<> {
+        let dropped = *self;
+        DropReason::ALL.into_iter().map(move |reason| (reason, dropped.by(reason)))
     }
 
     fn reasons(&self) -> impl fmt::Display {
@@ -204,28 +264,86 @@ impl Dropped {
 /// let stats = tinker_telemetry::Reporter::disabled().stats();
 /// assert_eq!(stats.to_string(), "telemetry: 0 offered, 0 delivered");
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+///
+/// The difference of two snapshots is what happened between them. In it `pending` is how many more events are pending, and 0
+/// if there are fewer, so the second equation may not hold.
+///
+/// ```
+/// # let reporter = tinker_telemetry::Reporter::disabled();
+/// let before = reporter.stats();
+/// // …
+/// println!("in this epoch: {}", reporter.stats() - before);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)] // a reason that is new here is missing in what an older version wrote
 #[non_exhaustive]
 pub struct Stats {
-    /// Events given to the reporter, those it made itself (session start and end) among them.
+    /// Events given to the reporter, including those that it made itself (session start and end).
     pub offered: u64,
-    /// Events turned away at the admission.
+    /// Events that were not accepted.
     pub refused: Refused,
-    /// Events taken. From then on each has exactly one fate.
+    /// Events that were accepted. Each of them has exactly one fate.
     pub accepted: u64,
     /// Events that a 2xx answered.
     pub delivered: u64,
     /// Events given up.
     pub dropped: Dropped,
-    /// Events accepted and without a fate yet: queued, in a batch, on the wire, or waiting for a retry.
+    /// Accepted events without a fate yet: queued, in a batch, on the wire, or waiting for a retry.
     pub pending: u64,
 }
 
 impl Stats {
-    /// As they will be once all that is pending is dropped for this reason.
+    /// How many events did not arrive although the program wanted them to.
+    pub(crate) fn lost(&self) -> u64 {
+        self.refused.total() + self.dropped.total() - self.dropped.printed - self.dropped.withheld
+    }
+
+    /// The counts as they will be once everything pending is dropped for this reason.
     pub(crate) fn if_ended(mut self, reason: DropReason) -> Self {
         self.dropped.add(reason, std::mem::take(&mut self.pending));
         self
+    }
+}
+
+impl Sub for Stats {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            offered: self.offered.saturating_sub(earlier.offered),
+            refused: self.refused - earlier.refused,
+            accepted: self.accepted.saturating_sub(earlier.accepted),
+            delivered: self.delivered.saturating_sub(earlier.delivered),
+            dropped: self.dropped - earlier.dropped,
+            pending: self.pending.saturating_sub(earlier.pending),
+        }
+    }
+}
+
+impl Sub for Refused {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            queue_full: self.queue_full.saturating_sub(earlier.queue_full),
+            queue_bytes: self.queue_bytes.saturating_sub(earlier.queue_bytes),
+            too_large: self.too_large.saturating_sub(earlier.too_large),
+            invalid_data: self.invalid_data.saturating_sub(earlier.invalid_data),
+            stopped: self.stopped.saturating_sub(earlier.stopped),
+            reentrant: self.reentrant.saturating_sub(earlier.reentrant),
+        }
+    }
+}
+
+impl Sub for Dropped {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        let mut dropped = Self::default();
+        for (reason, count) in self.iter() {
+            dropped.add(reason, count.saturating_sub(earlier.by(reason)));
+        }
+        dropped
     }
 }
 
@@ -245,10 +363,10 @@ impl fmt::Display for Stats {
     }
 }
 
-/// Counts by reason, those that are not 0: `2 rejected, 1 deadline`.
-struct Reasons([(&'static str, u64); 6]);
+/// The counts that are not 0, by reason: `2 rejected, 1 deadline`.
+struct Reasons<const N: usize>([(&'static str, u64); N]);
 
-impl fmt::Display for Reasons {
+impl<const N: usize> fmt::Display for Reasons<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, (reason, count)) in self.0.iter().filter(|(_, count)| *count > 0).enumerate() {
             let comma = if place == 0 { "" } else { ", " };

@@ -2,7 +2,7 @@
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
-use super::ProcessCell;
+use super::{ProcessCell, watch};
 
 /// A value behind a lock. Every process has a value and a lock of its own. A child's value begins as a copy of its
 /// parent's. If a thread of the parent held the lock for writing at the fork, the copy cannot be made, and the
@@ -23,7 +23,11 @@ impl<T: Clone + Default> Inherited<T> {
     }
 
     fn lock(&self) -> &RwLock<T> {
-        self.0.get().unwrap_or_else(|| self.0.fill(RwLock::new(self.copy_of_parents().unwrap_or_default())))
+        self.0.get().unwrap_or_else(|| {
+            // Before there is a lock that a fork could catch. With telemetry off no reporter has begun to watch.
+            watch();
+            self.0.fill(RwLock::new(self.copy_of_parents().unwrap_or_default()))
+        })
     }
 
     fn copy_of_parents(&self) -> Option<T> {

@@ -12,7 +12,7 @@
 //!
 //! - Nothing here waits for a lock that a thread of the parent may hold.
 //! - The handler in the child does only what is allowed between a fork and an exec.
-//! - No thread of the crate goes on in a child: see [`ForkGeneration::exit_if_forked`].
+//! - No thread of the crate goes on in a child: see [`exit_if_forked`].
 //!
 //! The locks of others that a call in a child could meet, and why it does not wait for them (looked for in the standard
 //! library of Rust 1.95, glibc 2.36 and the dependencies; 2 000 children beside threads that panic, resolve symbols, load
@@ -32,6 +32,7 @@
     reason = "a handler for the C library, and memory that outlives its owner in a forked child"
 )]
 
+use std::cell::Cell;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -92,17 +93,23 @@ impl ForkGeneration {
     pub(crate) fn is_first(self) -> bool {
         self == FIRST
     }
+}
 
-    /// Ends the process if it is a child that was forked on a thread of the crate: by a logger that forked and then
-    /// returned. The child has no other thread, and the work of this one is the parent's. So the child ends as a
-    /// process does whose last thread ends, and touches nothing.
-    pub(crate) fn exit_if_forked(self) {
-        if self != Self::current() {
-            // SAFETY: `_exit` may be called at any time; it runs no handlers and does not return.
-            #[cfg(unix)]
-            unsafe {
-                libc::_exit(0)
-            }
+thread_local! {
+    /// The generation that a thread of the crate's own was started in; `None` on every other thread.
+    static STARTED_IN: Cell<Option<ForkGeneration>> = const { Cell::new(None) };
+}
+
+/// Exits if this process is a child that was forked on this thread, and the thread is one of the crate's own. The
+/// program's logger can do that: it runs on the worker, forks, and returns there. The thread is then the only one of the
+/// child, and its work belongs to the parent, so the process ends without touching anything.
+pub(crate) fn exit_if_forked() {
+    let is_in_child = STARTED_IN.get().is_some_and(|started_in| started_in != ForkGeneration::current());
+    if is_in_child {
+        // SAFETY: `_exit` is always safe: it runs no handlers and does not return.
+        #[cfg(unix)]
+        unsafe {
+            libc::_exit(0)
         }
     }
 }
@@ -117,6 +124,7 @@ pub(crate) fn start_thread(name: &str, main: impl FnOnce() + Send + 'static) -> 
     // What this thread logs, or a panic of it, is no event of the program.
     let inside_scope = move || {
         let _scope = reentrancy::enter();
+        STARTED_IN.set(Some(ForkGeneration::current()));
         main();
     };
     start_boxed(name, Box::new(inside_scope)) // boxed, so that the rest is compiled once and not for each `main`

@@ -1,42 +1,42 @@
-//! The door: one atomic word that says whether the reporter is open and how much is pending.
+//! Admits events: one atomic word holds how much is pending and whether the reporter is closed.
 //!
-//! A caller takes room for an event with one compare-and-swap and no lock; the room is given back when the
-//! event has its fate, so what the word holds *is* what is pending. Closing sets a bit in the same word: an
-//! event is either admitted before the close, and counted, or refused by it. There is no third way.
+//! A caller takes room for an event with one compare-and-swap and no lock. The room is given back when the event has
+//! its fate, so what the word holds *is* what is pending. Closing sets a bit of the same word: an event is either
+//! admitted before the close, and counted, or refused because of it.
 //!
-//! Whoever is let in draws a sequence: the order of events, whichever thread they are of.
+//! An admitted event draws a sequence number: the order of events, whichever thread they are from.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::model::stats::RefusalReason;
 
-// The word, from the top: 1 bit closed, 23 bits events, 40 bits bytes.
+// The word, from the highest bit: 1 bit closed, 23 bits events, 40 bits bytes.
 const BYTES_BITS: u32 = 40;
 const BYTES: u64 = (1 << BYTES_BITS) - 1;
 const ONE_EVENT: u64 = 1 << BYTES_BITS;
 const CLOSED: u64 = 1 << 63;
 
-/// The most events that limits may name: half of what the word can count, far from its overflow.
+/// The highest limit on events: half of what the word can count, far from its overflow.
 pub(crate) const MAX_EVENTS: usize = 1 << 22;
-/// The most bytes that limits may name, likewise.
+/// The highest limit on bytes, likewise.
 pub(crate) const MAX_BYTES: u64 = 1 << 39;
 
-/// Room that ordinary events cannot take: a fatal exception is what nobody wants to lose to a full queue. A thread that
-/// reports one waits for it, so this many threads would have to be dying at once.
+/// Room that ordinary events cannot take, so that a full queue does not cost a program its fatal exception. A thread
+/// that reports one waits for it, so it would take this many threads dying at once to fill the room.
 pub(crate) const RESERVED_EVENTS: usize = 512;
-/// The same in bytes: some fifty exceptions as large as they may be, all of those 512 if they are of the usual size.
+/// The same in bytes: some fifty exceptions of the largest size, or all of those 512 at their usual size.
 const RESERVED_BYTES: u64 = 4 * 1024 * 1024;
-/// Session start and session end: one each, on top of all others.
+/// Room for one session start and one session end, on top of all other room.
 pub(crate) const SESSION_EVENTS: usize = 2;
 
-/// How far into the queue an event may go.
+/// Which room an event may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// Up to the limits.
+    /// The room within the limits.
     Ordinary,
-    /// Into the reserved room as well.
+    /// The reserved room as well.
     Fatal,
-    /// Past the reserved room.
+    /// The room past the reserved room as well.
     Session,
 }
 
@@ -56,7 +56,7 @@ impl Load {
         self.events * ONE_EVENT + self.bytes
     }
 
-    /// Whether this is enough to be worth a request.
+    /// Whether this is enough for a request.
     fn reaches(self, threshold: Load) -> bool {
         self.events >= threshold.events || self.bytes >= threshold.bytes
     }
@@ -65,46 +65,48 @@ impl Load {
 #[derive(Debug)]
 pub(crate) struct Admission {
     counts: Counts,
-    /// Whether there may be no room, and the word is worth a look.
-    may_be_shut: AtomicBool,
+    /// Whether the word may leave no room for an event. A hint, which spares callers a look at the word.
+    may_be_full: AtomicBool,
     limits: Load,
+    /// What must be pending before the worker is woken.
     threshold: Load,
 }
 
-/// What every caller writes, in a cache line of its own: what they only read stays with each of them.
+/// What every caller writes. In cache lines of its own, so that what callers only read stays in each core's cache.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Counts {
     word: AtomicU64,
+    /// How many sequences were drawn.
     sequences: AtomicU64,
 }
 
-/// What a caller who is let in is told.
+/// What the caller of an admitted event gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
-    /// From 0, one more for each event.
+    /// 0 for the first event, and one more for each.
     pub(crate) sequence: u64,
-    /// With this event the pending ones reach the threshold, so the caller is the one to wake the worker.
+    /// Whether this event makes the pending ones reach the threshold. If so, its caller wakes the worker.
     pub(crate) is_due: bool,
 }
 
 impl Admission {
     pub(crate) fn new(limits: Load, threshold: Load) -> Self {
-        Self { counts: Counts::default(), may_be_shut: AtomicBool::new(false), limits, threshold }
+        Self { counts: Counts::default(), may_be_full: AtomicBool::new(false), limits, threshold }
     }
 
     /// Takes room for one event.
     pub(crate) fn admit(&self, bytes: u64, lane: Lane) -> Result<Grant, RefusalReason> {
-        let limits = self.limits_of(lane);
+        let limits = self.limits_for(lane);
         let Counts { word: shared, sequences } = &self.counts;
         let mut word = shared.load(Ordering::Relaxed);
         loop {
-            let held = has_room(word, limits, bytes).inspect_err(|_| self.suspect())?;
+            let held = check_room(word, limits, bytes).inspect_err(|_| self.note_may_be_full())?;
             let next = word + ONE_EVENT + bytes;
             match shared.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => {
-                    if has_room(next, self.limits, 0).is_err() {
-                        self.suspect();
+                    if check_room(next, self.limits, 0).is_err() {
+                        self.note_may_be_full();
                     }
                     let reached = Load::from_word(next).reaches(self.threshold);
                     return Ok(Grant {
@@ -117,23 +119,23 @@ impl Admission {
         }
     }
 
-    /// How many sequences were drawn.
+    /// How many events were admitted.
     pub(crate) fn admitted(&self) -> u64 {
         self.counts.sequences.load(Ordering::Relaxed)
     }
 
-    /// Whether an event of the smallest size would be let in now: what would not need not be encoded first. It may be
-    /// wrong; [`admit`](Self::admit) decides. It reads the word only where there may be no room: reading pulls the
-    /// cache line from the threads that write it, and four threads that read it before they wrote took twice as long.
+    /// Whether the smallest event would be admitted now. If not, the caller need not encode its data. This may be
+    /// wrong; [`admit`](Self::admit) decides. It reads the word only if there may be no room: a read takes the cache
+    /// line away from the threads that write it, and four threads that read it before they wrote took twice as long.
     #[inline]
     pub(crate) fn is_open(&self, lane: Lane) -> Result<(), RefusalReason> {
-        if !self.may_be_shut.load(Ordering::Relaxed) {
+        if !self.may_be_full.load(Ordering::Relaxed) {
             return Ok(());
         }
-        has_room(self.counts.word.load(Ordering::Relaxed), self.limits_of(lane), 0).map(|_| ())
+        check_room(self.counts.word.load(Ordering::Relaxed), self.limits_for(lane), 0).map(|_| ())
     }
 
-    fn limits_of(&self, lane: Lane) -> Load {
+    fn limits_for(&self, lane: Lane) -> Load {
         let (events, bytes) = match lane {
             Lane::Ordinary => (0, 0),
             Lane::Fatal => (RESERVED_EVENTS, RESERVED_BYTES),
@@ -142,45 +144,45 @@ impl Admission {
         Load { events: self.limits.events + events as u64, bytes: self.limits.bytes + bytes }
     }
 
-    /// Gives room back: these events have their fate.
+    /// Gives the room of events back that have their fate.
     pub(crate) fn release(&self, load: Load) {
         let word = self.counts.word.fetch_sub(load.as_word(), Ordering::AcqRel);
-        if word & CLOSED == 0 && self.may_be_shut.load(Ordering::Relaxed) {
-            self.may_be_shut.store(false, Ordering::Relaxed);
+        if word & CLOSED == 0 && self.may_be_full.load(Ordering::Relaxed) {
+            self.may_be_full.store(false, Ordering::Relaxed);
         }
     }
 
     #[cold]
-    fn suspect(&self) {
-        if !self.may_be_shut.load(Ordering::Relaxed) {
-            self.may_be_shut.store(true, Ordering::Relaxed);
+    fn note_may_be_full(&self) {
+        if !self.may_be_full.load(Ordering::Relaxed) {
+            self.may_be_full.store(true, Ordering::Relaxed);
         }
     }
 
-    /// From now on every event is refused as `stopped`.
+    /// Every later event is refused as `stopped`.
     pub(crate) fn close(&self) {
         self.counts.word.fetch_or(CLOSED, Ordering::AcqRel);
-        self.suspect();
+        self.note_may_be_full();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
         self.counts.word.load(Ordering::Acquire) & CLOSED != 0
     }
 
-    /// What is admitted and without a fate.
+    /// What is admitted and has no fate yet.
     pub(crate) fn pending(&self) -> Load {
         Load::from_word(self.counts.word.load(Ordering::Acquire))
     }
 
-    /// Whether enough is pending to be worth a request: as much as was set, or so much that an event found no room.
+    /// Whether enough is pending for a request: as much as the threshold, or so much that an event found no room.
     pub(crate) fn is_due(&self) -> bool {
         let pending = self.pending();
-        pending.reaches(self.threshold) || (pending.events > 0 && self.may_be_shut.load(Ordering::Relaxed))
+        pending.reaches(self.threshold) || (pending.events > 0 && self.may_be_full.load(Ordering::Relaxed))
     }
 }
 
-/// What the word holds, where one event more of this size is within the limits.
-fn has_room(word: u64, limits: Load, bytes: u64) -> Result<Load, RefusalReason> {
+/// Returns what the word holds, if one more event of this size is within the limits.
+fn check_room(word: u64, limits: Load, bytes: u64) -> Result<Load, RefusalReason> {
     let held = Load::from_word(word);
     if word & CLOSED != 0 {
         return Err(RefusalReason::Stopped);

@@ -1,7 +1,7 @@
-//! Events one behind the other in one piece of memory: what callers gather, and the queue carries.
+//! Many events in one piece of memory: what callers fill, the channel carries, and the worker empties.
 //!
-//! Memory that one thread takes and another gives back is dear: the allocator's lock is between the two, and what comes
-//! back is in the other core's cache. So there is a piece for many events.
+//! Memory that one thread allocates and another frees is expensive: both use the allocator's lock, and the memory that
+//! comes back is in the other core's cache. So one piece holds many events.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -9,34 +9,34 @@ use std::mem;
 use crate::payload::buffer::Buffer;
 use crate::payload::record::{MAX_INLINE, OutOfLine, QueuedEvent, Record, TAG};
 
-/// How many events make a chunk full: as many as make a batch and wake the worker, unless other numbers were set. So
-/// the chunk of a thread that logs alone is the batch.
+/// A chunk is full with this many events: as many as a batch has by default, and as many as wake the worker by default.
+/// So a chunk of a thread that logs alone is a batch.
 pub(crate) const FULL: usize = 100;
 
-/// So many bytes in line make it full too. To move a large chunk as it grows would take a call longer than a thousand
-/// others.
+/// A chunk is also full with this many inline bytes. A larger chunk would have to grow, and the one call that moves it
+/// would take longer than a thousand others.
 const FULL_BYTES: usize = 16 * 1024;
 
-/// How many events there are in a full chunk at least.
-pub(crate) const LEAST: usize = FULL_BYTES / (TAG + MAX_INLINE);
+/// A full chunk has at least this many events.
+pub(crate) const MIN_FULL: usize = FULL_BYTES / (TAG + MAX_INLINE);
 
-/// In the place of an event's length: it is not in the line.
-const IS_OUT_OF_LINE: u64 = u64::MAX;
+/// Stands in place of the length of an event that is not inline.
+const OUT_OF_LINE: u64 = u64::MAX;
 
-/// Events in the order of their sequences, which they come out in.
+/// Events in the order of their sequences. The first one put in is the first to come out.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
-    /// Of each event its sequence, its length, and its bytes.
-    line: Buffer,
-    /// Where in the line the next event to come out begins.
-    at: usize,
+    /// For each event its sequence, its length, and its bytes, unless it is out of line.
+    inline: Buffer,
+    /// Where in `inline` the next event to come out begins.
+    read_at: usize,
     out_of_line: VecDeque<OutOfLine>,
     /// How many were put in.
     events: usize,
 }
 
 impl Chunk {
-    /// Puts an event behind the others.
+    /// Appends an event.
     #[inline(always)]
     #[expect(
         clippy::inline_always,
@@ -46,56 +46,56 @@ impl Chunk {
         self.events += 1;
         match record {
             Record::Generic(packed) => {
-                self.tag(sequence, packed.len() as u64);
-                self.line.put(packed.bytes());
+                self.put_tag(sequence, packed.len() as u64);
+                self.inline.put(packed.bytes());
                 packed.give_back();
             }
             Record::OutOfLine(out_of_line) => {
-                self.tag(sequence, IS_OUT_OF_LINE);
+                self.put_tag(sequence, OUT_OF_LINE);
                 self.out_of_line.push_back(out_of_line);
             }
         }
     }
 
     #[inline]
-    fn tag(&mut self, sequence: u64, len: u64) {
+    fn put_tag(&mut self, sequence: u64, len: u64) {
         let mut tag = [0; TAG];
         let (first, second) = tag.split_at_mut(size_of_val(&sequence));
         first.copy_from_slice(&sequence.to_ne_bytes());
         second.copy_from_slice(&len.to_ne_bytes());
-        self.line.put(&tag);
+        self.inline.put(&tag);
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.events >= FULL || self.line.len() >= FULL_BYTES
+        self.events >= FULL || self.inline.len() >= FULL_BYTES
     }
 
-    /// Gives this chunk, which is full, and begins the one behind it. That one has room for events that are a little
-    /// larger from the start: to grow little by little cost each of four threads that log as fast as they can as much
-    /// as all the rest.
-    pub(crate) fn renew(&mut self) -> Self {
-        let line = Buffer::with_room(self.line.len() * 17 / 16);
-        mem::replace(self, Self { line, ..Self::default() })
+    /// Takes this chunk, which is full, and leaves an empty one in its place. The empty one has room from the start for
+    /// as many bytes and a sixteenth more. Growing step by step cost four threads that log as fast as they can as much
+    /// as all the rest of their calls.
+    pub(crate) fn replace(&mut self) -> Self {
+        let inline = Buffer::with_room(self.inline.len() * 17 / 16);
+        mem::replace(self, Self { inline, ..Self::default() })
     }
 
-    /// The sequence of the next event to come out; `None` once all are.
+    /// The sequence of the next event to come out; `None` if all have.
     #[inline]
     pub(crate) fn sequence(&self) -> Option<u64> {
-        let (sequence, _) = self.line.bytes().get(self.at..)?.split_first_chunk()?;
+        let (sequence, _) = self.inline.bytes().get(self.read_at..)?.split_first_chunk()?;
         Some(u64::from_ne_bytes(*sequence))
     }
 
     /// Takes the next event out.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<QueuedEvent<'_>> {
-        let (tag, rest) = self.line.bytes().get(self.at..)?.split_first_chunk::<TAG>()?;
-        self.at += TAG;
+        let (tag, rest) = self.inline.bytes().get(self.read_at..)?.split_first_chunk::<TAG>()?;
+        self.read_at += TAG;
         let len = u64::from_ne_bytes(*tag.last_chunk()?);
-        if len == IS_OUT_OF_LINE {
+        if len == OUT_OF_LINE {
             return self.out_of_line.pop_front().map(QueuedEvent::OutOfLine);
         }
         let packed = rest.get(..usize::try_from(len).ok()?)?;
-        self.at += packed.len();
+        self.read_at += packed.len();
         Some(QueuedEvent::Generic(packed))
     }
 }

@@ -12,7 +12,7 @@ fn session_start() -> Record {
 }
 
 #[test]
-fn what_is_put_in_comes_out_in_the_same_order_and_of_the_same_weight() {
+fn events_come_out_in_the_order_they_were_put_in_and_with_the_same_weight() {
     let mut chunk = Chunk::default();
     assert!(chunk.sequence().is_none() && chunk.take().is_none());
     let records = [generic(1), session_start(), generic(5_000), generic(0), session_start(), generic(100)];
@@ -29,9 +29,9 @@ fn what_is_put_in_comes_out_in_the_same_order_and_of_the_same_weight() {
 }
 
 #[test]
-fn a_generic_event_is_what_was_packed_in_line_or_apart() {
+fn a_generic_event_comes_out_as_it_was_packed_inline_or_out_of_line() {
     for len in [1, 900, 1_000, 5_000] {
-        let Record::Generic(packed) = generic(1) else { panic!("in line") };
+        let Record::Generic(packed) = generic(1) else { panic!("not inline") };
         let expected = packed.bytes().to_vec();
         let mut chunk = Chunk::default();
         chunk.put(0, generic(len));
@@ -42,7 +42,7 @@ fn a_generic_event_is_what_was_packed_in_line_or_apart() {
 }
 
 #[test]
-fn a_run_is_full_of_so_many_events_or_bytes_and_the_next_has_room_for_as_many_and_some_more() {
+fn a_chunk_is_full_by_events_or_by_bytes_and_the_next_one_has_room_for_a_sixteenth_more() {
     for (len, events) in [(10, 100), (900, 18), (5_000, 100)] {
         let mut chunk = Chunk::default();
         for sequence in 0..events {
@@ -50,10 +50,10 @@ fn a_run_is_full_of_so_many_events_or_bytes_and_the_next_has_room_for_as_many_an
             chunk.put(sequence, generic(len));
         }
         assert!(chunk.is_full(), "{events} events of {len}");
-        let held = chunk.line.len();
-        let full = chunk.renew();
+        let held = chunk.inline.len();
+        let full = chunk.replace();
         assert_eq!((full.sequence(), chunk.sequence(), chunk.is_full()), (Some(0), None, false));
-        assert_eq!(chunk.renew().line.size(), held * 17 / 16, "for events of {len}");
-        assert_eq!(chunk.line.size(), 0, "none was put in");
+        assert_eq!(chunk.replace().inline.size(), held * 17 / 16, "for events of {len}");
+        assert_eq!(chunk.inline.size(), 0, "no event was put in");
     }
 }

@@ -1,11 +1,13 @@
-//! The one mutex and condvar: fates are settled here, and everybody who waits waits here.
+//! Counts what became of each event. The one mutex and condvar: every thread that waits for the worker waits here, and
+//! the worker too when it waits for time to pass.
 //!
-//! Nothing slow happens under the lock. What is pending is not stored: it is what the [`Admission`] holds, and a
-//! settled event leaves the door under this lock, so a snapshot taken under it always adds up.
+//! Nothing slow happens under the lock. How much is pending is not stored here: it is what the [`Admission`] holds. A
+//! settled event leaves the admission under this lock, so a snapshot taken under it always adds up.
 //!
-//! Both are the standard library's, because a forked child waits here too: these keep their waiters in themselves.
-//! `parking_lot` keeps all waiters of a process in one table, where a child finds its parent's, whose stacks are
-//! gone; it dies of that (`tests/process_fork.rs` has seen it) or waits for a bucket's lock for ever.
+//! The mutex and the condvar are the standard library's, because a forked child waits here too, and these keep their
+//! waiters in themselves. `parking_lot` keeps all waiters of a process in one table. A child finds its parent's waiters
+//! there, whose stacks are gone: it dies of that (`tests/process/fork.rs` has seen it), or it waits for the lock of a
+//! bucket for ever.
 
 use std::mem::{self, ManuallyDrop};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,7 +27,7 @@ pub(crate) enum Fate {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     admission: Admission,
-    /// One count for each of [`RefusalReason::ALL`], in that order: a refusal does not take the lock.
+    /// One count for each of [`RefusalReason::ALL`], in that order. Atomic, so that a refusal does not take the lock.
     refused: [AtomicU64; RefusalReason::ALL.len()],
     state: Mutex<State>,
     changed: Condvar,
@@ -35,13 +37,16 @@ pub(crate) struct Ledger {
 struct State {
     delivered: u64,
     dropped: Dropped,
-    /// Flushes are numbered from 1: how many were asked for, and up to which all is settled.
+    /// The number of the last flush that was asked for. The first one has number 1.
     flushes_asked: u64,
+    /// The last flush whose events all have their fate.
     flushes_done: u64,
-    /// Set by the first close; a later close may only bring it forward.
+    /// Set by the first close. A later close may only bring it forward.
     deadline: Option<Instant>,
-    /// The worker is gone, or given up: what was pending has its fate, nothing changes any more.
+    /// The worker has ended, or was given up. What was pending has its fate, and nothing changes any more.
     finished: bool,
+    /// The worker has logged what was lost, or never will.
+    logged: bool,
 }
 
 impl Ledger {
@@ -54,12 +59,12 @@ impl Ledger {
         self.admission.admit(bytes, lane).inspect_err(|reason| self.refuse(*reason))
     }
 
-    /// How many events were let in so far, which is the sequence of the next.
+    /// How many events were admitted so far, which is the sequence of the next one.
     pub(crate) fn admitted(&self) -> u64 {
         self.admission.admitted()
     }
 
-    /// Whether it is worth making an event at all. See [`Admission::is_open`].
+    /// Whether there may be room for an event. See [`Admission::is_open`].
     #[inline]
     pub(crate) fn is_open(&self, lane: Lane) -> Result<(), RefusalReason> {
         self.admission.is_open(lane)
@@ -99,7 +104,7 @@ impl Ledger {
         self.admission.pending().events > 0
     }
 
-    /// Takes responsibility for events that are about to be sent.
+    /// Takes responsibility for events that the worker took out of the queue.
     pub(crate) fn claim(&self, load: Load) -> Claim<'_> {
         Claim { ledger: self, load }
     }
@@ -107,7 +112,7 @@ impl Ledger {
     fn settle(&self, load: Load, fate: Fate) {
         let mut state = self.state();
         if state.finished {
-            return; // they were settled with all the rest
+            return; // `finish` settled them
         }
         self.admission.release(load);
         match fate {
@@ -131,7 +136,7 @@ impl Ledger {
         }
     }
 
-    /// Takes the number of a new flush. The worker looks for it when the wakeup rings.
+    /// Asks for a flush and returns its number. The worker sees it when it is woken.
     pub(crate) fn ask_flush(&self) -> u64 {
         let mut state = self.state();
         state.flushes_asked += 1;
@@ -143,7 +148,7 @@ impl Ledger {
         self.state().flushes_asked
     }
 
-    /// All that was accepted before these flushes were asked for has its fate.
+    /// Notes that every event accepted before these flushes were asked for has its fate.
     pub(crate) fn flushes_done(&self, up_to: u64) {
         self.state().flushes_done = up_to;
         self.changed.notify_all();
@@ -154,7 +159,7 @@ impl Ledger {
         self.wait(deadline, |state| state.finished || state.flushes_done >= flush)
     }
 
-    /// Closes the door and gives the worker until `deadline` for what it has; an earlier deadline stands.
+    /// Refuses later events, and gives the worker until `deadline` for the pending ones. An earlier deadline stays.
     pub(crate) fn close(&self, deadline: Instant) {
         let mut state = self.state();
         self.admission.close();
@@ -162,14 +167,14 @@ impl Ledger {
         self.changed.notify_all();
     }
 
-    /// When the worker must be done; `None` while the reporter is open.
+    /// When the worker must have finished; `None` before the close.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.state().deadline
     }
 
-    /// Waits until `until`, or until the deadline is no longer the one that the caller has `seen`.
-    pub(crate) fn pause(&self, until: Instant, seen: Option<Instant>) {
-        self.wait(until, |state| state.finished || state.deadline != seen);
+    /// Waits until `until`, or until the deadline differs from `known`, the one that the caller knows.
+    pub(crate) fn pause(&self, until: Instant, known: Option<Instant>) {
+        self.wait(until, |state| state.finished || state.deadline != known);
     }
 
     /// Waits until `until`, or until a flush is asked for or the reporter closes.
@@ -182,19 +187,29 @@ impl Ledger {
         self.wait(deadline, |state| state.finished)
     }
 
-    /// Drops whatever is pending, for this reason, and frees everybody who waits. Nothing changes after it: a
-    /// worker that was given up may still learn of an answer, but its events have been counted.
+    /// Drops everything that is pending, for this reason, and wakes all waiting threads. Nothing changes afterwards: a
+    /// worker that was given up may still get a response, but its events are already counted.
     pub(crate) fn finish(&self, reason: DropReason) {
         let mut state = self.state();
         if state.finished {
             return;
         }
         state.finished = true;
-        self.admission.close(); // before the count: whoever comes later is refused
+        self.admission.close(); // before the count, so that no event is admitted after it
         let rest = self.admission.pending();
         self.admission.release(rest);
         state.dropped.add(reason, rest.events);
         self.changed.notify_all();
+    }
+
+    /// The worker has logged what was lost, or has ended.
+    pub(crate) fn mark_logged(&self) {
+        self.state().logged = true;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn wait_logged(&self, deadline: Instant) {
+        self.wait(deadline, |state| state.logged);
     }
 
     fn wait(&self, deadline: Instant, until: impl Fn(&State) -> bool) -> bool {
@@ -204,14 +219,14 @@ impl Ledger {
         until(&state)
     }
 
-    /// Each change is whole before anything under the lock can panic.
+    /// A poisoned lock is used like any other: each change is complete before anything under the lock can panic.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Events on their way out. Each gets its fate here exactly once: those whose claim is lost, by a panic say,
-/// are dropped as `internal`.
+/// Events that the worker took out of the queue. Each gets its fate here exactly once. If a claim is dropped without
+/// one, by a panic for example, its events are dropped as `internal`.
 #[must_use = "a claim that is dropped counts its events as lost"]
 pub(crate) struct Claim<'a> {
     ledger: &'a Ledger,
@@ -224,7 +239,7 @@ impl Claim<'_> {
         settled.ledger.settle(settled.load, fate);
     }
 
-    /// Somebody else answers for the events now.
+    /// Ends the claim: its events are in another one, or will be.
     pub(crate) fn hand_over(self) {
         mem::forget(self);
     }

@@ -39,11 +39,11 @@ fn a_lost_claim_is_internal() {
 }
 
 #[test]
-fn finish_settles_the_rest_once_and_for_all() {
+fn finish_settles_the_rest_and_nothing_changes_it_later() {
     let ledger = ledger_with(5);
-    let on_the_wire = ledger.claim(load(2));
+    let claimed = ledger.claim(load(2));
     ledger.finish(DropReason::Deadline);
-    on_the_wire.settle(Fate::Delivered);
+    claimed.settle(Fate::Delivered);
     ledger.finish(DropReason::Internal);
     assert_eq!(ledger.admit(1, Lane::Session), Err(RefusalReason::Stopped));
     let stats = ledger.stats();
@@ -52,7 +52,7 @@ fn finish_settles_the_rest_once_and_for_all() {
 }
 
 #[test]
-fn a_waiter_is_freed_by_its_flush_and_by_the_end_but_by_no_earlier_flush() {
+fn a_wait_ends_with_its_flush_or_with_the_worker_but_not_with_an_earlier_flush() {
     let ledger = ledger_with(1);
     let (first, second) = (ledger.ask_flush(), ledger.ask_flush());
     let now = Instant::now();
@@ -65,41 +65,41 @@ fn a_waiter_is_freed_by_its_flush_and_by_the_end_but_by_no_earlier_flush() {
 }
 
 #[test]
-fn nobody_who_flushes_or_closes_is_kept_waiting_by_who_lingers() {
+fn a_flush_or_a_close_ends_the_wait_before_the_next_batch() {
     let ledger = ledger_with(1);
-    let lingers_until = |act: &dyn Fn()| {
-        let (lingering, over) = mpsc::channel();
+    let is_ended_by = |act: &dyn Fn()| {
+        let (ended, end) = mpsc::channel();
         thread::scope(|scope| {
             scope.spawn(|| {
                 ledger.wait_before_next_batch(Instant::now() + FAR);
-                lingering.send(()).unwrap();
+                ended.send(()).unwrap();
             });
             act();
-            over.recv_timeout(FAR / 2).expect("the wait was cut short");
+            end.recv_timeout(FAR / 2).expect("the wait was cut short");
         });
     };
-    lingers_until(&|| assert_eq!(ledger.ask_flush(), 1));
-    lingers_until(&|| ());
+    is_ended_by(&|| assert_eq!(ledger.ask_flush(), 1));
+    is_ended_by(&|| ());
     ledger.flushes_done(1);
     let until = Instant::now() + Duration::from_millis(20);
     ledger.wait_before_next_batch(until);
-    assert!(Instant::now() >= until, "with nobody waiting it takes its time");
-    lingers_until(&|| ledger.close(Instant::now() + FAR));
+    assert!(Instant::now() >= until, "it lasts if no thread waits for a flush");
+    is_ended_by(&|| ledger.close(Instant::now() + FAR));
 }
 
 #[test]
-fn a_pause_takes_its_time_unless_there_is_a_deadline_that_was_not_seen() {
+fn a_pause_lasts_unless_there_is_a_deadline_that_the_caller_does_not_know() {
     let ledger = ledger_with(1);
-    let takes_its_time = |seen| {
+    let lasts = |known| {
         let until = Instant::now() + Duration::from_millis(20);
-        ledger.pause(until, seen);
+        ledger.pause(until, known);
         Instant::now() >= until
     };
     assert_eq!(ledger.ask_flush(), 1);
-    assert!(takes_its_time(None), "a flush is no reason to hurry a server");
+    assert!(lasts(None), "a flush does not shorten the wait before a retry");
     let deadline = Instant::now() + FAR;
     ledger.close(deadline);
-    assert!(takes_its_time(Some(deadline)), "that much was known");
+    assert!(lasts(Some(deadline)), "it is the deadline that the caller knows");
     let started = Instant::now();
     ledger.pause(started + FAR, None);
     ledger.finish(DropReason::Deadline);
@@ -111,14 +111,14 @@ fn a_pause_takes_its_time_unless_there_is_a_deadline_that_was_not_seen() {
 fn a_close_cuts_a_pause_short_and_may_only_bring_the_deadline_forward() {
     let ledger = ledger_with(0);
     let started = Instant::now();
-    let (paused, over) = mpsc::channel();
+    let (ended, end) = mpsc::channel();
     thread::scope(|scope| {
         scope.spawn(|| {
             ledger.pause(started + FAR, None);
-            paused.send(()).unwrap();
+            ended.send(()).unwrap();
         });
         ledger.close(started + FAR);
-        over.recv_timeout(FAR / 2).expect("the pause was cut short");
+        end.recv_timeout(FAR / 2).expect("the pause was cut short");
     });
     ledger.close(started + 2 * FAR);
     assert_eq!(ledger.deadline(), Some(started + FAR));

@@ -1,7 +1,7 @@
-//! Where callers put their events: a chunk for each thread, or nearly.
+//! Where callers put their events: sixteen chunks, each behind a lock of its own, so that threads rarely meet.
 //!
-//! Threads that write to the same memory wait for each other's caches, and they did little else: of four that log as
-//! fast as they can, each call took 700 ns by way of one channel, and takes a third of that with this.
+//! Threads that write to the same memory wait for each other's caches. The figures are in
+//! [the queue's page](super#the-problem).
 
 use std::cell::Cell;
 use std::mem;
@@ -11,53 +11,55 @@ use std::thread;
 
 use crate::queue::chunk::Chunk;
 
-/// More than there are cores that log at the same moment, in most programs; and few enough to look through. Where
-/// there are more, a call may have to ask for several before it finds one that is free.
+/// In most programs more than there are cores that log at the same moment, and few enough for the worker to look at
+/// all of them. If more threads log at once, a call may have to try several before it finds an unlocked one.
 const SHARDS: usize = 16;
 
-/// Runs in the making.
+/// The chunks that are being filled.
 #[derive(Debug, Default)]
 pub(crate) struct Shards([Shard; SHARDS]);
 
-/// Locked while one event is let in and put in, or while the worker takes the chunk out. A caller who finds it locked
-/// goes to another; only who finds all of them locked waits, and so does the worker, no longer than it must. In cache
-/// lines of its own.
+/// Locked while a caller admits one event and puts it in, and while the worker takes the chunk out. A caller that finds
+/// it locked tries another, and waits only if all are locked. Aligned, so that each is in cache lines of its own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Shard(Mutex<Chunk>);
 
+/// How many threads have logged.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    /// The shard that the thread tries first: where it found room the last time.
-    static HOME: Cell<usize> = Cell::new(THREADS.fetch_add(1, Ordering::Relaxed) % SHARDS);
+    /// The shard that the thread tries first: the one that it locked the last time.
+    static PREFERRED: Cell<usize> = Cell::new(THREADS.fetch_add(1, Ordering::Relaxed) % SHARDS);
 }
 
 impl Shards {
-    /// A chunk that nobody else writes to now.
+    /// Locks a shard. Never sleeps.
     #[inline]
     pub(crate) fn lock_any(&self) -> MutexGuard<'_, Chunk> {
-        let home = HOME.get();
-        self.0[home].try_lock().unwrap_or_else(|| self.lock_another(home))
+        let preferred = PREFERRED.get();
+        self.0[preferred].try_lock().unwrap_or_else(|| self.lock_another(preferred))
     }
 
-    /// Where the thread's own is in use: by the worker, by another thread, or by what a signal interrupted. The thread
-    /// moves: two that share a home would meet there for as long as they live.
+    /// The preferred shard is locked by the worker, by another thread, or by a call on this thread that a signal
+    /// interrupted. The thread then prefers the one that it finds here: two threads that prefer the same one would meet
+    /// there for as long as they live.
     #[cold]
-    fn lock_another(&self, home: usize) -> MutexGuard<'_, Chunk> {
+    fn lock_another(&self, preferred: usize) -> MutexGuard<'_, Chunk> {
         loop {
-            for at in (home..SHARDS).chain(0..home) {
+            for at in (preferred..SHARDS).chain(0..preferred) {
                 if let Some(chunk) = self.0[at].try_lock() {
-                    HOME.set(at);
+                    PREFERRED.set(at);
                     return chunk;
                 }
             }
-            thread::yield_now(); // sixteen threads, each about to be done
+            thread::yield_now(); // sixteen callers are inside, each about to leave
         }
     }
 
-    /// Takes what is there. An event whose sequence was taken before this is in it, or in a chunk that was filled and given
-    /// away before this. A chunk that a caller is in is asked for again as long as `wait` says so, and then left.
+    /// Takes the chunks out. An event whose sequence was drawn before this call is in one of them, or in a full chunk
+    /// that was sent before, or its caller is still inside. A locked shard is tried again as long as `wait`, which is
+    /// given the number of tries so far, returns true; then it is left out.
     pub(crate) fn take(&self, wait: impl Fn(usize) -> bool) -> impl Iterator<Item = Chunk> {
         self.0.iter().map(move |shard| shard.take(&wait))
     }
@@ -80,8 +82,8 @@ impl Shard {
         }
     }
 
-    /// Does not sleep on the lock: a caller who leaves would then have to wake who sleeps.
-    #[inline(never)] // or it is in the program sixteen times
+    /// Does not sleep on the lock: the caller that unlocks it would have to wake the worker.
+    #[inline(never)] // the compiler unrolls the loop over the shards, and copies this sixteen times
     fn take(&self, wait: impl Fn(usize) -> bool) -> Chunk {
         for tries in 0.. {
             if let Some(mut chunk) = self.try_lock() {

@@ -14,7 +14,7 @@ mod redactor;
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
-use crate::process::fork::ForkGeneration;
+use crate::process::fork;
 use attempt::Attempt;
 use redactor::Redactor;
 pub(super) use redactor::Secrets;
@@ -24,16 +24,11 @@ pub(super) use redactor::Secrets;
 pub(super) struct ConnectionWrapper {
     attempt: Attempt,
     redactor: Redactor,
-    generation: ForkGeneration,
 }
 
 impl ConnectionWrapper {
     pub(super) fn new(secrets: &Secrets) -> Self {
-        Self {
-            attempt: Attempt::new(),
-            redactor: Redactor::new(secrets),
-            generation: ForkGeneration::current(),
-        }
+        Self { attempt: Attempt::new(), redactor: Redactor::new(secrets) }
     }
 
     pub(super) fn attempt(&self) -> &Attempt {
@@ -65,7 +60,7 @@ impl<In: Transport> Transport for WrappedConnection<In> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.wrapper.generation.exit_if_forked();
+        fork::exit_if_forked();
         self.wrapper.redactor.restore(&mut self.inner.buffers().output()[..amount]);
         self.wrapper.attempt.sends_over_connection_of(self.made_for);
         self.inner.transmit_output(amount, timeout)

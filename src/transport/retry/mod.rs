@@ -1,26 +1,37 @@
-//! What an answer means for the batch that it answers. Pure: values in, one step out.
+//! Decides what an answer means for its batch. Pure: values in, one step out.
 
 use std::time::{Duration, SystemTime};
 
 use crate::model::stats::DropReason;
 
-/// What one attempt came to.
+/// The result of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Response(Response),
-    /// Nobody was reached, or nobody answered in time: the cause, in words fit for a log line.
-    Silence(String),
-    /// Somebody was there, and ended the connection without an answer: the cause, likewise.
-    HungUp(String),
+    /// No server was reached, or none answered in time: the cause, in words fit for a log line.
+    NoAnswer(String),
+    /// A server ended the connection without an answer: the cause, likewise.
+    Disconnect(String),
+    /// A dry run: the events were printed.
+    Printed,
+    /// A dry run that could not print.
+    NotPrinted,
 }
 
-/// What is read of an answer. Its body says nothing that matters.
+impl Verdict {
+    /// The attempt ended without an answer of the server.
+    pub(crate) fn has_no_answer(&self) -> bool {
+        matches!(self, Self::NoAnswer(_) | Self::Disconnect(_))
+    }
+}
+
+/// The parts of an answer that matter. Its body does not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
     /// The header `x-should-retry`.
     pub(crate) should_retry: Option<bool>,
-    /// The headers `retry-after-ms` and `retry-after`, where they name a wait we are ready to keep.
+    /// The wait that the headers `retry-after-ms` and `retry-after` ask for, at most [`MAX_WAIT`].
     pub(crate) retry_after: Option<Duration>,
 }
 
@@ -30,13 +41,15 @@ pub(crate) enum RetryStep {
     Delivered,
     /// Send the same bytes again after this wait.
     Retry(Duration),
-    /// Cut it in two and send the halves; a single event is dropped as `too_large`.
+    /// Split it in two and send the halves. A single event is dropped as `too_large`.
     Split,
+    /// Look for the events that the server does not accept: it answered with this status. They are dropped as `rejected`.
+    Isolate(u16),
     GiveUp(DropReason),
 }
 
 impl RetryStep {
-    /// Whether the attempt failed as one that may work later does: then it is an outage until one does not.
+    /// Whether the attempt failed in a way that a later attempt may not.
     pub(crate) fn is_outage(self) -> bool {
         matches!(self, Self::Retry(_) | Self::GiveUp(DropReason::RetriesExhausted))
     }
@@ -48,56 +61,59 @@ pub(crate) struct RetryPolicy {
     pub(crate) base_delay: Duration,
 }
 
-/// No wait is longer: neither what a server may ask for, since it would hold up a worker that has other batches,
-/// nor what doubling comes to.
+/// The longest wait, whether a server asks for it or doubling reaches it: the worker's other batches wait as long.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// The part of a wait that chance may add, so that many clients of a server that recovers do not return at once.
+/// The largest part of a wait that is added at random, so that many clients of a server that recovers do not return at
+/// once.
 const JITTER: f64 = 0.1;
 
 impl RetryPolicy {
-    /// The step after attempt number `attempt` (the first is 0) had this verdict. `chance` in 0..1 sets the jitter.
-    pub(crate) fn next(&self, attempt: u32, verdict: &Verdict, chance: f64) -> RetryStep {
-        let answer = match verdict {
-            Verdict::Silence(_) | Verdict::HungUp(_) => return self.retry(attempt, None, chance),
-            Verdict::Response(answer) => answer,
+    /// The step after attempt number `attempt` (the first is 0) had this verdict. `random` in 0..1 sets the jitter.
+    pub(crate) fn next(&self, attempt: u32, verdict: &Verdict, random: f64) -> RetryStep {
+        let response = match verdict {
+            Verdict::NoAnswer(_) | Verdict::Disconnect(_) => return self.retry(attempt, None, random),
+            Verdict::Printed => return RetryStep::GiveUp(DropReason::Printed),
+            Verdict::NotPrinted => return RetryStep::GiveUp(DropReason::Internal),
+            Verdict::Response(response) => response,
         };
-        match (answer.status, answer.should_retry) {
+        match (response.status, response.should_retry) {
             (200..=299, _) => RetryStep::Delivered,
             (_, Some(true)) | (408 | 409 | 429 | 500..=599, None) => {
-                self.retry(attempt, answer.retry_after, chance)
+                self.retry(attempt, response.retry_after, random)
             }
             (413, _) => RetryStep::Split,
+            (400 | 422, _) => RetryStep::Isolate(response.status),
             (401 | 403, _) => RetryStep::GiveUp(DropReason::Unauthorized),
             _ => RetryStep::GiveUp(DropReason::Rejected),
         }
     }
 
-    /// How long a batch waits for its first attempt after one that met an outage. Many clients that lost a server
-    /// together flush together (their tickers keep time, so a tenth of jitter between attempts does not part them):
-    /// each comes at a moment of its own within the base delay. An outage shorter than a batch's retries ends with one
-    /// of these, and they have that tenth alone: only what comes after it is spread.
-    pub(crate) fn spread(&self, chance: f64) -> Duration {
-        self.base_delay.mul_f64(chance)
+    /// How long the next batch waits for its first attempt after an outage: a random part of the base delay. Clients
+    /// that lost a server together also flush together, since their tickers keep time, and a tenth of jitter between
+    /// attempts does not part them. If an outage is shorter than a batch's retries, it ends with one of these, which
+    /// have that tenth alone. Only the batches after it are spread.
+    pub(crate) fn spread(&self, random: f64) -> Duration {
+        self.base_delay.mul_f64(random)
     }
 
-    fn retry(&self, attempt: u32, asked: Option<Duration>, chance: f64) -> RetryStep {
+    fn retry(&self, attempt: u32, asked: Option<Duration>, random: f64) -> RetryStep {
         if attempt >= self.max_retries {
             return RetryStep::GiveUp(DropReason::RetriesExhausted);
         }
-        RetryStep::Retry(asked.unwrap_or_else(|| self.backoff(attempt, chance)))
+        RetryStep::Retry(asked.unwrap_or_else(|| self.backoff(attempt, random)))
     }
 
-    /// The base delay doubled with every attempt, plus up to a tenth.
-    fn backoff(&self, attempt: u32, chance: f64) -> Duration {
+    /// The base delay, doubled with every attempt, plus up to a tenth.
+    fn backoff(&self, attempt: u32, random: f64) -> Duration {
         let factor = 1_u32.checked_shl(attempt).unwrap_or(u32::MAX);
         let delay = self.base_delay.saturating_mul(factor).min(MAX_WAIT);
-        delay + delay.mul_f64(JITTER * chance)
+        delay + delay.mul_f64(JITTER * random)
     }
 }
 
-/// The wait that the headers ask for: `retry-after-ms`, else `retry-after` in seconds or as a date. Only a wait of
-/// more than nothing and at most [`MAX_WAIT`] counts; a header that says anything else is not there.
+/// The wait that the headers ask for: `retry-after-ms`, else `retry-after` in seconds or as a date. A longer wait than
+/// [`MAX_WAIT`] counts as that. A wait of nothing, a date in the past and any other text count as no header.
 pub(crate) fn retry_after(ms: Option<&str>, after: Option<&str>, now: SystemTime) -> Option<Duration> {
     let from_ms = ms.and_then(|text| parse_number(text, 0.001));
     let from_seconds = || after.and_then(|text| parse_number(text, 1.0));
@@ -106,17 +122,19 @@ pub(crate) fn retry_after(ms: Option<&str>, after: Option<&str>, now: SystemTime
 }
 
 fn parse_number(text: &str, unit: f64) -> Option<Duration> {
-    let seconds = text.trim().parse::<f64>().ok()? * unit;
-    Duration::try_from_secs_f64(seconds).ok().filter(is_acceptable)
+    let text = text.trim();
+    // Digits, with a point at most. An exponent or an infinity is no wait that a server means.
+    if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return None;
+    }
+    // Within the limit before it becomes a `Duration`, which cannot hold every number.
+    let seconds = (text.parse::<f64>().ok()? * unit).min(MAX_WAIT.as_secs_f64());
+    Duration::try_from_secs_f64(seconds).ok().filter(|wait| !wait.is_zero())
 }
 
 fn parse_date(text: &str, now: SystemTime) -> Option<Duration> {
     let at = httpdate::parse_http_date(text.trim()).ok()?;
-    at.duration_since(now).ok().filter(is_acceptable)
-}
-
-fn is_acceptable(wait: &Duration) -> bool {
-    !wait.is_zero() && *wait <= MAX_WAIT
+    at.duration_since(now).ok().filter(|wait| !wait.is_zero()).map(|wait| wait.min(MAX_WAIT))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Encoded events gathered to a count and a size, and cut in two when a server finds them too many.
+//! Gathers encoded events into batches of a limited count and size, and splits a batch that a server does not accept.
 
 use crate::queue::admission::Load;
 
@@ -9,7 +9,7 @@ pub(crate) struct Batch {
     marks: Vec<EventMark>,
 }
 
-/// Where an event ends in the batch's JSON, and what it holds of the queue's budget.
+/// Where an event ends in the batch's JSON, and how many bytes of the queue it holds.
 #[derive(Clone, Copy, Debug)]
 struct EventMark {
     end: usize,
@@ -33,7 +33,7 @@ impl Batch {
         Load { events: self.len() as u64, bytes: self.marks.iter().map(|mark| mark.weight).sum() }
     }
 
-    /// Two halves in the same order; `None` where there is nothing to halve.
+    /// Two halves in the same order. `None` for a single event.
     pub(crate) fn split(&self) -> Option<[Self; 2]> {
         let middle = self.len() / 2;
         let cut = self.marks[..middle].last()?.end;
@@ -59,36 +59,42 @@ impl Batch {
     }
 }
 
-/// After so many batches in a row that were not split, later ones may be twice as large again: a server that answered
-/// 413 once does not make them small for the life of the process, and one that means it has one batch in a hundred to
-/// split.
+/// After so many batches in a row that were not split, the next may be twice as large again. So a server that answered
+/// 413 once does not make batches small until the process ends, and a server that keeps its limit splits one batch in a
+/// hundred.
 const GROW_AFTER: u32 = 100;
 
 /// Gathers events until a batch is full.
 #[derive(Debug)]
 pub(crate) struct Batcher {
     max_events: usize,
-    /// What was set.
-    most_bytes: usize,
-    /// What has been learned of the server.
+    /// The setting.
+    configured_bytes: usize,
+    /// The limit that applies now. It is lower after a 413.
     max_bytes: usize,
-    /// How many batches in a row were not split since.
-    whole: u32,
+    /// How many batches in a row were not split, since the limit changed.
+    unsplit_batches: u32,
     open: Batch,
 }
 
 impl Batcher {
-    /// `max_bytes` is for the events alone; an event larger than it makes a batch of its own.
+    /// `max_bytes` is the limit on the events alone. An event that is larger makes a batch of its own.
     pub(crate) fn new(max_events: usize, max_bytes: usize) -> Self {
-        Self { max_events, most_bytes: max_bytes, max_bytes, whole: 0, open: Batch::default() }
+        Self {
+            max_events,
+            configured_bytes: max_bytes,
+            max_bytes,
+            unsplit_batches: 0,
+            open: Batch::default(),
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// Adds an event; gives out the batch that this fills. Where the event does not fit beside the others it
-    /// opens the next batch, and the others go.
+    /// Adds an event. Returns the batch that this fills. If the event does not fit beside the others, it opens the next
+    /// batch, and the others are returned.
     pub(crate) fn push(&mut self, event: &[u8], weight: u64) -> Option<Batch> {
         if !self.open.is_empty() && self.open.size_with(event) > self.max_bytes {
             let full = self.take();
@@ -99,25 +105,25 @@ impl Batcher {
         if self.open.len() >= self.max_events { self.take() } else { None }
     }
 
-    /// The batch so far, if there is any.
+    /// Takes the open batch, unless it is empty.
     pub(crate) fn take(&mut self) -> Option<Batch> {
         let batch = std::mem::take(&mut self.open);
         (!batch.is_empty()).then_some(batch)
     }
 
-    /// Learns of a batch that was sent: the server found this size `too_large`, and later ones begin at half of it,
-    /// where its halves went; or it was not split.
+    /// Learns from a batch that was sent. Either the server found a size `too_large`, and later batches have at most half
+    /// of it, the size that its halves had. Or the batch was not split.
     pub(crate) fn learn(&mut self, too_large: Option<usize>) {
         match too_large {
             Some(bytes) => {
                 self.max_bytes = self.max_bytes.min(bytes / 2);
-                self.whole = 0;
+                self.unsplit_batches = 0;
             }
-            None => self.whole += 1,
+            None => self.unsplit_batches += 1,
         }
-        if self.whole == GROW_AFTER {
-            self.max_bytes = self.max_bytes.saturating_mul(2).min(self.most_bytes);
-            self.whole = 0;
+        if self.unsplit_batches == GROW_AFTER {
+            self.max_bytes = self.max_bytes.saturating_mul(2).min(self.configured_bytes);
+            self.unsplit_batches = 0;
         }
     }
 }

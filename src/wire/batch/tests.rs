@@ -5,7 +5,7 @@ fn text(batch: &Batch) -> &str {
 }
 
 #[test]
-fn a_batch_is_given_out_by_the_event_that_fills_it() {
+fn the_event_that_fills_a_batch_returns_it() {
     let mut batcher = Batcher::new(2, 100);
     assert!(batcher.push(b"{}", 1).is_none() && !batcher.is_empty());
     let full = batcher.push(b"[]", 2).unwrap();
@@ -25,7 +25,7 @@ fn an_event_that_does_not_fit_opens_the_next_batch() {
 }
 
 #[test]
-fn halves_hold_all_events_in_order_down_to_one() {
+fn halves_have_all_events_in_order_down_to_one() {
     let mut batcher = Batcher::new(5, 100);
     for event in [b"1", b"2", b"3", b"4"] {
         assert!(batcher.push(event, 10).is_none());
@@ -40,17 +40,17 @@ fn halves_hold_all_events_in_order_down_to_one() {
 }
 
 #[test]
-fn a_size_that_was_too_large_is_not_tried_again_soon() {
+fn after_a_size_that_was_too_large_batches_have_half_of_it() {
     let mut batcher = Batcher::new(10, 100);
     batcher.learn(Some(8));
     assert!(batcher.push(b"12", 1).is_none());
     assert!(batcher.push(b"34", 1).is_some(), "5 bytes are more than 4");
     batcher.learn(Some(80));
-    assert_eq!(batcher.max_bytes, 4, "learning that a size is too large never makes batches larger");
+    assert_eq!(batcher.max_bytes, 4, "a larger size that is too large changes nothing");
 }
 
 #[test]
-fn after_a_hundred_batches_without_a_split_twice_the_size_is_tried_up_to_what_was_set() {
+fn after_a_hundred_batches_without_a_split_the_limit_doubles_up_to_the_setting() {
     let mut batcher = Batcher::new(10, 100);
     let mut after = |batches, too_large| {
         (0..batches).for_each(|_| batcher.learn(None));
@@ -61,7 +61,7 @@ fn after_a_hundred_batches_without_a_split_twice_the_size_is_tried_up_to_what_wa
     assert_eq!(after(0, Some(60)), 30);
     assert_eq!(after(98, None), 30);
     assert_eq!(after(0, None), 60);
-    assert_eq!(after(99, Some(60)), 30, "the limit stands");
+    assert_eq!(after(99, Some(60)), 30, "the limit is 30 again");
     assert_eq!(after(98, Some(70)), 30, "the count begins again");
     assert_eq!(after(98, None), 30);
     assert_eq!(after(0, None), 60);

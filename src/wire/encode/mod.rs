@@ -1,9 +1,10 @@
-//! Records to bytes: an event's JSON, and the request body around a batch of them.
+//! Turns the record of an event into its JSON.
 //!
-//! Written out rather than derived, because the caller's data is JSON already: it is spliced in, not parsed
-//! again. `tests/wire.rs` holds what comes out to the types of [`crate::model::event`] and to the official schema.
+//! This is written by hand, not derived: the caller's data is JSON already, and is copied in without being parsed
+//! again. `tests/it/delivery/wire.rs` checks the result against the types of [`crate::model::event`] and the official schema.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
@@ -12,20 +13,27 @@ use crate::failure::text::cut;
 use crate::model::event::{DurationText, Timestamp};
 use crate::payload::json;
 use crate::payload::record::{EventBody, EventHeader, OutOfLine, QueuedEvent, unpack};
-use crate::wire::batch::Batch;
+use crate::wire::context::Context;
+use crate::wire::ids::Ids;
 use crate::wire::session_index::SessionIndex;
 
-/// Turns events into JSON. Numbers, ids and times are most of an event and are written without `fmt`, which takes
-/// three times as long.
+/// Turns events into JSON. Most of an event is numbers, ids and times. They are written without `fmt`, which takes three
+/// times as long.
 pub(crate) struct Encoder {
     ids: Ids,
     clock: Clock,
-    numbers: SessionIndex,
+    session_index: SessionIndex,
+    context: Arc<Context>,
 }
 
 impl Encoder {
-    pub(crate) fn new(numbers: SessionIndex) -> Self {
-        Self { ids: Ids::new(), clock: Clock::default(), numbers }
+    pub(crate) fn new(session_index: SessionIndex) -> Self {
+        Self { ids: Ids::new(), clock: Clock::default(), session_index, context: Arc::default() }
+    }
+
+    /// Adds these fields to every event's data.
+    pub(crate) fn with_context(self, context: Arc<Context>) -> Self {
+        Self { context, ..self }
     }
 
     /// Appends the event, with an id and a number of its own.
@@ -44,7 +52,10 @@ impl Encoder {
         self.write_head("GENERIC_EVENT", header, out)?;
         write_text("event_name", name, out)?;
         put(out, &[r#","event_data":"#]);
-        json::expand(data, out)
+        let start = out.len();
+        json::expand(data, out)?;
+        self.context.add_to_object(start, out);
+        Ok(())
     }
 
     fn write_other(&mut self, header: EventHeader, body: &EventBody, out: &mut Vec<u8>) -> io::Result<()> {
@@ -65,9 +76,9 @@ impl Encoder {
         Ok(())
     }
 
-    /// What every event begins with. None of it needs escaping.
+    /// The fields that every event begins with. None of them needs escaping.
     fn write_head(&mut self, kind: &str, header: EventHeader, out: &mut Vec<u8>) -> io::Result<()> {
-        let index = self.numbers.next(header.refused);
+        let index = self.session_index.next(header.refused);
         let mut buffer = Uuid::encode_buffer();
         let id = self.ids.next()?.hyphenated().encode_lower(&mut buffer);
         put(out, &[r#"{"event":""#, kind, r#"","event_id":""#, id, r#"","event_session_index":"#]);
@@ -79,7 +90,7 @@ impl Encoder {
     }
 }
 
-/// Writes times. Most are of the same second as the one before, whose text is kept.
+/// Writes times. It keeps the text of the last second, because most events have the same second as the one before.
 #[derive(Default)]
 struct Clock {
     second: Duration,
@@ -89,7 +100,7 @@ struct Clock {
 
 impl Clock {
     fn write(&mut self, time: SystemTime, out: &mut Vec<u8>) -> io::Result<()> {
-        let time = SystemTime::from(Timestamp::from(time)); // one that has a name
+        let time = SystemTime::from(Timestamp::from(time)); // within the years that the format has
         let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let second = Duration::from_secs(since_1970.as_secs());
         if self.text.is_empty() || self.second != second {
@@ -98,7 +109,7 @@ impl Clock {
             self.text.truncate(self.text.len() - ".000000Z".len());
         }
         put(out, &[&self.text]);
-        // Seven digits, of which the first makes room for the point.
+        // Seven digits. The point replaces the first.
         let point = out.len();
         serde_json::to_writer(&mut *out, &(1_000_000 + since_1970.subsec_micros()))?;
         out[point] = b'.';
@@ -107,89 +118,15 @@ impl Clock {
     }
 }
 
-fn put(out: &mut Vec<u8>, parts: &[&str]) {
+pub(super) fn put(out: &mut Vec<u8>, parts: &[&str]) {
     for part in parts {
         out.extend_from_slice(part.as_bytes());
     }
 }
 
-fn write_text(field: &str, text: &str, out: &mut Vec<u8>) -> io::Result<()> {
+pub(super) fn write_text(field: &str, text: &str, out: &mut Vec<u8>) -> io::Result<()> {
     put(out, &[",\"", field, "\":"]);
     serde_json::to_writer(out, text).map_err(io::Error::from)
-}
-
-/// What stands around the events of every request of a reporter.
-#[derive(Debug)]
-pub(crate) struct Envelope {
-    tail: Vec<u8>,
-}
-
-/// One batch as it goes on the wire: the same bytes and the same key on every attempt.
-#[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) body: Vec<u8>,
-    pub(crate) idempotency_key: String,
-}
-
-const OPENING: &[u8] = br#"{"events":["#;
-
-impl Envelope {
-    pub(crate) fn new(session_id: &str, process: Uuid) -> Self {
-        let (platform, version) = (platform(), env!("CARGO_PKG_VERSION"));
-        let mut tail = format!(r#"],"platform":"{platform}","sdk_version":"{version}""#).into_bytes();
-        let _ = write_text("session_id", session_id, &mut tail); // memory takes any text
-        put(&mut tail, &[r#","process_uuid":""#, &process.to_string(), r#""}"#]);
-        Self { tail }
-    }
-
-    /// The bytes that it adds to the events.
-    pub(crate) fn len(&self) -> usize {
-        OPENING.len() + self.tail.len()
-    }
-
-    pub(crate) fn seal(&self, batch: &Batch, key: Uuid) -> Request {
-        Request {
-            body: [OPENING, batch.json(), &self.tail].concat(),
-            idempotency_key: format!("tinker-telemetry-retry-{key}"),
-        }
-    }
-}
-
-/// The operating system as the backend spells it.
-fn platform() -> &'static str {
-    match std::env::consts::OS {
-        "linux" => "Linux",
-        "macos" => "Darwin",
-        "windows" => "Windows",
-        other => other,
-    }
-}
-
-/// Random ids, taken from the operating system by the batch: a system call each would be most of an event's cost.
-pub(crate) struct Ids {
-    pool: [u8; Self::POOL],
-    used: usize,
-}
-
-impl Ids {
-    const ID: usize = size_of::<uuid::Bytes>();
-    /// One batch of events and its key.
-    const POOL: usize = 101 * Self::ID;
-
-    pub(crate) fn new() -> Self {
-        Self { pool: [0; Self::POOL], used: Self::POOL }
-    }
-
-    pub(crate) fn next(&mut self) -> io::Result<Uuid> {
-        if self.used == Self::POOL {
-            getrandom::fill(&mut self.pool).map_err(io::Error::from)?;
-            self.used = 0;
-        }
-        let mut bytes = uuid::Bytes::default();
-        bytes.copy_from_slice(&self.pool[self.used..self.used + Self::ID]);
-        self.used += Self::ID;
-        Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,87 @@
+use uuid::Uuid;
+
 use super::*;
+use crate::model::stats::Stats;
+use crate::queue::admission::{Admission, Lane, Load};
+use crate::transport::retry::Response;
+use crate::wire::batch::Batcher;
+use crate::wire::envelope::Request;
 
 #[test]
-fn chance_is_anywhere_from_0_to_1() {
-    let chances: Vec<_> = std::iter::repeat_with(random_fraction).take(1_000).collect();
-    assert!(chances.iter().all(|chance| (0.0..1.0).contains(chance)));
-    // One in 10^45 runs has none in a tenth.
-    assert!(chances.iter().any(|chance| *chance < 0.1) && chances.iter().any(|chance| *chance > 0.9));
+fn fractions_are_spread_from_0_to_1() {
+    let fractions: Vec<_> = std::iter::repeat_with(random_fraction).take(1_000).collect();
+    assert!(fractions.iter().all(|fraction| (0.0..1.0).contains(fraction)));
+    // Fails by chance once in 10^45 runs.
+    let has = |range: std::ops::Range<f64>| fractions.iter().any(|fraction| range.contains(fraction));
+    assert!(has(0.0..0.1) && has(0.9..1.0));
+}
+
+/// Answers a status if one of these events is in the request, else 200. Counts the requests.
+struct Picky {
+    disliked: Vec<u64>,
+    status: u16,
+    requests: u64,
+}
+
+impl Transport for Picky {
+    fn post(&mut self, request: &Request, _: u32, _: Duration) -> Verdict {
+        self.requests += 1;
+        let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+        let mut events = body["events"].as_array().unwrap().iter();
+        let is_disliked = events.any(|event| self.disliked.contains(&event.as_u64().unwrap()));
+        let status = if is_disliked { self.status } else { 200 };
+        Verdict::Response(Response { status, ..Response::default() })
+    }
+}
+
+/// Delivers one batch of `events`, and gives the counts and the number of requests.
+fn deliver(events: u64, disliked: impl IntoIterator<Item = u64>, status: u16) -> (Stats, u64) {
+    const WEIGHT: u64 = 10;
+    let limits = Load { events: 1_000, bytes: 1_000_000 };
+    let ledger = Arc::new(Ledger::new(Admission::new(limits, limits)));
+    let mut batcher = Batcher::new(usize::MAX, usize::MAX);
+    for event in 0..events {
+        ledger.admit(WEIGHT, Lane::Ordinary).unwrap();
+        assert!(batcher.push(event.to_string().as_bytes(), WEIGHT).is_none());
+    }
+    let transport = Picky { disliked: disliked.into_iter().collect(), status, requests: 0 };
+    let envelope = Envelope::new("session", Uuid::nil());
+    let policy = RetryPolicy { max_retries: 3, base_delay: Duration::ZERO };
+    let outage_log = OutageLog::new("host".to_owned());
+    let mut delivery =
+        Delivery::new(Arc::clone(&ledger), transport, envelope, policy, Duration::from_secs(1), outage_log);
+    assert_eq!(delivery.deliver(batcher.take().unwrap()), None);
+    (ledger.stats(), delivery.transport.requests)
+}
+
+#[test]
+fn one_event_that_the_server_dislikes_costs_itself_alone() {
+    for status in [400, 422] {
+        for disliked in 0..100 {
+            let (stats, requests) = deliver(100, [disliked], status);
+            assert_eq!((stats.delivered, stats.dropped.rejected, stats.pending), (99, 1, 0), "{disliked}");
+            assert!(requests <= 15, "{requests} requests");
+        }
+    }
+}
+
+#[test]
+fn two_neighbours_that_the_server_dislikes_cost_no_more_than_their_half() {
+    let (stats, requests) = deliver(100, [40, 41], 400);
+    assert_eq!((stats.delivered + stats.dropped.rejected, stats.pending), (100, 0));
+    assert!(stats.delivered >= 97 && requests <= 15, "{stats} in {requests} requests");
+}
+
+#[test]
+fn a_program_whose_requests_are_all_wrong_costs_three_requests_a_batch() {
+    let (stats, requests) = deliver(100, 0..100, 422);
+    assert_eq!((stats.delivered, stats.dropped.rejected, requests), (0, 100, 3));
+    let (stats, requests) = deliver(1, 0..1, 400);
+    assert_eq!((stats.dropped.rejected, requests), (1, 1));
+}
+
+#[test]
+fn other_statuses_that_reject_isolate_nothing() {
+    let (stats, requests) = deliver(100, [7], 404);
+    assert_eq!((stats.dropped.rejected, requests), (100, 1));
 }

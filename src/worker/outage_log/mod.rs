@@ -1,113 +1,146 @@
-//! What the worker says in the program's log: one warning when trouble begins, one line when it ends, however many
-//! events it costs in between.
+//! The worker's lines in the program's log: one warning when an outage begins and one line when it ends, however many
+//! events are lost in between.
+
+use std::time::{Duration, Instant};
 
 use crate::model::stats::{Refused, Stats};
 use crate::process::catch_panic::catch_panic;
-use crate::process::fork::ForkGeneration;
+use crate::process::fork;
 use crate::transport::retry::{Response, Verdict};
 
 #[derive(Debug)]
 pub(crate) struct OutageLog {
     host: String,
-    generation: ForkGeneration,
-    /// Whether requests are failing; then refusals of a full queue are part of the same trouble.
-    failing: bool,
-    /// Whether the key is refused: a trouble of its own, since it does not pass unless somebody hears of it.
-    unauthorized: bool,
-    /// Whether events are being refused.
-    refusing: bool,
-    /// How many refusals the log has mentioned.
-    logged: u64,
-    /// How many there were before the trouble, which are no cost of it.
+    /// Requests are failing. Refusals by a full queue are part of this outage.
+    is_failing: bool,
+    /// The server refuses the key. This has a warning of its own, even during an outage: only a person can mend it.
+    is_unauthorized: bool,
+    /// Events are being refused.
+    is_refusing: bool,
+    /// When the server last rejected events.
+    last_rejection: Option<Instant>,
+    /// How many refusals are in the log.
+    logged_refusals: u64,
+    /// How many refusals there were before the outage.
     refused_before: u64,
+    /// How many events the outage has cost.
     dropped: u64,
 }
 
+/// A program whose data the server does not accept usually goes on sending such data. Its log has another warning only after
+/// this time without a rejection.
+const REJECTION_PAUSE: Duration = Duration::from_secs(60 * 60);
+
 impl OutageLog {
     pub(crate) fn new(host: String) -> Self {
-        let generation = ForkGeneration::current();
-        let (failing, unauthorized, refusing) = (false, false, false);
-        Self { host, generation, failing, unauthorized, refusing, logged: 0, refused_before: 0, dropped: 0 }
+        Self {
+            host,
+            is_failing: false,
+            is_unauthorized: false,
+            is_refusing: false,
+            last_rejection: None,
+            logged_refusals: 0,
+            refused_before: 0,
+            dropped: 0,
+        }
     }
 
-    /// A batch is about to be sent: if it fails, that costs what is refused from now on.
-    pub(crate) fn begins(&mut self, refused: &Refused) {
-        if !self.failing {
+    /// A batch is about to be sent. If it fails, the refusals from now on belong to that outage.
+    pub(crate) fn batch_begins(&mut self, refused: &Refused) {
+        if !self.is_failing {
             self.refused_before = refused.total();
         }
     }
 
     /// An attempt did not deliver.
-    pub(crate) fn failed(&mut self, verdict: &Verdict) {
-        let was_failing = std::mem::replace(&mut self.failing, true);
-        let is_known = match verdict {
+    pub(crate) fn attempt_failed(&mut self, verdict: &Verdict) {
+        if *verdict == Verdict::Printed {
+            return; // this is no failure: a dry run does not deliver
+        }
+        let was_failing = std::mem::replace(&mut self.is_failing, true);
+        let is_logged = match verdict {
             Verdict::Response(Response { status: 401 | 403, .. }) => {
-                std::mem::replace(&mut self.unauthorized, true)
+                std::mem::replace(&mut self.is_unauthorized, true)
             }
             _ => was_failing,
         };
-        if is_known {
+        if is_logged {
             return;
         }
         let host = &self.host;
-        self.log(|| match verdict {
-            Verdict::Silence(cause) | Verdict::HungUp(cause) => {
+        write(|| match verdict {
+            Verdict::Printed => {}
+            Verdict::NotPrinted => log::warn!("telemetry cannot be printed to standard error"),
+            Verdict::NoAnswer(cause) | Verdict::Disconnect(cause) => {
                 log::warn!("telemetry does not reach {host}: {cause}");
             }
-            Verdict::Response(answer) => {
-                log::warn!("telemetry to {host} got status {}", answer.status);
+            Verdict::Response(response) => {
+                log::warn!("telemetry to {host} got status {}", response.status);
             }
         });
     }
 
-    /// Events were given up: a cost of the trouble, if there is any.
-    pub(crate) fn dropped(&mut self, events: u64) {
-        if self.failing {
+    /// The server rejected events because of what they are. This is no outage: other events pass.
+    pub(crate) fn events_rejected(&mut self, status: u16, now: Instant) {
+        let last = self.last_rejection.replace(now);
+        if last.is_none_or(|last| now.saturating_duration_since(last) > REJECTION_PAUSE) {
+            let host = &self.host;
+            write(|| log::warn!("telemetry to {host} got status {status}"));
+        }
+    }
+
+    /// Events were dropped.
+    pub(crate) fn events_dropped(&mut self, events: u64) {
+        if self.is_failing {
             self.dropped += events;
         }
     }
 
     /// A batch was delivered.
-    pub(crate) fn delivered(&mut self, refused: &Refused) {
-        if !std::mem::replace(&mut self.failing, false) {
+    pub(crate) fn batch_delivered(&mut self, refused: &Refused) {
+        if !std::mem::replace(&mut self.is_failing, false) {
             return;
         }
-        self.unauthorized = false;
-        let missed = refused.total() - self.refused_before;
-        self.logged += missed;
+        self.is_unauthorized = false;
+        let refused = refused.total() - self.refused_before;
+        self.logged_refusals += refused;
         let dropped = std::mem::take(&mut self.dropped);
         let host = &self.host;
-        self.log(|| {
-            log::info!("telemetry reaches {host} again; lost meanwhile: {dropped} dropped, {missed} refused");
+        write(|| {
+            log::info!(
+                "telemetry reaches {host} again; lost meanwhile: {dropped} dropped, {refused} refused"
+            );
         });
     }
 
-    /// Looks at the refusals; once every flush interval.
-    pub(crate) fn refusals(&mut self, refused: &Refused) {
-        if self.failing {
-            return; // the line that ends the trouble tells them
+    /// Looks for refusals. Called once every flush interval.
+    pub(crate) fn check_refusals(&mut self, refused: &Refused) {
+        if self.is_failing {
+            return; // the line at the end of the outage has them
         }
-        let fresh = refused.total() - std::mem::replace(&mut self.logged, refused.total());
-        let was_refusing = std::mem::replace(&mut self.refusing, fresh > 0);
-        if fresh > 0 && !was_refusing {
+        let new = refused.total() - std::mem::replace(&mut self.logged_refusals, refused.total());
+        let was_refusing = std::mem::replace(&mut self.is_refusing, new > 0);
+        if new > 0 && !was_refusing {
             let reasons = refused.reasons();
-            self.log(|| log::warn!("telemetry refused events: {fresh} new ({reasons} since the start)"));
+            write(|| log::warn!("telemetry refused events: {new} new ({reasons} since the start)"));
         }
     }
 
-    /// The worker ends. A short program hears only now of what it lost.
-    pub(crate) fn ends(&mut self, stats: &Stats) {
-        self.refusals(&stats.refused);
-        if stats.delivered < stats.offered {
-            self.log(|| log::info!("{stats}"));
+    /// The worker ends. A short program finds its losses in the log only now.
+    pub(crate) fn finish(&mut self, stats: &Stats) {
+        self.check_refusals(&stats.refused);
+        if stats.lost() > 0 {
+            write(|| log::warn!("{stats}"));
+        } else if stats.delivered < stats.offered {
+            write(|| log::info!("{stats}"));
         }
     }
+}
 
-    /// Writes to the program's log. Its logger may do anything, panic or fork too, which is no fate of an event.
-    fn log(&self, line: impl FnOnce()) {
-        let _ = catch_panic(line);
-        self.generation.exit_if_forked();
-    }
+/// Writes to the program's log. The logger may panic or fork, and neither may cost an event.
+fn write(line: impl FnOnce()) {
+    let _ = catch_panic(line);
+    fork::exit_if_forked();
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What the program's log is logged, line by line. The logger is the process's own: it keeps the lines of each thread,
-//! and so of each test, apart.
+//! Each line that goes into the program's log. A process has one logger, so it keeps the lines of each thread, and so of
+//! each test, apart.
 
 use std::cell::RefCell;
 use std::sync::Once;
@@ -13,9 +13,9 @@ thread_local! {
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-struct Keep;
+struct LineKeeper;
 
-impl Log for Keep {
+impl Log for LineKeeper {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
@@ -29,17 +29,17 @@ impl Log for Keep {
     fn flush(&self) {}
 }
 
-fn begin() -> OutageLog {
-    static KEPT: Once = Once::new();
-    KEPT.call_once(|| {
-        log::set_logger(&Keep).unwrap();
+fn install() -> OutageLog {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        log::set_logger(&LineKeeper).unwrap();
         log::set_max_level(LevelFilter::Info);
     });
     OutageLog::new("host".to_owned())
 }
 
-/// What this thread's log was logged since the last look.
-fn logged() -> Vec<String> {
+/// The lines of this thread since the last call.
+fn take_lines() -> Vec<String> {
     LINES.take()
 }
 
@@ -48,60 +48,60 @@ fn refused(too_large: u64) -> Refused {
 }
 
 #[test]
-fn refusals_are_told_of_once_until_a_look_finds_no_more() {
-    let mut outage_log = begin();
-    outage_log.refusals(&refused(0));
-    assert!(logged().is_empty(), "no trouble");
-    outage_log.refusals(&refused(3));
-    assert_eq!(logged(), ["telemetry refused events: 3 new (3 too_large since the start)"]);
-    outage_log.refusals(&refused(5));
-    assert!(logged().is_empty(), "the same trouble");
-    outage_log.refusals(&refused(5));
-    assert!(logged().is_empty(), "it is over");
-    outage_log.refusals(&refused(9));
-    assert_eq!(logged(), ["telemetry refused events: 4 new (9 too_large since the start)"]);
+fn refusals_are_logged_once_until_a_check_finds_no_more() {
+    let mut outage_log = install();
+    outage_log.check_refusals(&refused(0));
+    assert!(take_lines().is_empty(), "nothing is refused");
+    outage_log.check_refusals(&refused(3));
+    assert_eq!(take_lines(), ["telemetry refused events: 3 new (3 too_large since the start)"]);
+    outage_log.check_refusals(&refused(5));
+    assert!(take_lines().is_empty(), "it is in the log");
+    outage_log.check_refusals(&refused(5));
+    assert!(take_lines().is_empty(), "there are no new ones");
+    outage_log.check_refusals(&refused(9));
+    assert_eq!(take_lines(), ["telemetry refused events: 4 new (9 too_large since the start)"]);
 }
 
 #[test]
-fn a_program_that_ends_hears_what_it_lost_and_nothing_if_that_is_nothing() {
-    let mut outage_log = begin();
-    outage_log.ends(&Stats { offered: 3, accepted: 3, delivered: 3, ..Stats::default() });
-    assert!(logged().is_empty(), "nothing was lost");
+fn at_the_end_the_counts_are_logged_if_an_event_was_lost() {
+    let mut outage_log = install();
+    outage_log.finish(&Stats { offered: 3, accepted: 3, delivered: 3, ..Stats::default() });
+    assert!(take_lines().is_empty(), "nothing was lost");
     let mut stats = Stats { offered: 3, accepted: 2, delivered: 1, pending: 1, ..Stats::default() };
     stats.refused = refused(1);
-    outage_log.ends(&stats.if_ended(DropReason::Deadline));
-    let [refusal, all] = &logged()[..] else { panic!("two lines") };
+    outage_log.finish(&stats.if_ended(DropReason::Deadline));
+    let [refusal, all] = &take_lines()[..] else { panic!("two lines") };
     assert_eq!(refusal, "telemetry refused events: 1 new (1 too_large since the start)");
     assert_eq!(all, "telemetry: 3 offered, 1 delivered, 1 dropped (1 deadline), 1 refused (1 too_large)");
 }
 
 #[test]
-fn what_is_lost_while_requests_fail_is_told_when_they_do_not() {
-    let mut outage_log = begin();
-    let silence = Verdict::Silence("timed out".to_owned());
-    outage_log.failed(&silence);
-    assert_eq!(logged(), ["telemetry does not reach host: timed out"]);
-    outage_log.failed(&silence);
-    outage_log.dropped(2);
-    outage_log.refusals(&refused(3));
-    outage_log.dropped(5);
-    assert!(logged().is_empty(), "the same trouble");
-    outage_log.delivered(&refused(4));
-    assert_eq!(logged(), ["telemetry reaches host again; lost meanwhile: 7 dropped, 4 refused"]);
-    outage_log.delivered(&refused(4));
-    outage_log.refusals(&refused(4));
-    assert!(logged().is_empty(), "all of it was logged");
+fn losses_of_an_outage_are_logged_when_it_ends() {
+    let mut outage_log = install();
+    let no_answer = Verdict::NoAnswer("timed out".to_owned());
+    outage_log.attempt_failed(&no_answer);
+    assert_eq!(take_lines(), ["telemetry does not reach host: timed out"]);
+    outage_log.attempt_failed(&no_answer);
+    outage_log.events_dropped(2);
+    outage_log.check_refusals(&refused(3));
+    outage_log.events_dropped(5);
+    assert!(take_lines().is_empty(), "it is in the log");
+    outage_log.batch_delivered(&refused(4));
+    assert_eq!(take_lines(), ["telemetry reaches host again; lost meanwhile: 7 dropped, 4 refused"]);
+    outage_log.batch_delivered(&refused(4));
+    outage_log.check_refusals(&refused(4));
+    assert!(take_lines().is_empty(), "every loss is in the log");
 }
 
 #[test]
-fn trouble_costs_what_is_lost_while_it_lasts() {
+fn losses_before_an_outage_are_not_counted_in_it() {
     let mut outage_log = OutageLog::new("host".to_owned());
-    outage_log.dropped(7);
-    outage_log.begins(&refused(3));
-    outage_log.failed(&Verdict::Silence("timed out".to_owned()));
-    outage_log.dropped(2);
-    outage_log.begins(&refused(4));
+    outage_log.events_dropped(7);
+    outage_log.batch_begins(&refused(3));
+    outage_log.attempt_failed(&Verdict::NoAnswer("timed out".to_owned()));
+    outage_log.events_dropped(2);
+    outage_log.batch_begins(&refused(4));
     assert_eq!((outage_log.dropped, outage_log.refused_before), (2, 3));
-    outage_log.delivered(&refused(5));
-    assert_eq!((outage_log.dropped, outage_log.logged), (0, 2), "the next look tells of the 3");
+    outage_log.batch_delivered(&refused(5));
+    assert_eq!((outage_log.dropped, outage_log.logged_refusals), (0, 2), "the next check logs the other 3");
 }

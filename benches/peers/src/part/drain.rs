@@ -43,7 +43,7 @@ pub(crate) fn tables(plan: &Plan) -> Result<Vec<Table>> {
     Ok(vec![
         table(plan, "Drain: the sink answers at once", quick.address(), Some(&quick), &CONTENDERS)?,
         table(plan, "Drain: the sink answers after 20 ms", slow.address(), Some(&slow), &networked())?,
-        table(plan, "Drain: nobody listens", dead_port()?, None, &networked())?,
+        table(plan, "Drain: no server listens", dead_port()?, None, &networked())?,
         table(plan, "Drain: the sink accepts and never answers", stalled.address(), None, &networked())?,
     ])
 }

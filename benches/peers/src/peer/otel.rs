@@ -103,7 +103,7 @@ impl Peer for Otel {
     }
 
     fn shutdown(&mut self, budget: Duration) {
-        // An error here is a finding of the drain table, told by its time and by what the sink received.
+        // An error here is a finding of the drain table: its time and what the sink received show it.
         let _ = self.provider.shutdown_with_timeout(budget);
     }
 }

@@ -27,7 +27,7 @@ impl Sink {
         let mut line = String::new();
         let stdout = process.stdout.take().context("the sink has no standard output")?;
         BufReader::new(stdout).read_line(&mut line)?;
-        let address = line.trim().parse().context("the sink told no address")?;
+        let address = line.trim().parse().context("the sink printed no address")?;
         Ok(Self { process, address })
     }
 

@@ -18,7 +18,7 @@ pub(crate) struct Requests<R> {
     buffer: Vec<u8>,
 }
 
-/// How the body's end is told.
+/// How the end of the body is marked.
 enum Framing {
     Length(usize),
     Chunked,
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn two_requests_on_one_connection_are_told_apart() {
+    fn two_requests_on_one_connection_are_two() {
         let all = requests(
             b"POST /a HTTP/1.1\r\ncontent-length: 3\r\ncontent-type: x/y\r\n\r\nabcGET /b HTTP/1.1\r\n\r\n",
         );

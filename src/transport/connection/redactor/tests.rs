@@ -38,7 +38,7 @@ fn what_is_written_shows_no_secret_and_what_is_sent_has_them_all_in_place() {
 }
 
 #[test]
-fn bytes_without_a_veil_are_sent_as_they_are() {
+fn bytes_without_asterisks_are_sent_as_they_are() {
     let redactor = Redactor::new(&Secrets::take_from(&mut headers(&[("x-api-key", "tml-1")])));
     let body = br#"{"events":["x-api-key: *****\r\n"]}"#;
     let mut bytes = body.to_vec();

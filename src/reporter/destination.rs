@@ -1,0 +1,62 @@
+//! Where events go: to the backend, or to standard error in a dry run.
+
+use std::io::Stderr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::config;
+use crate::print::Printer;
+use crate::transport::Transport;
+use crate::transport::abort::Abort;
+use crate::transport::client::{Http, Route};
+use crate::transport::retry::Verdict;
+use crate::wire::envelope::Request;
+
+/// What a transport is made of, in the process that started the reporter and in those that it forks.
+pub(super) enum Destination {
+    Backend(Arc<Route>),
+    StandardError,
+}
+
+impl Destination {
+    /// A transport of this process.
+    pub(super) fn open(&self) -> Sink {
+        match self {
+            Self::Backend(route) => Sink::Backend(Http::new(Arc::clone(route))),
+            Self::StandardError => Sink::StandardError(Printer::to_stderr(config::no_color())),
+        }
+    }
+
+    /// Its name in a log line.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Backend(route) => route.destination(),
+            Self::StandardError => "standard error".to_owned(),
+        }
+    }
+}
+
+/// The transport of a reporter.
+pub(super) enum Sink {
+    Backend(Http),
+    StandardError(Printer<Stderr>),
+}
+
+impl Sink {
+    /// `None` if there is nothing to abort.
+    pub(super) fn abort_handle(&self) -> Option<Abort> {
+        match self {
+            Self::Backend(http) => Some(http.abort_handle()),
+            Self::StandardError(_) => None,
+        }
+    }
+}
+
+impl Transport for Sink {
+    fn post(&mut self, request: &Request, retry: u32, limit: Duration) -> Verdict {
+        match self {
+            Self::Backend(http) => http.post(request, retry, limit),
+            Self::StandardError(printer) => printer.post(request, retry, limit),
+        }
+    }
+}

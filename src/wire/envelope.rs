@@ -1,0 +1,59 @@
+//! The request body around a batch of events.
+
+use uuid::Uuid;
+
+use super::batch::Batch;
+use super::encode::{put, write_text};
+
+/// The part of a request's body around the events. It is the same in every request of a reporter.
+#[derive(Debug)]
+pub(crate) struct Envelope {
+    tail: Vec<u8>,
+}
+
+/// A batch as it is sent: the same bytes and the same key on every attempt.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) body: Vec<u8>,
+    pub(crate) idempotency_key: String,
+}
+
+const OPENING: &[u8] = br#"{"events":["#;
+
+impl Envelope {
+    #[cfg(any(test, feature = "_internals"))]
+    pub(crate) fn new(session_id: &str, process: Uuid) -> Self {
+        Self::of_sdk(env!("CARGO_PKG_VERSION"), session_id, process)
+    }
+
+    /// The same for an SDK of this version.
+    pub(crate) fn of_sdk(version: &str, session_id: &str, process: Uuid) -> Self {
+        let mut tail = format!(r#"],"platform":"{}""#, platform()).into_bytes();
+        let _ = write_text("sdk_version", version, &mut tail);
+        let _ = write_text("session_id", session_id, &mut tail); // writing to memory cannot fail
+        put(&mut tail, &[r#","process_uuid":""#, &process.to_string(), r#""}"#]);
+        Self { tail }
+    }
+
+    /// How many bytes it adds to the events.
+    pub(crate) fn len(&self) -> usize {
+        OPENING.len() + self.tail.len()
+    }
+
+    pub(crate) fn seal(&self, batch: &Batch, key: Uuid) -> Request {
+        Request {
+            body: [OPENING, batch.json(), &self.tail].concat(),
+            idempotency_key: format!("tinker-telemetry-retry-{key}"),
+        }
+    }
+}
+
+/// The operating system as the official SDK names it in bodies.
+fn platform() -> &'static str {
+    match std::env::consts::OS {
+        "linux" => "Linux",
+        "macos" => "Darwin",
+        "windows" => "Windows",
+        other => other,
+    }
+}

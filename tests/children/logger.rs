@@ -1,0 +1,201 @@
+//! Keeps the worker working whatever the program's logger does on its thread: drops the last reporter, forks, panics, blocks.
+//! A process has one logger, so each test runs in a process of its own.
+#![cfg(all(unix, feature = "collector"))]
+
+use std::sync::{Mutex, OnceLock, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use log::{LevelFilter, Log, Metadata, Record};
+use tinker_telemetry::collector::{Answer, Collector};
+use tinker_telemetry::{Config, Reporter, Severity};
+
+use crate::process::{FINE, alone, fork_here};
+use crate::support::{LIMIT, names, sessionless};
+
+type Act = Box<dyn FnOnce() + Send>;
+
+/// Acts once, on the first line that begins with this text.
+struct Acts(Mutex<Option<(&'static str, Act)>>);
+
+static LOGGER: Acts = Acts(Mutex::new(None));
+
+impl Log for Acts {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !thread::current().name().is_some_and(|name| name.starts_with("tinker-")) {
+            return;
+        }
+        let line = record.args().to_string();
+        let mut act = self.0.lock().unwrap();
+        if act.as_ref().is_some_and(|(beginning, _)| line.starts_with(beginning)) {
+            let (_, act_now) = act.take().unwrap();
+            drop(act);
+            act_now();
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn act_on(beginning: &'static str, act: impl FnOnce() + Send + 'static) {
+    *LOGGER.0.lock().unwrap() = Some((beginning, Box::new(act)));
+    let _ = log::set_logger(&LOGGER); // it may be the logger already
+    log::set_max_level(LevelFilter::Trace);
+}
+
+#[test]
+fn the_last_clone_dropped_on_the_workers_thread_does_not_wait_for_itself() {
+    alone("logger::the_last_clone_dropped_on_the_workers_thread_does_not_wait_for_itself", "", |_| {
+        let collector = Collector::start().unwrap();
+        collector.answer(Answer::status(503));
+        let reporter = sessionless(&collector).shutdown_timeout(LIMIT).start().unwrap();
+        let last = reporter.clone();
+        let (dropped, seen) = mpsc::channel();
+        act_on("telemetry to", move || {
+            drop(last);
+            dropped.send(()).unwrap();
+        });
+        let hold = collector.hold_answers();
+        assert!(reporter.log("retried", (), Severity::Info));
+        reporter.flush();
+        assert!(collector.next_request(LIMIT).is_some());
+        let weak = reporter.downgrade();
+        drop(reporter);
+        assert!(weak.is_alive(), "the logger has the last");
+        drop(hold);
+        seen.recv_timeout(LIMIT).expect("the drop came back");
+        assert!(!weak.is_alive());
+        // The worker goes on to the end of what it has.
+        assert_eq!(names(&collector.wait_for_events(1, LIMIT)), ["retried"]);
+    });
+}
+
+/// The worker forks in the logger, on the first line that begins so, and the child comes back from there as if it were
+/// the worker.
+fn forks_on(beginning: &'static str) {
+    let collector = Collector::start().unwrap();
+    collector.answer(Answer::status(503));
+    let reporter = sessionless(&collector).retry_base_delay(Duration::from_millis(50)).start().unwrap();
+    let (forked, children) = mpsc::channel();
+    act_on(beginning, move || {
+        if let Some(child) = fork_here() {
+            forked.send(child).unwrap();
+        }
+    });
+    assert!(reporter.log("retried", (), Severity::Info));
+    assert!(reporter.wait_until_drained(LIMIT));
+    assert_eq!(children.recv_timeout(LIMIT).unwrap().wait(), FINE);
+    assert_eq!(names(&collector.events()), ["retried"]);
+    assert_eq!(collector.requests().len(), 2, "the parent's two attempts");
+    assert_eq!(reporter.stats().delivered, 1);
+}
+
+#[test]
+fn a_copy_of_the_worker_retries_nothing() {
+    alone("logger::a_copy_of_the_worker_retries_nothing", "", |_| forks_on("telemetry to"));
+}
+
+#[test]
+fn a_copy_of_the_worker_sends_nothing() {
+    alone("logger::a_copy_of_the_worker_sends_nothing", "", |_| forks_on("Try connect"));
+}
+
+#[test]
+fn a_copy_of_the_worker_finishes_nothing() {
+    // The end of the head that the client has written: its bytes are yet to be sent.
+    alone("logger::a_copy_of_the_worker_finishes_nothing", "", |_| forks_on("504f 5354 202f 6170")); // `POST /ap`
+}
+
+#[test]
+fn a_logger_that_panics_on_the_workers_thread_costs_no_event() {
+    alone("logger::a_logger_that_panics_on_the_workers_thread_costs_no_event", "", |_| {
+        let collector = Collector::start().unwrap();
+        // Ours, and one that ureq says while it holds its pool.
+        for line in ["telemetry to", "telemetry reaches", "Use pooled"] {
+            let reporter = sessionless(&collector).start().unwrap();
+            assert!(reporter.log("opens the connection", (), Severity::Info));
+            assert!(reporter.wait_until_drained(LIMIT));
+            collector.answer(Answer::status(503));
+            let (panics, seen) = mpsc::channel::<()>();
+            act_on(line, move || {
+                let _panics = panics;
+                panic!("in the logger, as the test wants it");
+            });
+            assert!(reporter.log("retried", (), Severity::Info));
+            assert!(reporter.wait_until_drained(LIMIT));
+            assert_eq!(reporter.stats().delivered, 2, "{line}: {}", reporter.stats());
+            assert_eq!(seen.recv_timeout(LIMIT), Err(mpsc::RecvTimeoutError::Disconnected));
+        }
+    });
+}
+
+#[test]
+fn a_logger_that_is_stuck_on_the_workers_thread_does_not_hold_up_a_stop() {
+    alone("logger::a_logger_that_is_stuck_on_the_workers_thread_does_not_hold_up_a_stop", "", |_| {
+        // ureq says these while it holds its pool, and while the request is under way.
+        for line in ["Use pooled", "POST"] {
+            let collector = Collector::start().unwrap();
+            let reporter = sessionless(&collector).start().unwrap();
+            assert!(reporter.log("opens the connection", (), Severity::Info));
+            assert!(reporter.wait_until_drained(LIMIT));
+            let ((stuck, is_stuck), (free, is_free)) = (mpsc::channel(), mpsc::channel::<()>());
+            act_on(line, move || {
+                stuck.send(()).unwrap();
+                let _ = is_free.recv();
+            });
+            assert!(reporter.log("never sent", (), Severity::Info));
+            reporter.flush();
+            is_stuck.recv_timeout(LIMIT).unwrap();
+            let (stopped, seen) = mpsc::channel();
+            let stopping = reporter.clone();
+            thread::spawn(move || stopped.send(stopping.stop(Duration::from_millis(50))));
+            assert!(!seen.recv_timeout(LIMIT).expect("the stop came back"));
+            assert_eq!(reporter.stats().dropped.deadline, 1);
+            drop(free);
+        }
+    });
+}
+
+/// Starts its reporter with the first line that it is given.
+struct StartsLate(OnceLock<Reporter>);
+
+static LATE: StartsLate = StartsLate(OnceLock::new());
+
+impl Log for StartsLate {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let start = || {
+            Reporter::sessionless_builder(Config::new("tml-test").base_url("http://127.0.0.1:9"))
+                .enabled(true)
+                .start()
+        };
+        let reporter = self.0.get_or_init(|| start().unwrap());
+        reporter.log("line", record.args().to_string(), Severity::Debug);
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn a_logger_may_start_the_reporter_at_any_level() {
+    alone("logger::a_logger_may_start_the_reporter_at_any_level", "", |_| {
+        log::set_logger(&LATE).unwrap();
+        log::set_max_level(LevelFilter::Trace);
+        let (said, is_said) = mpsc::channel();
+        thread::spawn(move || {
+            log::trace!("the first line");
+            said.send(()).unwrap();
+        });
+        is_said.recv_timeout(LIMIT).expect("a start that says something waits for itself here");
+        let reporter = LATE.0.get().unwrap();
+        assert_eq!(reporter.stats().accepted, 1);
+        reporter.stop(Duration::ZERO);
+    });
+}

@@ -1,0 +1,17 @@
+//! Keeps what depends on the process around it: its environment, its limits, its logger, its panic hook. Each program
+//! under test is this binary started again with one test, so the tests that start them change nothing of each other's.
+#![cfg(feature = "collector")]
+
+#[cfg(unix)]
+#[path = "../support/process.rs"]
+mod process;
+#[cfg(unix)]
+#[path = "../support/real.rs"]
+mod real;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod environment;
+mod limits;
+mod logger;
+mod panic_hook;

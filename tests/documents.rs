@@ -1,0 +1,228 @@
+//! Keeps the documents true: their commands, their links, their tables of settings and faults, and their words on features.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+/// All that people read.
+const DOCUMENTS: &[&str] = &[
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    "SECURITY.md",
+    "docs/coming-from.md",
+    "docs/faults.md",
+    "docs/peers.md",
+];
+
+/// The commands of the documents that CI does not run, each with the reason.
+const NOT_IN_CI: &[(&str, &str)] = &[
+    (
+        "FAULT_REPEAT=50 cargo test --release --test fault ends_on_time -- --nocapture",
+        "28 minutes; CI plays each once",
+    ),
+    (
+        "TRUTH_SCRIPTS=100000 cargo test --release --test fault truth",
+        "the long form of what CI plays 10 000 times",
+    ),
+    (
+        "cargo run --release --manifest-path benches/peers/Cargo.toml",
+        "builds a hundred crates of others, and measures times",
+    ),
+    ("cargo bench --all-features", "measures times, for which a machine must have nothing else to do"),
+    (
+        "cargo bench --all-features --bench outage",
+        "measures times, for which a machine must have nothing else to do",
+    ),
+    ("cargo tree -e normal,no-proc-macro", "prints a list for people to read"),
+    ("cargo test --all-features --test it NAME", "is for one test"),
+    ("cargo mutants", "takes hours"),
+    (
+        "cargo run -p tinker-telemetry-viewer -- run -- cargo run --all-features --example quickstart",
+        "keeps the page up until Ctrl-C; the viewer's tests do the same with an end",
+    ),
+    ("REQUIRE_REAL_SERVERS=1 cargo test --all-features", "CI exports the variable"),
+];
+
+fn read(document: &str) -> String {
+    fs::read_to_string(document).unwrap_or_else(|error| panic!("{document}: {error}"))
+}
+
+/// What a document has as code: its blocks' lines, and what is between backticks, each in one line.
+fn code_of(document: &str) -> Vec<String> {
+    let text = read(document);
+    let mut code = Vec::new();
+    for (nth, part) in text.split("```").enumerate() {
+        if nth % 2 == 1 {
+            code.extend(part.lines().map(str::to_owned));
+        } else {
+            let spans = part.split('`').skip(1).step_by(2);
+            code.extend(spans.map(|span| span.split_whitespace().collect::<Vec<_>>().join(" ")));
+        }
+    }
+    code
+}
+
+#[test]
+fn ci_runs_the_commands_that_the_documents_give() {
+    let ci = read(".ci/run");
+    let ci: Vec<_> = ci.lines().filter(|line| !line.starts_with('#')).collect();
+    // The command and no more.
+    let is_run = |command: &str| {
+        let mut rests = ci.iter().filter_map(|line| line.split_once(command)).map(|(_, rest)| rest);
+        rests.any(|rest| rest.is_empty() || rest.trim_start().starts_with([';', '#', '\'', '|']))
+    };
+    let mut commands: Vec<_> = DOCUMENTS
+        .iter()
+        .filter(|document| **document != "CHANGELOG.md")
+        .flat_map(|document| code_of(document))
+        .collect();
+    commands.retain(|code| code.split(' ').find(|word| !word.contains('=')) == Some("cargo"));
+    for (command, reason) in NOT_IN_CI {
+        assert!(
+            commands.iter().any(|other| other == command),
+            "{command}: {reason}, and no document names it"
+        );
+    }
+    commands.retain(|command| NOT_IN_CI.iter().all(|(other, _)| other != command));
+    assert!(commands.len() >= 5, "{commands:?}");
+    for command in commands {
+        assert!(is_run(&command), "CI does not run `{command}`");
+    }
+}
+
+/// `Cargo.toml` as it was written. A published package has a machine's version of it, and this one beside it.
+fn cargo_toml() -> String {
+    fs::read_to_string("Cargo.toml.orig").unwrap_or_else(|_| read("Cargo.toml"))
+}
+
+/// The patterns of what is published, as `Cargo.toml` has them.
+fn published() -> Vec<String> {
+    let cargo = cargo_toml();
+    let (_, list) = cargo.split_once("\ninclude = [").unwrap();
+    let (list, _) = list.split_once(']').unwrap();
+    list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn is_published(path: &Path, patterns: &[String]) -> bool {
+    let path = format!("/{}", path.to_str().unwrap());
+    patterns.iter().any(|pattern| match pattern.split_once('*') {
+        Some((before, after)) => {
+            let between = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+            between.is_some_and(|between| !between.contains('/'))
+        }
+        None => path == *pattern || path.starts_with(&format!("{pattern}/")),
+    })
+}
+
+/// Without `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => assert!(plain.pop(), "{} leads out of the project", path.display()),
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
+#[test]
+fn every_link_to_a_file_leads_to_one_that_is_published_too() {
+    let patterns = published();
+    let mut links = 0;
+    for document in DOCUMENTS {
+        assert!(is_published(Path::new(document), &patterns), "{document} is not in the package");
+        for link in read(document).split("](").skip(1).map(|rest| rest.split(')').next().unwrap().to_owned())
+        {
+            if link.starts_with("http") || link.starts_with('#') {
+                continue;
+            }
+            let file = plain(&Path::new(document).with_file_name("").join(link.split('#').next().unwrap()));
+            assert!(file.exists(), "{document} links to {link}");
+            assert!(
+                is_published(&file, &patterns),
+                "{document} links to {link}, which is not in the package"
+            );
+            links += 1;
+        }
+    }
+    assert!(links >= 8, "{links} links");
+}
+
+#[test]
+fn every_feature_is_explained_where_it_is_looked_for() {
+    let (cargo, lib, readme) = (cargo_toml(), read("src/lib.rs"), read("README.md"));
+    let (_, features) = cargo.split_once("[features]\n").unwrap();
+    let (features, _) = features.split_once("\n[").unwrap();
+    let mut line_before = "";
+    let mut explained = 0;
+    for line in features.lines() {
+        if let Some((name, _)) =
+            line.split_once(" = ").filter(|(name, _)| !["default", "_internals"].contains(name))
+        {
+            assert!(line_before.starts_with("# "), "Cargo.toml does not say what {name} is for");
+            assert!(
+                lib.contains(&format!("\n//! - `{name}`")),
+                "the crate's documentation says nothing of {name}"
+            );
+            assert!(readme.contains(&format!("`{name}`")), "README says nothing of {name}");
+            explained += 1;
+        }
+        line_before = line;
+    }
+    assert!(explained >= 6, "features in {features}");
+}
+
+/// The setters of a file, each with its name and its documentation in one line.
+fn setters(file: &str) -> Vec<(String, String)> {
+    let text = read(file);
+    let functions =
+        text.match_indices("pub fn ").map(|(at, keywords)| (&text[..at], &text[at + keywords.len()..]));
+    functions
+        .filter_map(|(before, function)| {
+            let (name, arguments) = function.split_once('(')?;
+            let is_setter = arguments.trim_start().starts_with("mut self");
+            is_setter.then(|| (name.to_owned(), documentation_at_the_end_of(before)))
+        })
+        .collect()
+}
+
+fn documentation_at_the_end_of(text: &str) -> String {
+    let lines = text.lines().rev().skip(1); // what is before the function in its own line
+    let mut lines: Vec<_> = lines.map_while(|line| line.trim().strip_prefix("///")).map(str::trim).collect();
+    lines.reverse();
+    lines.join(" ")
+}
+
+#[test]
+fn the_readme_has_the_table_of_settings_as_the_builder_has_it() {
+    let readme = read("README.md");
+    let (_, table) = readme.split_once("| setting | default |").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let defaults: BTreeMap<_, _> = table
+        .lines()
+        .skip(2)
+        .map(|row| row.split('|').map(str::trim).collect::<Vec<_>>())
+        .map(|cells| (cells[1].trim_matches('`').to_owned(), cells[2].to_owned()))
+        .collect();
+    let setters = setters("src/reporter/builder.rs");
+    let names: BTreeSet<_> = setters.iter().map(|(name, _)| name).collect();
+    assert_eq!(defaults.keys().collect::<BTreeSet<_>>(), names);
+    for (name, docs) in setters {
+        let default = &defaults[&name];
+        if default.starts_with(|first: char| first.is_ascii_digit()) {
+            assert!(docs.contains(&format!("Defaults to {default}.")), "{name}: {default} in the README");
+        }
+    }
+}
+
+#[test]
+fn every_setter_says_its_default_and_is_in_the_readme() {
+    let readme = read("README.md");
+    for (name, docs) in ["src/reporter/builder.rs", "src/model/config/mod.rs"].into_iter().flat_map(setters) {
+        assert!(docs.contains("Defaults to "), "what {name} defaults to");
+        assert!(readme.contains(&format!("`{name}`")), "README says nothing of {name}");
+    }
+}

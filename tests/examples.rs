@@ -1,0 +1,414 @@
+//! Keeps the examples fit for careless use: each is run as a program of its own, with odd files, outputs and settings.
+#![cfg(all(
+    unix,
+    feature = "collector",
+    feature = "panic-hook",
+    feature = "tracing",
+    feature = "ureq-middleware"
+))]
+
+#[path = "support/process.rs"]
+mod process;
+mod support;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use support::{LIMIT, names};
+use tinker_telemetry::collector::Collector;
+
+const QUICKSTART: &[&str] = &["quickstart"];
+const CLI_TOOL: &[&str] = &["cli_tool"];
+const SERVICE: &[&str] = &["service", "--listen", "127.0.0.1:0", "--demo"];
+const ALL: [&[&str]; 3] = [QUICKSTART, CLI_TOOL, SERVICE];
+
+/// An example with its arguments, in an environment that says nothing of telemetry.
+fn example(line: &[&str]) -> Command {
+    let mut command = Command::new(binary(line[0]));
+    command.args(&line[1..]).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// `cargo test` builds the examples, but not where it is asked for one test.
+fn binary(name: &str) -> PathBuf {
+    let this = std::env::current_exe().unwrap();
+    let path = this.ancestors().nth(2).unwrap().join("examples").join(name);
+    let changed = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let source = Path::new("examples").join(name).with_extension("rs");
+    let text = fs::read_to_string(&source).unwrap();
+    let modules = text.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
+    let mut sources = modules.map(|module| Path::new("examples").join(module).join("mod.rs"));
+    let is_fresh = |source: &Path| changed(source) <= changed(&path);
+    assert!(
+        is_fresh(&source) && sources.all(|source| is_fresh(&source)),
+        "{name} is not built: run `cargo build --examples`, with the same features"
+    );
+    path
+}
+
+/// How a program ended, and what it printed.
+struct Ended {
+    status: ExitStatus,
+    out: String,
+    err: String,
+}
+
+/// A program that runs. It is killed with the test.
+struct Running {
+    child: Child,
+    out: Receiver<String>,
+    err: Receiver<String>,
+}
+
+fn start(mut command: Command) -> Running {
+    let mut child = command.spawn().unwrap();
+    let (out, err) = (lines(child.stdout.take()), lines(child.stderr.take()));
+    Running { child, out, err }
+}
+
+/// The lines of an output as they come.
+fn lines(output: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in output.into_iter().flat_map(|output| BufReader::new(output).lines()) {
+            let _ = sender.send(line.unwrap() + "\n");
+        }
+    });
+    receiver
+}
+
+impl Running {
+    /// Waits for a line of standard error that contains this text.
+    fn says(&self, text: &str) -> String {
+        loop {
+            let line = self.err.recv_timeout(LIMIT).unwrap_or_else(|error| panic!("no {text}: {error}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits for the end.
+    fn end(mut self) -> Ended {
+        let rest = |lines: &Receiver<String>| {
+            let mut text = String::new();
+            loop {
+                match lines.recv_timeout(LIMIT) {
+                    Ok(line) => text += &line,
+                    Err(mpsc::RecvTimeoutError::Disconnected) => return text,
+                    Err(mpsc::RecvTimeoutError::Timeout) => panic!("it hangs: {text}"),
+                }
+            }
+        };
+        let (out, err) = (rest(&self.out), rest(&self.err));
+        Ended { status: self.child.wait().unwrap(), out, err }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn run(command: Command) -> Ended {
+    start(command).end()
+}
+
+/// An output whose reader is gone from the first byte on.
+fn closed_pipe() -> Stdio {
+    Stdio::from(OwnedFd::from(UnixStream::pair().unwrap().0))
+}
+
+fn make_fifo(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn a_closed_output_ends_an_example_quietly_and_its_session_too() {
+    for (line, code) in ALL.into_iter().zip([0, 1, 0]) {
+        let collector = Collector::start().unwrap();
+        let mut command = example(line);
+        command.env("TINKER_API_KEY", "tml-test").env("TINKER_BASE_URL", collector.url());
+        command.stdout(closed_pipe());
+        let ended = run(command);
+        assert_eq!(ended.status.code(), Some(code), "{line:?}: {}", ended.err);
+        assert!(!ended.err.contains("Broken pipe"), "{line:?}: {}", ended.err);
+        assert_eq!(names(&collector.events()).last(), Some(&"SESSION_END"), "{line:?}");
+    }
+}
+
+#[test]
+fn an_example_prints_its_table_to_a_closed_output_without_a_panic() {
+    for (line, code) in ALL.into_iter().zip([0, 1, 0]) {
+        let mut command = example(line);
+        command.stdout(closed_pipe());
+        let ended = run(command);
+        assert_eq!(ended.status.code(), Some(code), "{line:?}: {}", ended.err);
+        assert!(!ended.err.contains("Broken pipe"), "{line:?}: {}", ended.err);
+    }
+}
+
+#[test]
+fn a_closed_standard_error_changes_no_exit_code() {
+    let wrong = [&["quickstart", "not-there"], &["cli_tool", "not-there"]].map(|line| (&line[..], 1));
+    for (line, code) in ALL.into_iter().zip([0, 1, 0]).chain(wrong) {
+        let mut command = example(line);
+        command.stderr(closed_pipe());
+        assert_eq!(run(command).status.code(), Some(code), "{line:?}");
+    }
+    // What it cannot print is why it fails.
+    let mut command = example(QUICKSTART);
+    command.env("TINKER_BASE_URL", "nonsense").stderr(closed_pipe());
+    assert_eq!(run(command).status.code(), Some(1));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_under_the_output_is_an_error_with_its_cause() {
+    let mut command = example(QUICKSTART);
+    command.stdout(File::create("/dev/full").unwrap());
+    let ended = run(command);
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(ended.err.contains("quickstart: No space left on device"), "{}", ended.err);
+}
+
+#[test]
+fn pipes_and_sockets_below_the_folder_are_skipped_and_the_files_are_hashed() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "text").unwrap();
+    make_fifo(&folder.path().join("pipe"));
+    let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+    std::os::unix::fs::symlink("pipe", folder.path().join("link")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", folder.path().join("zero")).unwrap();
+    let ended = run(example(&["quickstart", folder.path().to_str().unwrap()]));
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.out);
+    assert_eq!(ended.out.matches("skipped, not a regular file\n").count(), 4, "{}", ended.out);
+    assert_eq!(ended.out.matches("file.hashed").count(), 1, "{}", ended.out);
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_reported_and_the_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.path().join("dangling")).unwrap();
+    let path = folder.path().to_str().unwrap();
+    let cases = [
+        ("not-there", "not-there: No such file", "user_error"),
+        ("Cargo.toml", "Cargo.toml: Not a directory", "user_error"),
+        (path, "dangling: No such file", "UNHANDLED_EXCEPTION"),
+    ];
+    for (argument, said, reported) in cases {
+        let ended = run(example(&["quickstart", argument]));
+        assert_eq!(ended.status.code(), Some(1), "{argument}: {}", ended.out);
+        assert!(ended.out.contains(said) && ended.out.contains(reported), "{argument}: {}", ended.out);
+    }
+    let ended = run(example(&["cli_tool", "not-there"]));
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(ended.err.contains("cannot check not-there: No such file"), "{}", ended.err);
+    assert!(ended.out.contains("user_error"), "{}", ended.out);
+    for name in ["quickstart", "cli_tool", "service"] {
+        assert_eq!(run(example(&[name, "--nonsense"])).status.code(), Some(2), "{name}");
+    }
+}
+
+#[test]
+fn names_with_control_characters_are_printed_escaped() {
+    let folder = tempfile::tempdir().unwrap();
+    let (good, dangling) =
+        (folder.path().join("good\u{1b}[31m\u{9b}2J\nforged"), folder.path().join("bad\u{9b}2J\nx"));
+    fs::write(&good, "{}\n").unwrap();
+    std::os::unix::fs::symlink("nowhere", &dangling).unwrap();
+    let missing = folder.path().join("missing\u{1b}[2J\nx");
+    for (name, path) in
+        [("quickstart", folder.path()), ("quickstart", &missing), ("cli_tool", &good), ("cli_tool", &missing)]
+    {
+        let ended = run(example(&[name, path.to_str().unwrap()]));
+        assert_eq!(ended.status.code(), Some(1), "{name}");
+        let said = ended.out + &ended.err;
+        assert!(said.contains("\\n"), "{name}: {said}");
+        assert!(!said.contains(|letter: char| letter != '\n' && letter.is_control()), "{name}: {said:?}");
+        assert!(!said.contains("\nforged") && !said.contains("\nx"), "{name}: {said}");
+    }
+}
+
+#[test]
+fn the_two_errors_of_the_default_run_are_announced() {
+    let ended = run(example(QUICKSTART));
+    assert_eq!(ended.status.code(), Some(0));
+    let lines: Vec<_> = ended.out.lines().take(3).collect();
+    assert!(lines[0].contains("on purpose"), "{lines:?}");
+    assert!(lines[1].starts_with("src/not-there.rs: ") && lines[2].starts_with("Cargo.toml: "), "{lines:?}");
+    assert_eq!(ended.err, "");
+}
+
+#[test]
+fn an_example_says_which_variable_switches_telemetry_off_and_prints_no_table() {
+    for (line, code) in ALL.into_iter().zip([0, 1, 0]) {
+        for (variable, value) in [("TINKER_TELEMETRY", "maybe"), ("DO_NOT_TRACK", "1")] {
+            let mut command = example(line);
+            command.env(variable, value);
+            let ended = run(command);
+            assert_eq!(ended.status.code(), Some(code), "{line:?}");
+            let said = ended.out + &ended.err;
+            assert!(said.contains(&format!("telemetry is off: {variable} is {value:?}\n")), "{said}");
+            assert!(!said.contains("received by") && !said.contains("index ") && !said.contains("offered"));
+            let is_unclear = said.contains("TINKER_TELEMETRY is neither on nor off");
+            assert_eq!(is_unclear, value == "maybe", "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named_with_the_cause() {
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    for (line, code) in ALL.into_iter().zip([0, 1, 0]) {
+        let mut command = example(line);
+        command.env("TINKER_API_KEY", "tml-test").env("TINKER_BASE_URL", format!("http://{closed}"));
+        let ended = run(command);
+        assert_eq!(ended.status.code(), Some(code), "{line:?}");
+        let cause = "telemetry does not reach 127.0.0.1: connection refused";
+        assert!(ended.err.contains(cause), "{line:?}: {}", ended.err);
+    }
+}
+
+#[test]
+fn a_signal_is_reported_and_ends_the_tool_though_it_waits_for_a_pipe() {
+    for signal in [libc::SIGTERM, libc::SIGINT] {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        make_fifo(&pipe);
+        let running = start(example(&["cli_tool", pipe.to_str().unwrap()]));
+        // Opens when the tool opens its end, and is there as long as the tool.
+        let (opened, is_open) = mpsc::channel();
+        thread::spawn(move || opened.send(OpenOptions::new().write(true).open(pipe).unwrap()));
+        let _pipe = is_open.recv_timeout(LIMIT).unwrap();
+        process::signal(&running.child, signal);
+        let ended = running.end();
+        assert_eq!(ended.status.signal(), Some(signal), "{}", ended.err);
+        let interrupted = format!("{{\"signal\":{signal}}}");
+        assert!(ended.out.contains("check.interrupted") && ended.out.contains(&interrupted), "{}", ended.out);
+        assert!(ended.out.contains("SESSION_END"), "{}", ended.out);
+        assert!(ended.err.contains("telemetry: 3 offered, 3 delivered"), "{}", ended.err);
+    }
+}
+
+/// The service without its own client, and its address.
+fn started_service() -> (Running, String) {
+    let service = start(example(&["service", "--listen", "127.0.0.1:0"]));
+    let line = service.says("listening");
+    let address = line.trim().split_once("address=").unwrap().1.to_owned();
+    (service, address)
+}
+
+fn answer_to(request: &str, address: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer); // a reset is no answer, too
+    answer
+}
+
+#[test]
+fn the_service_finishes_and_reports_when_a_signal_asks_it_to_stop() {
+    for signal in [libc::SIGTERM, libc::SIGINT] {
+        let (service, address) = started_service();
+        assert!(answer_to("GET /health HTTP/1.1\r\n\r\n", &address).starts_with("HTTP/1.1 200 "));
+        process::signal(&service.child, signal);
+        let ended = service.end();
+        assert_eq!(ended.status.code(), Some(0), "{}", ended.err);
+        assert!(ended.out.contains("request.stop") && ended.out.contains("SESSION_END"), "{}", ended.out);
+    }
+}
+
+#[test]
+fn a_second_signal_ends_the_service_while_a_client_is_silent() {
+    let (service, address) = started_service();
+    let _silent = TcpStream::connect(&address).unwrap();
+    // Connections are accepted in their order, so the silent one is accepted once this one is answered.
+    assert!(answer_to("GET /health HTTP/1.1\r\n\r\n", &address).starts_with("HTTP/1.1 200 "));
+    process::signal(&service.child, libc::SIGTERM);
+    service.says("stopping");
+    process::signal(&service.child, libc::SIGTERM);
+    assert_eq!(service.end().status.signal(), Some(libc::SIGTERM));
+}
+
+#[test]
+fn a_demo_that_fails_stops_the_service_and_is_reported() {
+    let folder = tempfile::tempdir().unwrap(); // without the files that it sends
+    let mut command = example(SERVICE);
+    command.current_dir(folder.path());
+    let ended = run(command);
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.err);
+    assert!(ended.out.contains("UNHANDLED_EXCEPTION     std::io::Error: No such file"), "{}", ended.out);
+}
+
+#[test]
+fn a_request_cannot_put_control_characters_into_the_services_output() {
+    let (service, address) = started_service();
+    for path in ["/\u{1b}[31m", "/\u{9b}2J", "/\u{7f}"] {
+        assert_eq!(answer_to(&format!("GET {path} HTTP/1.1\r\n\r\n"), &address), "");
+    }
+    process::signal(&service.child, libc::SIGTERM);
+    let ended = service.end();
+    let said = ended.out + &ended.err;
+    assert_eq!(said.matches("not a request").count(), 3, "{said}");
+    assert!(!said.contains(|letter: char| letter != '\n' && letter.is_control()), "{said:?}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_and_reported() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ended = run(example(&["service", "--listen", &address]));
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(
+        ended.err.contains(&format!("cannot listen on {address}: Address already in use")),
+        "{}",
+        ended.err
+    );
+    assert!(ended.out.contains("CRITICAL  UNHANDLED_EXCEPTION"), "{}", ended.out);
+}
+
+#[test]
+fn the_sessions_of_the_examples_are_uuids() {
+    for line in ALL {
+        let collector = Collector::start().unwrap();
+        let mut command = example(line);
+        command.env("TINKER_API_KEY", "tml-test").env("TINKER_BASE_URL", collector.url());
+        run(command);
+        let received = collector.requests();
+        let body: serde_json::Value = serde_json::from_slice(&received[0].body).unwrap();
+        let id = body["session_id"].as_str().unwrap();
+        assert!(uuid::Uuid::parse_str(id).is_ok_and(|parsed| parsed.to_string() == id), "{line:?}: {id}");
+    }
+}
+
+#[test]
+fn only_unix_compiles_what_only_unix_has() {
+    for file in ["quickstart.rs", "cli_tool.rs", "service.rs", "backend/mod.rs", "signals/mod.rs"] {
+        let text = fs::read_to_string(Path::new("examples").join(file)).unwrap();
+        let mut portable = String::new();
+        let mut is_portable = true;
+        for line in text.lines() {
+            // A function of Unix goes on to its closing brace, a statement of Unix is the next line.
+            is_portable &= line.trim() != "#[cfg(unix)]";
+            if is_portable {
+                portable += line;
+            }
+            is_portable |= line == "}" || line.starts_with("    let _ = ");
+        }
+        for name in ["signal_hook", "os::unix", "libc::"] {
+            assert!(!portable.contains(name), "{file} names {name} for every system");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Everything that a program may hang in when it ends, and how to bring a reporter there.
+
+use std::io;
+use std::time::Duration;
+
+use serde_json::json;
+use tinker_telemetry::{Builder, Config, Reporter, Severity};
+
+use crate::server::fault::{Acknowledged, Answer, Fault};
+use crate::server::{FullBacklog, Server};
+
+/// What passes a small receive window many times over.
+const BULKY: usize = 40 * 1024;
+const SMALL: usize = 20;
+/// The full queue's limit.
+const FEW: usize = 8;
+
+/// One way in which nothing goes forward.
+#[derive(Clone, Debug)]
+pub(crate) struct Hang {
+    cause: Cause,
+    /// Bytes of data in each event.
+    bulk: usize,
+    queue: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+enum Cause {
+    Fault(Fault),
+    MuteTls,
+    FullBacklog,
+}
+
+impl Hang {
+    /// Each by its name.
+    pub(crate) fn all() -> Vec<(&'static str, Self)> {
+        let of = |cause| Self { cause, bulk: SMALL, queue: None };
+        let fault = |fault| of(Cause::Fault(fault));
+        let bulky = |fault| Self { bulk: BULKY, ..of(Cause::Fault(fault)) };
+        let answer = |status| Fault::Answer(Answer::new(status));
+        let patience = Answer::new(503).header("retry-after", 60);
+        let mut all = vec![
+            ("never answers", fault(Fault::NeverAnswer)),
+            ("never reads (zero window)", bulky(Fault::ReadStall)),
+            ("resets while it reads", fault(Fault::ResetAfterReading(40))),
+            ("resets when it has read", fault(Fault::ResetAfterWriting(0))),
+            ("resets in its head", fault(Fault::ResetAfterWriting(20))),
+            ("resets after its answer", fault(Fault::ResetAfterWriting(usize::MAX))),
+            ("closes without a word", fault(Fault::Close)),
+            ("half-closes without a word", fault(Fault::HalfClose)),
+            ("stops within its head", fault(Fault::PartialHead)),
+            ("trickles its head", fault(Fault::HeaderTrickle)),
+            ("trickles its body", fault(Fault::BodyTrickle)),
+            ("503 before the request is written", bulky(Fault::EarlyReply(Answer::new(503)))),
+            ("200 before the request is written", bulky(Fault::EarlyReply(Answer::new(200)))),
+            ("talks garbage", fault(Fault::Garbage)),
+            ("says more than its Content-Length", fault(Fault::LengthTooShort)),
+            ("says less than its Content-Length", fault(Fault::LengthTooLong)),
+            ("promises 1 GiB", fault(Fault::HugeLength)),
+            ("floods with 1xx", fault(Fault::InformationalFlood)),
+            ("never ends its body", fault(Fault::EndlessBody)),
+            ("answers 503", fault(answer(503))),
+            ("asks for a retry in 60 s", fault(Fault::Answer(patience))),
+            ("never answers, queue full", Self { queue: Some(FEW), ..fault(Fault::NeverAnswer) }),
+            ("connecting hangs (full backlog)", of(Cause::FullBacklog)),
+        ];
+        if cfg!(feature = "tls") {
+            all.push(("mute in the TLS handshake", of(Cause::MuteTls)));
+        }
+        all
+    }
+
+    pub(crate) fn arrange(&self) -> io::Result<Scene> {
+        let (base_url, place) = match &self.cause {
+            Cause::FullBacklog => {
+                let full = FullBacklog::start()?;
+                (full.base_url(), Place::FullBacklog(full))
+            }
+            Cause::MuteTls => {
+                let server = Server::start(Fault::Mute)?;
+                (server.tls_base_url(), Place::Server(server))
+            }
+            Cause::Fault(fault) => {
+                let server = Server::start(fault.clone())?;
+                (server.base_url(), Place::Server(server))
+            }
+        };
+        Ok(Scene { hang: self.clone(), base_url, place })
+    }
+
+    /// Whether the server may be taken to have acknowledged something.
+    pub(crate) fn acknowledges(&self) -> bool {
+        match &self.cause {
+            Cause::Fault(fault) => fault.acknowledged() != Acknowledged::No,
+            Cause::MuteTls | Cause::FullBacklog => false,
+        }
+    }
+}
+
+/// A hang and the server that causes it, for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    pub(crate) hang: Hang,
+    pub(crate) base_url: String,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Server(Server),
+    /// Held only so that it stays full.
+    FullBacklog(#[expect(dead_code, reason = "what counts is that it lives")] FullBacklog),
+}
+
+impl Scene {
+    pub(crate) fn load(&self) -> Load {
+        Load { bulk: self.hang.bulk, queue: self.hang.queue }
+    }
+
+    /// Returns when the worker is in the hang. (A server cannot see a connect that hangs.)
+    pub(crate) fn wait_for_the_hang(&self) {
+        if let Place::Server(server) = &self.place {
+            server.wait_until(|entries| entries.begun > 0);
+        }
+    }
+}
+
+/// What a program logs in a scene.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    /// Bytes of data in each event.
+    pub(crate) bulk: usize,
+    pub(crate) queue: Option<usize>,
+}
+
+impl Load {
+    pub(crate) fn builder(self, base_url: &str) -> Builder {
+        let config = Config::new("tml-fault").base_url(base_url).allow_insecure_http(true);
+        let builder = Reporter::builder(config, "session-0001").enabled(true);
+        match self.queue {
+            Some(events) => builder.max_queue_size(events),
+            None => builder,
+        }
+    }
+
+    pub(crate) fn log(self, reporter: &Reporter) {
+        let data = json!({ "bulk": "x".repeat(self.bulk) });
+        for _ in 0..3 {
+            reporter.log("fault.played", &data, Severity::Info);
+        }
+        reporter.flush();
+    }
+
+    /// To the last event that is taken, where the scene is about that.
+    pub(crate) fn fill(self, reporter: &Reporter) {
+        while self.queue.is_some() && reporter.log("fault.filler", (), Severity::Info) {}
+    }
+}
+
+/// The ways in which a program takes leave of a reporter, each within a time limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leave {
+    Stop,
+    WaitUntilDrained,
+    LogFatalException,
+    Drop,
+}
+
+impl Leave {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Stop, Self::WaitUntilDrained, Self::LogFatalException, Self::Drop];
+    /// The limits that the promise is tried with.
+    pub(crate) const LIMITS: [Duration; 3] =
+        [Duration::ZERO, Duration::from_millis(100), Duration::from_secs(1)];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::WaitUntilDrained => "wait_until_drained",
+            Self::LogFatalException => "log_fatal_exception",
+            Self::Drop => "drop",
+        }
+    }
+
+    /// Sets the limits that are set at the start. Those that this way does not use are 0, so that what
+    /// comes after it takes no time.
+    pub(crate) fn limit(self, builder: Builder, limit: Duration) -> Builder {
+        let only_if = |way| if self == way { limit } else { Duration::ZERO };
+        builder.flush_timeout(only_if(Self::LogFatalException)).shutdown_timeout(only_if(Self::Drop))
+    }
+
+    /// Leaves. The reporter comes back where it is still there to be asked.
+    pub(crate) fn leave(self, reporter: Reporter, limit: Duration) -> Option<Left> {
+        let drained = match self {
+            Self::Stop => Some(reporter.stop(limit)),
+            Self::WaitUntilDrained => Some(reporter.wait_until_drained(limit)),
+            Self::LogFatalException => {
+                reporter.log_fatal_exception(&io::Error::other("the end"), Severity::Critical);
+                None
+            }
+            Self::Drop => {
+                drop(reporter);
+                return None;
+            }
+        };
+        Some(Left { reporter, drained })
+    }
+}
+
+/// A reporter after a leave that it survived.
+#[derive(Debug)]
+pub(crate) struct Left {
+    pub(crate) reporter: Reporter,
+    /// The answer, where the way out gives one.
+    pub(crate) drained: Option<bool>,
+}

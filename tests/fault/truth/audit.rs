@@ -1,0 +1,174 @@
+//! Compares the reporter's counts with what the server saw.
+
+use std::collections::{HashMap, HashSet};
+
+use tinker_telemetry::Stats;
+use tinker_telemetry::event::Event;
+use uuid::Uuid;
+
+use crate::server::fault::{Acknowledged, Fault};
+use crate::server::journal::Exchange;
+use crate::truth::Account;
+use crate::truth::chance::{Clarity, End, Script};
+
+macro_rules! ensure {
+    ($holds:expr, $($what:tt)+) => {
+        if !$holds {
+            return Err(format!($($what)+));
+        }
+    };
+}
+
+/// What a snapshot may not say, as a sentence.
+pub(crate) fn contradiction(stats: &Stats) -> Option<String> {
+    let adds_up = stats.offered == stats.accepted + stats.refused.total()
+        && stats.accepted == stats.delivered + stats.dropped.total() + stats.pending;
+    (!adds_up).then(|| format!("the counts do not add up: {stats:?}"))
+}
+
+/// The first thing that is not true.
+pub(crate) fn audit(script: &Script, account: &Account, exchanges: &[Exchange]) -> Result<(), String> {
+    same_words_each_time(script, exchanges)?;
+    one_key_to_a_batch(script, exchanges)?;
+    let seen = seen_events(exchanges)?;
+    only_what_was_taken(script, account, &seen)?;
+    once_is_enough(script, exchanges)?;
+    the_counts_are_theirs(script, account, &seen)
+}
+
+/// An event as the server came to know it.
+struct Seen {
+    event: Event,
+    /// The strongest acknowledgement it got.
+    acknowledged: Acknowledged,
+    /// What was played to the last request that had it, and how many events that request had.
+    last: (Fault, usize),
+}
+
+/// A batch is sent again under the same key byte for byte, and its retries are counted.
+fn same_words_each_time(script: &Script, exchanges: &[Exchange]) -> Result<(), String> {
+    let mut batches: HashMap<&str, &Exchange> = HashMap::new();
+    for exchange in exchanges {
+        let request = &exchange.request;
+        let key = request.idempotency_key().ok_or("a request without idempotency key")?;
+        let retry = request.retry_count().ok_or("a request without retry count")?;
+        ensure!(retry <= script.max_retries, "retry {retry} of {}", script.max_retries);
+        ensure!(!request.events().is_empty(), "a request without events that can be read");
+        ensure!(request.events().len() <= script.max_batch_size, "more events than a batch may have");
+        if let Some(before) = batches.insert(key, exchange) {
+            ensure!(before.request.body == request.body, "{key}: another body under the same key");
+            // What a hasty client has given up may be read after what it sent next.
+            let in_order = script.clarity == Clarity::Hasty || before.request.retry_count() <= Some(retry);
+            ensure!(in_order, "{key}: the retry count went back");
+        }
+    }
+    Ok(())
+}
+
+/// An event changes to another key only where a server had its batch halved: it was too large, or one event was rejected.
+fn one_key_to_a_batch(script: &Script, exchanges: &[Exchange]) -> Result<(), String> {
+    if script.clarity == Clarity::Hasty {
+        return Ok(()); // what it had given up may be read late
+    }
+    let mut carried: HashMap<Uuid, &Exchange> = HashMap::new();
+    for exchange in exchanges {
+        for event in exchange.request.events() {
+            let Some(before) = carried.insert(event.id(), exchange) else { continue };
+            let same = before.request.idempotency_key() == exchange.request.idempotency_key();
+            let halved = before.request.events().len() > 1 && before.fault.answers_with(&[400, 413, 422]);
+            ensure!(same || halved, "{} came under another key", event.name());
+        }
+    }
+    Ok(())
+}
+
+/// Events by id; and each is the same each time.
+fn seen_events(exchanges: &[Exchange]) -> Result<HashMap<Uuid, Seen>, String> {
+    let mut all: HashMap<Uuid, Seen> = HashMap::new();
+    for exchange in exchanges {
+        let events = exchange.request.events();
+        let acknowledged = exchange.fault.acknowledged();
+        let last = (exchange.fault.clone(), events.len());
+        for event in events {
+            let fresh = Seen { event, acknowledged, last: last.clone() };
+            let id = fresh.event.id();
+            if let Some(before) = all.insert(id, fresh) {
+                let Some(now) = all.get_mut(&id) else { continue };
+                ensure!(
+                    before.event == now.event,
+                    "{id} is another event: {:?}, {:?}",
+                    before.event,
+                    now.event
+                );
+                now.acknowledged = now.acknowledged.max(before.acknowledged);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// After removing duplicates by id the server has no event twice, and none that was not accepted.
+fn only_what_was_taken(script: &Script, account: &Account, seen: &HashMap<Uuid, Seen>) -> Result<(), String> {
+    let mut names = HashSet::new();
+    let mut indices = HashSet::new();
+    for Seen { event, .. } in seen.values() {
+        let name = event.name();
+        ensure!(names.insert(name), "{name} came under two ids");
+        ensure!(indices.insert(event.session_index()), "the index of {name} came twice");
+        let is_ours = match event {
+            Event::SessionStart(_) | Event::SessionEnd(_) => script.session,
+            _ => account.accepted.contains(name),
+        };
+        ensure!(is_ours, "{name} was not accepted");
+    }
+    Ok(())
+}
+
+/// What the server acknowledged is not sent again.
+fn once_is_enough(script: &Script, exchanges: &[Exchange]) -> Result<(), String> {
+    if script.clarity == Clarity::Hasty {
+        return Ok(()); // it may not have heard
+    }
+    let mut done = HashSet::new();
+    for exchange in exchanges {
+        for event in exchange.request.events() {
+            ensure!(!done.contains(&event.id()), "{} came again after it was acknowledged", event.name());
+            if exchange.fault.acknowledged() == Acknowledged::Yes {
+                done.insert(event.id());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn the_counts_are_theirs(
+    script: &Script,
+    account: &Account,
+    seen: &HashMap<Uuid, Seen>,
+) -> Result<(), String> {
+    let stats = &account.stats;
+    let session_events = if script.session { 2 } else { 0 };
+    let accepted = account.accepted.len() as u64 + session_events;
+    ensure!(stats.accepted == accepted, "{} accepted, not {accepted}", stats.accepted);
+    ensure!(stats.refused.total() == account.refused, "{} were refused", account.refused);
+    ensure!(stats.pending == 0, "pending after the stop");
+    ensure!(stats.dropped.internal == 0, "the reporter itself failed");
+
+    let count = |is: &dyn Fn(&Seen) -> bool| seen.values().filter(|seen| is(seen)).count() as u64;
+    let certain = count(&|seen| seen.acknowledged == Acknowledged::Yes);
+    let perhaps = count(&|seen| seen.acknowledged == Acknowledged::Perhaps);
+    let delivered = stats.delivered;
+    ensure!(delivered <= certain + perhaps, "{delivered} delivered, of {certain} and perhaps {perhaps} more");
+    let clear = script.clarity != Clarity::Hasty && script.end == End::Drain;
+    if !clear {
+        return Ok(()); // the client may have gone before the server's answer came
+    }
+    ensure!(delivered >= certain, "{delivered} delivered, {certain} acknowledged");
+    // The session end comes with the stop, which does not wait for a server that gave no answer.
+    ensure!(stats.dropped.deadline <= u64::from(script.session), "a deadline where there was time");
+    let unauthorized = count(&|seen| seen.last.0.answers_with(&[401, 403]));
+    ensure!(stats.dropped.unauthorized == unauthorized, "{unauthorized} were unauthorized");
+    let too_large = count(&|seen| seen.last.1 == 1 && seen.last.0.answers_with(&[413]));
+    ensure!(stats.dropped.too_large == too_large, "{too_large} were too large");
+    Ok(())
+}

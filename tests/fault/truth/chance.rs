@@ -1,0 +1,174 @@
+//! Random scripts: what a server does, and what a program logs to it. Each comes from one number, so that a script
+//! that fails can be played again.
+
+use std::time::Duration;
+
+use crate::server::fault::{Answer, Fault};
+
+/// `SplitMix64`: a page of arithmetic would not make these scripts any more random.
+#[derive(Debug)]
+pub(crate) struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// 0 to `bound`, without it.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    fn size(&mut self, from: usize, to: usize) -> usize {
+        from + usize::try_from(self.below((to - from + 1) as u64)).unwrap_or(0)
+    }
+
+    fn one_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+
+    fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.size(0, from.len() - 1)].clone()
+    }
+}
+
+/// How much the client can know of what the server did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clarity {
+    /// What the server answered has reached the client, whole.
+    Clear,
+    /// Some answers break off after their head.
+    Broken,
+    /// The client runs out of patience: an answer may come when it has gone.
+    Hasty,
+}
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It waits for all to be settled.
+    Drain,
+    /// It stops in the middle, with this much time.
+    Stop(Duration),
+}
+
+/// One event to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    Small,
+    /// More than [`MAX_EVENT_BYTES`].
+    TooLarge,
+    /// Data that fails to serialise.
+    Invalid,
+    /// Not an event: asks for a flush.
+    Flush,
+}
+
+pub(crate) const MAX_EVENT_BYTES: usize = 2048;
+
+#[derive(Debug)]
+pub(crate) struct Script {
+    pub(crate) faults: Vec<Fault>,
+    /// What each of the program's threads logs.
+    pub(crate) threads: Vec<Vec<Event>>,
+    pub(crate) clarity: Clarity,
+    pub(crate) end: End,
+    pub(crate) session: bool,
+    pub(crate) max_batch_size: usize,
+    pub(crate) flush_threshold: usize,
+    pub(crate) max_queue_size: usize,
+    pub(crate) max_retries: u32,
+    pub(crate) http_timeout: Duration,
+}
+
+impl Script {
+    /// Whether a request may still be on its way when the reporter has stopped.
+    pub(crate) fn leaves_something_behind(&self) -> bool {
+        self.clarity == Clarity::Hasty || self.end != End::Drain
+    }
+
+    pub(crate) fn random(seed: u64) -> Self {
+        let chance = &mut Chance(seed);
+        let clarity = match chance.below(20) {
+            0 | 1 => Clarity::Broken,
+            2 => Clarity::Hasty,
+            _ => Clarity::Clear,
+        };
+        let mut faults: Vec<_> = (0..chance.size(0, 7)).map(|_| fault(chance, clarity)).collect();
+        faults.push(if chance.one_in(5) { fault(chance, Clarity::Clear) } else { answer(200) });
+        let threads = (0..chance.size(1, 3)).map(|_| (0..chance.size(1, 8)).map(|_| event(chance)).collect());
+        Self {
+            faults,
+            threads: threads.collect(),
+            clarity,
+            end: if chance.one_in(8) {
+                End::Stop(Duration::from_millis(chance.below(8)))
+            } else {
+                End::Drain
+            },
+            session: !chance.one_in(4),
+            max_batch_size: chance.size(1, 6),
+            flush_threshold: chance.size(1, 6),
+            max_queue_size: if chance.one_in(4) { chance.size(1, 4) } else { 100 },
+            max_retries: chance.pick(&[0, 1, 2, 3]),
+            http_timeout: if clarity == Clarity::Hasty {
+                Duration::from_millis(15)
+            } else {
+                Duration::from_secs(60)
+            },
+        }
+    }
+}
+
+fn event(chance: &mut Chance) -> Event {
+    match chance.below(16) {
+        0 => Event::TooLarge,
+        1 => Event::Invalid,
+        2 => Event::Flush,
+        _ => Event::Small,
+    }
+}
+
+fn answer(status: u16) -> Fault {
+    Fault::Answer(Answer::new(status))
+}
+
+fn fault(chance: &mut Chance, clarity: Clarity) -> Fault {
+    if clarity == Clarity::Hasty && chance.one_in(3) {
+        return chance.pick(&[Fault::NeverAnswer, Fault::PartialHead, Fault::HeaderTrickle]);
+    }
+    if clarity == Clarity::Broken && chance.one_in(2) {
+        let broken = [Fault::ResetAfterWriting(usize::MAX), Fault::LengthTooShort, Fault::EndlessBody];
+        // These cost half a second each: what the client grants a body.
+        let slow = [Fault::BodyTrickle, Fault::LengthTooLong, Fault::HugeLength];
+        return if chance.one_in(10) { chance.pick(&slow) } else { chance.pick(&broken) };
+    }
+    match chance.below(14) {
+        0..=2 => answer(chance.pick(&[200, 201, 202, 204])),
+        3 | 4 => answer(chance.pick(&[408, 409, 429, 500, 502, 503, 504])),
+        5 => Fault::Answer(Answer::new(chance.pick(&[429, 503])).header("retry-after-ms", chance.size(1, 3))),
+        6 => {
+            let nonsense = ["0", "-1", "soon", "Thu, 01 Jan 1970 00:00:00 GMT", "1e300", "NaN"];
+            Fault::Answer(Answer::new(503).header("retry-after", chance.pick(&nonsense)))
+        }
+        7 => answer(413),
+        8 => {
+            let refused = [400, 401, 403, 404, 410, 418, 422, 431, 302, 304, 307];
+            Fault::Answer(Answer::new(chance.pick(&refused)).header("location", "/elsewhere"))
+        }
+        9 => {
+            let status = chance.pick(&[200, 302, 400, 401, 404, 413, 429, 500, 503]);
+            Fault::Answer(
+                Answer::new(status).header("x-should-retry", chance.pick(&["true", "false", "maybe"])),
+            )
+        }
+        10 => Fault::AnswerThenClose(Answer::new(chance.pick(&[200, 200, 413, 503, 400]))),
+        11 => Fault::ResetAfterReading(chance.size(1, 300)),
+        // All of these are in the head.
+        12 => Fault::ResetAfterWriting(chance.size(0, 60)),
+        _ => chance.pick(&[Fault::Close, Fault::HalfClose, Fault::Garbage]),
+    }
+}

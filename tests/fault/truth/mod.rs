@@ -1,0 +1,206 @@
+//! Keeps the promise that the counts are the truth: whatever the server does, each event has one fate, and it is the
+//! one that the server knows of.
+//!
+//! Plays 10 000 random scripts, or as many as `TRUTH_SCRIPTS` says. The long form is
+//! `TRUTH_SCRIPTS=100000 cargo test --release --test fault truth`; a script that failed is played again with
+//! `TRUTH_SEED=<its number> TRUTH_SCRIPTS=1`.
+
+pub(crate) mod audit;
+mod chance;
+
+use std::collections::HashSet;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use std::{process, thread};
+
+use serde::{Serialize, Serializer, ser};
+use serde_json::json;
+use tinker_telemetry::{Config, Reporter, Severity, Stats};
+
+use crate::exit_bound::control::machine;
+use crate::server::Server;
+use crate::server::fault::Fault;
+use crate::server::journal::{Exchange, HANG};
+use crate::truth::audit::{audit, contradiction};
+use crate::truth::chance::{End, Event, MAX_EVENT_BYTES, Script};
+
+const SCRIPTS: u64 = 10_000;
+/// Scripts at a time for each core: they wait more than they work.
+const AT_A_TIME: usize = 4;
+/// Between two looks of the watcher.
+const GLANCE: Duration = Duration::from_micros(200);
+
+/// What the program knows at its end.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    /// The names of the events that `log` took.
+    pub(crate) accepted: HashSet<String>,
+    /// How many it did not take.
+    pub(crate) refused: u64,
+    pub(crate) stats: Stats,
+}
+
+struct Unserialisable;
+
+impl Serialize for Unserialisable {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(ser::Error::custom("as scripted"))
+    }
+}
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+/// One of the program's threads.
+fn log_all(reporter: &Reporter, thread: usize, events: &[Event], account: &Mutex<Account>) {
+    for (place, event) in events.iter().enumerate() {
+        let name = format!("event-{thread}-{place}");
+        let taken = match event {
+            Event::Small => reporter.log(name.clone(), json!({ "place": place }), Severity::Info),
+            Event::TooLarge => {
+                reporter.log(name.clone(), json!({ "pad": "x".repeat(MAX_EVENT_BYTES) }), Severity::Info)
+            }
+            Event::Invalid => reporter.log(name.clone(), Unserialisable, Severity::Info),
+            Event::Flush => {
+                reporter.flush();
+                continue;
+            }
+        };
+        let mut account = account.lock().unwrap();
+        if taken {
+            account.accepted.insert(name);
+        } else {
+            account.refused += 1;
+        }
+    }
+}
+
+/// Looks at the counts until it is over. What was wrong with them, if anything.
+fn watch(reporter: &Reporter, over: &AtomicBool) -> Result<(), String> {
+    let mut before = Stats::default();
+    loop {
+        let last = over.load(Ordering::Acquire);
+        let now = reporter.stats();
+        if let Some(contradiction) = contradiction(&now) {
+            return Err(contradiction);
+        }
+        let fates = |stats: &Stats| [stats.delivered, stats.dropped.total(), stats.refused.total()];
+        let shrunk = fates(&before).iter().zip(fates(&now)).any(|(before, now)| now < *before);
+        if shrunk || now.accepted < before.accepted {
+            return Err(format!("a count went back: {before:?} to {now:?}"));
+        }
+        if last {
+            return Ok(());
+        }
+        before = now;
+        thread::park_timeout(GLANCE);
+    }
+}
+
+/// Plays a script to its end and compares what the reporter counted with what the server saw.
+fn play(server: &Server, script: &Script, seed: u64) -> Result<(), String> {
+    server.begin(script.faults.clone());
+    // Another test's server may have had the port a moment ago, and its clients may still try it.
+    let path = format!("/truth-{}-{seed}", process::id());
+    let config = Config::new("tml-truth").base_url(format!("{}{path}", server.base_url()));
+    let builder = if script.session {
+        Reporter::builder(config, "session-0001")
+    } else {
+        Reporter::sessionless_builder(config)
+    };
+    let reporter = builder
+        .enabled(true)
+        .max_batch_size(script.max_batch_size)
+        .flush_threshold(script.flush_threshold)
+        .max_queue_size(script.max_queue_size)
+        .max_event_bytes(MAX_EVENT_BYTES)
+        .max_retries(script.max_retries)
+        .retry_base_delay(Duration::from_millis(1))
+        .http_timeout(script.http_timeout)
+        .start()
+        .map_err(|error| error.to_string())?;
+
+    let account = Mutex::new(Account::default());
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watcher = scope.spawn(|| watch(&reporter, &over));
+        thread::scope(|scope| {
+            for (thread, events) in script.threads.iter().enumerate() {
+                let (reporter, account) = (&reporter, &account);
+                scope.spawn(move || log_all(reporter, thread, events, account));
+            }
+        });
+        let drained = match script.end {
+            End::Drain => reporter.wait_until_drained(HANG) && reporter.stats().pending == 0,
+            End::Stop(limit) => {
+                reporter.stop(limit);
+                true
+            }
+        };
+        let before_the_end = reporter.stats();
+        reporter.stop(HANG);
+        over.store(true, Ordering::Release);
+        watcher.thread().unpark();
+        watcher.join().map_err(|_| "the watcher panicked".to_owned())??;
+        if !drained || (script.end == End::Drain && before_the_end.dropped.deadline > 0) {
+            return Err(format!("not drained in the time there was: {before_the_end}"));
+        }
+        if reporter.log("late", (), Severity::Info) {
+            return Err("an event was taken after the stop".to_owned());
+        }
+        Ok(())
+    })?;
+    let mut account = account.into_inner().unwrap_or_else(PoisonError::into_inner);
+    account.refused += 1; // the late one
+    account.stats = reporter.stats();
+    let mut exchanges = std::mem::take(&mut server.read().exchanges);
+    exchanges.retain(|exchange| exchange.request.head.line().contains(&format!(" {path}/")));
+    audit(script, &account, &exchanges)
+        .map_err(|error| format!("{error}\n{account:#?}\n{}", summary(&exchanges)))
+}
+
+fn summary(exchanges: &[Exchange]) -> String {
+    let lines = exchanges.iter().map(|exchange| {
+        let names: Vec<_> = exchange.request.events().iter().map(|event| event.name().to_owned()).collect();
+        let (key, retry) = (exchange.request.idempotency_key(), exchange.request.retry_count());
+        format!("#{} {key:?} retry {retry:?}: {names:?} -> {:?}", exchange.connection, exchange.fault)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_counts_are_what_the_server_knows_in_ten_thousand_scripts() {
+    let _machine = machine();
+    let scripts = number("TRUTH_SCRIPTS", SCRIPTS);
+    let first = number("TRUTH_SEED", 0);
+    let next = AtomicU64::new(first);
+    let failures = Mutex::new(Vec::new());
+    let lanes = AT_A_TIME * thread::available_parallelism().map_or(2, NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..lanes {
+            scope.spawn(|| {
+                // A new one each time would use up the machine's ports.
+                let mut server = Server::start(Fault::Close).unwrap();
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + scripts || failures.lock().unwrap().len() >= 5 {
+                        return;
+                    }
+                    let script = Script::random(seed);
+                    if let Err(error) = play(&server, &script, seed) {
+                        let failure = format!("TRUTH_SEED={seed}: {error}\n{script:#?}");
+                        failures.lock().unwrap().push(failure);
+                    }
+                    if script.leaves_something_behind() {
+                        server = Server::start(Fault::Close).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}

@@ -1,0 +1,184 @@
+//! Keeps the program's last word on its events: what is scrubbed leaves scrubbed, what is withheld is counted and leaves not at
+//! all, whatever the hook does; and the context that every event carries.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Map, Value, json};
+use tinker_telemetry::collector::Collector;
+use tinker_telemetry::event::{Event, GenericEvent};
+use tinker_telemetry::{Config, Reporter, Severity, StartError};
+
+use crate::support::{
+    LIMIT, NEVER, assert_adds_up, checked_requests, config, data, drained, names, session, sessionless,
+};
+
+const INFO: Severity = Severity::Info;
+
+#[test]
+fn what_is_scrubbed_leaves_scrubbed_and_nothing_else_changes() {
+    let collector = Collector::start().unwrap();
+    let builder = session(&collector).before_send(|mut event| {
+        match &mut event {
+            Event::UnhandledException(error) => error.error_message = "scrubbed".to_owned(),
+            Event::Generic(event) => drop(event.event_data.remove("user")),
+            _ => {}
+        }
+        Some(event)
+    });
+    let reporter = builder.start().unwrap();
+    assert!(reporter.log("saved", json!({"user": "canary", "step": 1, "loss": 0.5}), INFO));
+    assert!(reporter.log_exception(&std::io::Error::other("canary"), Severity::Error));
+    assert!(reporter.stop(LIMIT));
+    let requests = checked_requests(&collector);
+    assert!(requests.iter().all(|request| !String::from_utf8_lossy(&request.body).contains("\"canary\"")));
+    let events = collector.events();
+    assert_eq!(names(&events), ["SESSION_START", "saved", "UNHANDLED_EXCEPTION", "SESSION_END"]);
+    assert_eq!(*events[1].data().unwrap(), *json!({"step": 1, "loss": 0.5}).as_object().unwrap());
+    assert_eq!(events[2].as_exception().unwrap().error_message, "scrubbed");
+    assert_eq!(reporter.stats().delivered, 4);
+}
+
+#[test]
+fn what_is_withheld_or_panics_is_counted_and_goes_nowhere() {
+    let collector = Collector::start().unwrap();
+    let asked = AtomicU64::new(0);
+    let builder = sessionless(&collector).before_send(move |event| {
+        assert!(event.name() != "panics", "as the test wants it");
+        // One in two is sampled.
+        (event.name() != "sampled" || asked.fetch_add(1, Ordering::Relaxed) % 2 == 0).then_some(event)
+    });
+    let reporter = builder.start().unwrap();
+    for step in 0..10 {
+        assert!(reporter.log("sampled", step, INFO));
+        assert!(reporter.log("panics", "canary", INFO));
+    }
+    assert!(reporter.log("kept", (), INFO));
+    let events = drained(&collector, &reporter);
+    assert_eq!(events.len(), 6);
+    assert!(events.iter().all(|event| event.event_name != "panics"));
+    let stats = reporter.stats();
+    assert_eq!((stats.delivered, stats.dropped.withheld, stats.dropped.total()), (6, 15, 15));
+    assert_adds_up(stats);
+    assert!(reporter.stop(LIMIT), "what is withheld has its fate");
+}
+
+#[test]
+fn a_reporter_that_withholds_all_is_drained_and_sends_nothing() {
+    let collector = Collector::start().unwrap();
+    let reporter = session(&collector).before_send(|_| None).start().unwrap();
+    for step in 0..250 {
+        assert!(reporter.log("step", step, INFO));
+    }
+    assert!(reporter.wait_until_drained(LIMIT) && reporter.stop(LIMIT));
+    assert_eq!(reporter.stats().dropped.withheld, 252);
+    assert!(collector.requests().is_empty());
+}
+
+#[test]
+fn what_is_made_too_large_is_dropped_and_the_largest_event_that_was_accepted_is_not() {
+    let collector = Collector::start().unwrap();
+    let builder = sessionless(&collector).max_event_bytes(1_000).before_send(|mut event| {
+        if let Event::Generic(event) = &mut event {
+            if event.event_name == "grows" {
+                event.event_data.insert("more".to_owned(), Value::from("x".repeat(2_000)));
+            }
+        }
+        Some(event)
+    });
+    let reporter = builder.start().unwrap();
+    assert!(reporter.log("grows", (), INFO));
+    assert!(reporter.log("full", json!({"text": "x".repeat(1_000 - 4 - r#"{"text":""}"#.len())}), INFO));
+    assert_eq!(drained(&collector, &reporter).len(), 1);
+    assert_eq!((reporter.stats().delivered, reporter.stats().dropped.too_large), (1, 1));
+}
+
+#[test]
+fn an_event_that_is_replaced_keeps_its_id_and_its_number() {
+    let collector = Collector::start().unwrap();
+    let builder = sessionless(&collector)
+        .before_send(|event| Some(GenericEvent::new(format!("was {}", event.name())).into()));
+    let reporter = builder.start().unwrap();
+    for _ in 0..2 {
+        assert!(reporter.log("step", (), INFO));
+    }
+    let events = drained(&collector, &reporter);
+    assert_eq!(events.iter().map(|event| event.event_session_index).collect::<Vec<_>>(), [0, 1]);
+    assert!(events.iter().all(|event| event.event_name == "was step" && !event.event_id.is_nil()));
+    assert_ne!(events[0].event_id, events[1].event_id);
+}
+
+#[test]
+fn a_hook_that_reports_itself_is_refused() {
+    let collector = Collector::start().unwrap();
+    let other = sessionless(&collector).start().unwrap();
+    let inside = other.clone();
+    let builder = sessionless(&collector).before_send(move |event| {
+        assert!(!inside.log("from the hook", (), INFO));
+        Some(event)
+    });
+    let reporter = builder.start().unwrap();
+    assert!(reporter.log("step", (), INFO));
+    assert_eq!(drained(&collector, &reporter).len(), 1);
+    assert_eq!((other.stats().refused.reentrant, reporter.stats().delivered), (1, 1));
+}
+
+#[test]
+fn a_hook_that_hangs_holds_up_no_stop() {
+    let collector = Collector::start().unwrap();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (begun, seen) = std::sync::mpsc::channel();
+    let released = std::sync::Mutex::new(released);
+    let builder = sessionless(&collector).before_send(move |event| {
+        let _ = begun.send(());
+        let _ = released.lock().unwrap().recv();
+        Some(event)
+    });
+    let reporter = builder.start().unwrap();
+    assert!(reporter.log("step", (), INFO));
+    reporter.flush();
+    seen.recv_timeout(LIMIT).unwrap();
+    assert!(!reporter.stop(std::time::Duration::from_millis(50)));
+    assert_eq!(reporter.stats().dropped.deadline, 1);
+    assert_adds_up(reporter.stats());
+    drop(release);
+}
+
+#[test]
+fn every_event_carries_the_context_and_its_own_fields_win() {
+    let collector = Collector::start().unwrap();
+    let builder =
+        sessionless(&collector).context("run", "replaced").context("release", "1.2").context("run", 17);
+    let reporter = builder.start().unwrap();
+    assert!(reporter.log("none", (), INFO));
+    assert!(reporter.log("value", 3, INFO));
+    assert!(reporter.log("own", json!({"release": "mine", "deep": {"run": 1}}), INFO));
+    let events: Vec<_> = drained(&collector, &reporter).iter().map(data).collect();
+    let expected = [
+        json!({"release": "1.2", "run": 17}),
+        json!({"value": 3, "release": "1.2", "run": 17}),
+        json!({"release": "mine", "deep": {"run": 1}, "run": 17}),
+    ];
+    assert_eq!(events, expected);
+    let error = sessionless(&collector).context("large", "x".repeat(16 * 1024)).start().unwrap_err();
+    assert!(matches!(error, StartError::InvalidSetting { setting: "context", .. }), "{error}");
+}
+
+#[test]
+fn an_sdk_says_its_own_version_and_name() {
+    let collector = Collector::start().unwrap();
+    let speaking = config(&collector).sdk_version("7.8.9").user_agent("my-sdk/7.8.9");
+    let reporter =
+        Reporter::sessionless_builder(speaking).enabled(true).flush_interval(NEVER).start().unwrap();
+    assert!(reporter.log("step", Map::new(), INFO) && reporter.wait_until_drained(LIMIT));
+    let request = &checked_requests(&collector)[0];
+    assert_eq!(request.header("user-agent"), Some("my-sdk/7.8.9"));
+    assert_eq!(request.header("x-stainless-package-version"), Some("7.8.9"));
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    assert_eq!(body["sdk_version"], "7.8.9");
+    for wrong in ["", "1\r\nx-evil: 1", "ü", " 1"] {
+        for config in [Config::new("k").sdk_version(wrong), Config::new("k").user_agent(wrong)] {
+            let error = Reporter::sessionless_builder(config).enabled(true).start().unwrap_err();
+            assert!(matches!(error, StartError::InvalidSetting { .. }), "{wrong:?}: {error}");
+        }
+    }
+}

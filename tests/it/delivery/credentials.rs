@@ -1,0 +1,117 @@
+//! Keeps credentials live: a key is got when there is none, and another when the first is no longer taken; a source that
+//! fails in any way costs its own batches, and never a caller's time.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tinker_telemetry::collector::{Answer, Collector};
+use tinker_telemetry::{Builder, Config, Reporter, Severity};
+
+use crate::support::{LIMIT, NEVER, assert_adds_up};
+
+fn builder(config: Config, collector: &Collector) -> Builder {
+    let config = config.base_url(collector.url());
+    let builder = Reporter::sessionless_builder(config).enabled(true).flush_interval(NEVER);
+    builder.retry_base_delay(Duration::from_millis(1)).max_retries(1)
+}
+
+fn report(reporter: &Reporter) {
+    assert!(reporter.log("step", (), Severity::Info));
+    assert!(reporter.wait_until_drained(LIMIT));
+    assert_adds_up(reporter.stats());
+}
+
+/// The key of each request.
+fn keys(collector: &Collector) -> Vec<String> {
+    let requests = collector.requests();
+    requests.iter().map(|request| request.header("x-api-key").unwrap_or("none").to_owned()).collect()
+}
+
+/// A source that gives `tml-1`, `tml-2` and so on, and the thread that was asked.
+fn counting() -> (impl Fn() -> Option<String> + Send + Sync, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    (move || Some(format!("tml-{}", count.fetch_add(1, Ordering::Relaxed) + 1)), asked)
+}
+
+#[test]
+fn a_source_is_asked_once_when_there_is_no_key_and_once_after_a_401() {
+    let collector = Collector::start().unwrap();
+    let (source, asked) = counting();
+    let reporter = builder(Config::new("").credentials(source), &collector).start().unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 0, "not before something is sent");
+    report(&reporter);
+    report(&reporter);
+    assert_eq!(keys(&collector), ["tml-1", "tml-1"]);
+    collector.answer(Answer::status(401));
+    report(&reporter);
+    assert_eq!(keys(&collector)[2..], ["tml-1", "tml-2"]);
+    let requests = collector.requests();
+    assert_eq!(requests[2].body, requests[3].body);
+    assert_eq!(requests[2].header("x-idempotency-key"), requests[3].header("x-idempotency-key"));
+    assert_eq!(reporter.stats().delivered, 3);
+
+    collector.answer_by_default(Answer::status(401));
+    report(&reporter);
+    assert_eq!(keys(&collector)[4..], ["tml-2", "tml-3"], "sent again once");
+    assert_eq!((reporter.stats().dropped.unauthorized, asked.load(Ordering::Relaxed)), (1, 3));
+}
+
+#[test]
+fn a_key_that_was_given_comes_first_and_the_same_key_is_not_sent_again() {
+    let collector = Collector::start().unwrap();
+    let config = Config::new("tml-given").credentials(|| Some(" tml-given\n".to_owned()));
+    let reporter = builder(config, &collector).start().unwrap();
+    collector.answer_by_default(Answer::status(401));
+    report(&reporter);
+    assert_eq!(keys(&collector), ["tml-given"]);
+    assert_eq!(reporter.stats().dropped.unauthorized, 1);
+}
+
+#[test]
+fn a_source_that_fails_costs_its_batches_and_is_asked_again() {
+    let collector = Collector::start().unwrap();
+    let gives = Arc::new(Mutex::new(None));
+    let answer = Arc::clone(&gives);
+    let source = move || -> Option<String> {
+        let key: Option<String> = answer.lock().unwrap().clone();
+        assert!(key.as_deref() != Some("panic"), "as the test wants it");
+        key
+    };
+    let reporter = builder(Config::new("").credentials(source), &collector).start().unwrap();
+    let bad = [None, Some(""), Some("panic"), Some("tml-1\r\nx-evil: 1"), Some("tml-ü")];
+    for (nth, answer) in (1..).zip(bad) {
+        *gives.lock().unwrap() = answer.map(str::to_owned);
+        report(&reporter);
+        assert_eq!(reporter.stats().dropped.retries_exhausted, nth, "{answer:?}");
+    }
+    assert_eq!(collector.requests().len(), 0);
+    *gives.lock().unwrap() = Some("tml-well".to_owned());
+    report(&reporter);
+    assert_eq!(keys(&collector), ["tml-well"]);
+}
+
+#[test]
+fn a_source_that_hangs_holds_up_neither_a_caller_nor_a_stop() {
+    let collector = Collector::start().unwrap();
+    let (begun, seen) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let source = move || {
+        let _ = begun.send(thread::current().id());
+        let _ = released.lock().unwrap().recv();
+        None
+    };
+    let reporter = builder(Config::new("").credentials(source), &collector).start().unwrap();
+    assert!(reporter.log("step", (), Severity::Info));
+    reporter.flush();
+    assert_ne!(seen.recv_timeout(LIMIT).unwrap(), thread::current().id());
+    let before = Instant::now();
+    assert!(reporter.log("step", (), Severity::Info));
+    assert!(!reporter.stop(Duration::from_millis(50)));
+    assert!(before.elapsed() < Duration::from_secs(3), "less than the source would have");
+    assert_eq!(reporter.stats().dropped.deadline, 2);
+    drop(release);
+}

@@ -1,0 +1,263 @@
+//! Keeps secrets: keys, tokens and passwords reach the server or the proxy that they are for, and nothing else says them. Not
+//! the program's log at `TRACE`, the HTTP client's records among it; no error, no `Debug`, no panic; no other host. The
+//! logger is the process's own.
+#![cfg(feature = "collector")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::error::Error;
+use std::fmt::{self, Debug, Display, Write as _};
+use std::io::{BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::panic;
+use std::sync::{Mutex, Once};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+use log::{LevelFilter, Log, Metadata, Record};
+use support::http::Head;
+use support::{LIMIT, NEVER, Panics};
+use tinker_telemetry::collector::{Answer, Collector};
+use tinker_telemetry::{Config, Reporter, Severity, StartError};
+
+/// In every secret below, and in nothing else.
+const CANARY: &str = "c4n4ry";
+
+const KEY: &str = "tml-c4n4ry-of-the-key-5f1e";
+const HEADER: &str = "c4n4ry-of-a-header-9b02";
+const ID: &str = "c4n4ry-of-the-id.access";
+const SECRET: &str = "c4n4ry-of-the-access-secret";
+const PROXY_PASSWORD: &str = "c4n4ry-of-the-proxy";
+/// `me:c4n4ry-of-the-proxy` as the proxy receives it.
+const PROXY_HEADER: &str = "bWU6YzRuNHJ5LW9mLXRoZS1wcm94eQ==";
+
+/// All that was said so far, by the log, panics, errors and `Debug`: a line for each with who said it, by thread.
+static SAID: Mutex<Vec<(ThreadId, String)>> = Mutex::new(Vec::new());
+
+fn say(who: &str, what: impl Display) {
+    let line = format!("{who}: {what}");
+    SAID.lock().unwrap().push((thread::current().id(), line));
+}
+
+fn said() -> Vec<(ThreadId, String)> {
+    SAID.lock().unwrap().clone()
+}
+
+struct Keep;
+
+impl Log for Keep {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        say(record.target(), record.args());
+    }
+
+    fn flush(&self) {}
+}
+
+/// Begins to keep what is said; each test of this binary calls it.
+fn keep() {
+    static BEGUN: Once = Once::new();
+    BEGUN.call_once(|| {
+        log::set_logger(&Keep).unwrap();
+        log::set_max_level(LevelFilter::Trace);
+        let show = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            say("panic", panic);
+            show(panic);
+        }));
+    });
+}
+
+/// What the client's dumps of bytes on the wire show, thread by thread: rows of 16, as hexadecimal digits.
+fn dumped() -> String {
+    let mut rows = said();
+    rows.retain(|(_, line)| line.starts_with(DUMP));
+    rows.sort_by_key(|(thread, _)| format!("{thread:?}")); // stable: each thread's rows stay in order
+    let bytes = rows.iter().flat_map(|(_, row)| {
+        let digits: Vec<u8> = row[DUMP.len()..].bytes().take(40).filter(u8::is_ascii_hexdigit).collect();
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        digits.chunks_exact(2).map(byte).collect::<Vec<_>>()
+    });
+    String::from_utf8_lossy(&bytes.collect::<Vec<_>>()).into_owned()
+}
+
+const DUMP: &str = "ureq_proto::util: ";
+
+fn assert_nothing_said() {
+    for (_, line) in said() {
+        assert!(!line.contains(CANARY) && !line.contains(PROXY_HEADER), "{line}");
+    }
+    let dumped = dumped();
+    let canary = dumped.find(CANARY).or_else(|| dumped.find(PROXY_HEADER));
+    assert!(canary.is_none(), "{:?}", canary.and_then(|at| dumped.get(at.saturating_sub(40)..at + 40)));
+    // As the crate's page says: the heads of requests and the answers, and no events.
+    assert!(!dumped.contains("event_name"), "events are dumped");
+}
+
+/// Keeps what a value says of itself, one way or another.
+fn say_debug(who: &str, value: &impl Debug) {
+    say(who, format_args!("{value:?} {value:#?}"));
+}
+
+fn say_error(error: &StartError) {
+    let mut text = format!("{error} {error:#} {error:?} {error:#?}");
+    let mut source = error.source();
+    while let Some(error) = source {
+        write!(text, " {error} {error:?}").unwrap();
+        source = error.source();
+    }
+    say("StartError", text);
+}
+
+fn config() -> Config {
+    Config::new(KEY).header("x-team", HEADER).header("authorization", HEADER).cloudflare_access(ID, SECRET)
+}
+
+fn start(config: Config) -> Result<Reporter, StartError> {
+    say_debug("Config", &config);
+    let builder = Reporter::builder(config, "session-0001");
+    let builder = builder.enabled(true).flush_interval(NEVER).retry_base_delay(Duration::from_millis(1));
+    let builder = builder.max_retries(1);
+    say_debug("Builder", &builder);
+    builder.start()
+}
+
+/// Reports a few things, and keeps what the reporter says of itself.
+fn report(config: Config) {
+    let reporter = start(config).unwrap();
+    reporter.log("checkpoint.saved", "data", Severity::Info);
+    reporter.log("panics", Panics, Severity::Info);
+    reporter.log_exception(&Panics, Severity::Error);
+    reporter.log_exception(&fmt::Error, Severity::Error);
+    assert!(reporter.wait_until_drained(LIMIT));
+    say_debug("Reporter", &reporter);
+    say_debug("WeakReporter", &reporter.downgrade());
+    let stats = reporter.stats();
+    say("Stats", format_args!("{stats} {stats:?}"));
+    reporter.log_fatal_exception(&fmt::Error, Severity::Critical);
+    assert!(reporter.stop(LIMIT));
+}
+
+#[test]
+fn a_configuration_that_is_refused_is_not_repeated() {
+    keep();
+    let url = |url: &str| config().base_url(url);
+    let refused = [
+        Config::new(format!("{CANARY} ")),
+        Config::new(format!("{CANARY}\n")),
+        Config::new(format!("{CANARY}ü")),
+        config().header("x-team", format!("{CANARY}\r\nx-evil: 1")),
+        config().header("x-api-key", CANARY),
+        config().header(format!("{CANARY} "), "value"),
+        config().cloudflare_access(ID, ""),
+        config().cloudflare_access(format!("{CANARY}\t"), SECRET),
+        config().root_certificates(CANARY),
+        config()
+            .root_certificates(format!("-----BEGIN CERTIFICATE-----\n{CANARY}\n-----END CERTIFICATE-----\n")),
+        url("https://me:c4n4ry@tinker.example"),
+        url("http://c4n4ry@127.0.0.1:8080"),
+        url("https://tinker.example?token=c4n4ry"),
+        url("https://tinker.example/#c4n4ry"),
+        url("https://me:c4n4ry@tinker example"),
+        url("ftp://me:c4n4ry@tinker.example"),
+        url("me:c4n4ry@tinker.example"),
+        url("https://tinker.example:c4n4ry"),
+        url("http://me:c4n4ry@tinker.example"),
+        config().proxy("http://me:c4n4ry@"),
+        config().proxy("http://me:c4n4ry@proxy example:3128"),
+        config().proxy("socks4://me:c4n4ry@proxy.example"),
+        config().proxy("http://me:c4n4ry@proxy.example:c4n4ry"),
+        config().proxy("http://me:c4n4ry/1@proxy.example"),
+    ];
+    for config in refused {
+        let what = format!("{config:?}");
+        let Err(error) = start(config) else { panic!("{what}") };
+        say_error(&error);
+    }
+    assert_nothing_said();
+}
+
+#[test]
+fn whatever_is_answered_only_the_server_learns_the_secrets() {
+    keep();
+    let collector = Collector::start().unwrap();
+    let answers = [
+        Answer::ok(),
+        Answer::status(400).body(KEY.replace(CANARY, "echoed")),
+        Answer::status(401),
+        Answer::status(403),
+        Answer::status(413),
+        Answer::status(429).header("retry-after-ms", "1"),
+        Answer::status(503),
+        Answer::hang_up(),
+        Answer::ok().header("content-length", "many"),
+        Answer::ok().header("content-length", "9"),
+    ];
+    for answer in answers {
+        collector.answer_by_default(answer);
+        report(config().base_url(collector.url()));
+    }
+    let port = collector.port();
+    for request in collector.requests() {
+        let sent = |name| request.headers.get(name).map(|value| value.to_str().unwrap());
+        assert_eq!((sent("x-api-key"), sent("x-team")), (Some(KEY), Some(HEADER)));
+        assert_eq!(sent("authorization"), Some(HEADER));
+        assert_eq!((sent("cf-access-client-id"), sent("cf-access-client-secret")), (Some(ID), Some(SECRET)));
+        say_debug("Received", &*request);
+    }
+    assert!(collector.requests().len() > 10);
+    drop(collector);
+    report(config().base_url(format!("http://127.0.0.1:{port}"))); // a closed port
+    report(config().base_url(format!("http://localhost:{port}")));
+    assert_nothing_said();
+
+    // The client did write down what it sent, so that this test would have seen them.
+    let dumped = dumped();
+    assert!(dumped.contains("POST /api/v1/telemetry HTTP/1.1"));
+    assert!(dumped.contains(&format!("x-api-key: {}\r\n", "*".repeat(KEY.len()))));
+    assert!(said().iter().any(|(_, line)| line.starts_with("panic: ")));
+}
+
+#[test]
+fn a_redirect_brings_nothing_to_the_other_host() {
+    keep();
+    let (first, second) = (Collector::start().unwrap(), Collector::start().unwrap());
+    for status in [301, 302, 303, 307, 308] {
+        for elsewhere in [second.url(), second.url().replace("127.0.0.1", "localhost")] {
+            let location = format!("{elsewhere}/api/v1/telemetry");
+            first.answer_by_default(Answer::status(status).header("location", location));
+            report(config().base_url(first.url()));
+        }
+    }
+    assert!(first.requests().len() >= 10);
+    assert_eq!(second.requests().len(), 0);
+    assert_nothing_said();
+}
+
+#[test]
+fn a_proxy_gets_its_password_and_no_more() {
+    keep();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let proxy = format!("http://me:{PROXY_PASSWORD}@{}", listener.local_addr().unwrap());
+    let heads = thread::spawn(move || {
+        let mut heads = String::new();
+        for stream in listener.incoming() {
+            let mut client = BufReader::new(stream.unwrap());
+            let Some(head) = Head::read(&mut client).unwrap() else { break };
+            heads.push_str(&head.text);
+            let _ = client.get_ref().write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+        }
+        heads
+    });
+    let at = proxy.rsplit_once('@').unwrap().1.to_owned();
+    report(config().base_url("http://tinker.example").allow_insecure_http(true).proxy(proxy).no_proxy(""));
+    drop(TcpStream::connect(at).unwrap()); // a connection that asks for nothing ends the proxy
+    let heads = heads.join().unwrap();
+    assert!(heads.contains("CONNECT tinker.example:80") && heads.contains(PROXY_HEADER), "{heads}");
+    assert!(!heads.contains(CANARY), "{heads}");
+    assert_nothing_said();
+}

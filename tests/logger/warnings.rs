@@ -1,0 +1,120 @@
+//! Keeps the program's log: one warning when trouble begins, one line when it ends, nothing from a caller's `log`. The
+//! logger is the process's own, so this binary is one test.
+#![cfg(feature = "collector")]
+
+#[path = "../support/log.rs"]
+mod log;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::thread;
+
+use ::log::Level;
+use support::{LIMIT, session, sessionless};
+use tinker_telemetry::collector::{Answer, Collector};
+use tinker_telemetry::{Reporter, Severity};
+
+/// The lines since the last look; none may come from this thread, which only ever called `log`.
+fn lines() -> Vec<(Level, String)> {
+    let own = thread::current().id();
+    log::take()
+        .into_iter()
+        .map(|(thread, level, text)| {
+            assert_ne!(thread, own, "{text}");
+            (level, text)
+        })
+        .collect()
+}
+
+fn report(reporter: &Reporter, events: u64) {
+    for step in 0..events {
+        reporter.log("step", step, Severity::Info);
+    }
+    assert!(reporter.wait_until_drained(LIMIT));
+}
+
+fn refuse(reporter: &Reporter, events: u64) {
+    for _ in 0..events {
+        assert!(!reporter.log("too large", "x".repeat(300_000), Severity::Info));
+    }
+}
+
+#[test]
+fn the_log_tells_of_each_trouble_once() {
+    log::keep();
+    let collector = Collector::start().unwrap();
+
+    // An outage: many batches and attempts fail, the program hears of it once, and once when it is over.
+    let reporter = sessionless(&collector).max_retries(1).max_batch_size(1).start().unwrap();
+    (0..6).for_each(|_| collector.answer(Answer::status(503)));
+    report(&reporter, 4);
+    assert_eq!(reporter.stats().dropped.retries_exhausted, 3);
+    let expected = [
+        (Level::Warn, "telemetry to 127.0.0.1 got status 503".to_owned()),
+        (Level::Info, "telemetry reaches 127.0.0.1 again; lost meanwhile: 3 dropped, 0 refused".to_owned()),
+    ];
+    assert_eq!(lines(), expected);
+    report(&reporter, 1);
+    assert_eq!(lines(), [], "no news when all is well");
+
+    // What was refused before it is no cost of it.
+    let reporter = sessionless(&collector).max_retries(0).start().unwrap();
+    refuse(&reporter, 3);
+    collector.answer(Answer::status(503));
+    report(&reporter, 1);
+    refuse(&reporter, 2);
+    report(&reporter, 1);
+    let (_, text) = lines().pop().unwrap();
+    assert_eq!(text, "telemetry reaches 127.0.0.1 again; lost meanwhile: 1 dropped, 2 refused");
+
+    // A key that is refused: the status is named.
+    collector.answer(Answer::status(401));
+    report(&reporter, 1);
+    let [(Level::Warn, text)] = &lines()[..] else { panic!("one warning") };
+    assert!(text.contains("401"), "{text}");
+
+    // It is named in the midst of other trouble too.
+    let reporter = sessionless(&collector).max_retries(0).start().unwrap();
+    for status in [503, 401, 503, 403] {
+        collector.answer(Answer::status(status));
+        report(&reporter, 1);
+    }
+    let named = lines().into_iter().map(|(_, text)| text.rsplit(' ').next().unwrap().to_owned());
+    assert_eq!(named.collect::<Vec<_>>(), ["503", "401"]);
+
+    // An event that the server does not accept: one warning, however many batches have such an event. No outage begins or
+    // ends, and a batch that is only too large is worth no line.
+    let reporter = sessionless(&collector).start().unwrap();
+    for statuses in [&[422, 200, 422][..], &[400, 422, 200], &[422, 422, 422]] {
+        for status in statuses {
+            collector.answer(Answer::status(*status));
+        }
+        report(&reporter, 2);
+    }
+    assert_eq!(lines(), [(Level::Warn, "telemetry to 127.0.0.1 got status 422".to_owned())]);
+    for status in [413, 200, 200] {
+        collector.answer(Answer::status(status));
+    }
+    report(&reporter, 2);
+    assert_eq!(lines(), []);
+
+    // A refusal without an outage: one warning that names the reason, said by the worker when it next looks. Of several
+    // it might see some.
+    let reporter = sessionless(&collector).flush_interval(std::time::Duration::from_secs(1)).start().unwrap();
+    refuse(&reporter, 1);
+    let started = std::time::Instant::now();
+    let warning = loop {
+        assert!(started.elapsed() < LIMIT, "no warning of the refusals");
+        if let Some(line) = lines().pop() {
+            break line;
+        }
+        thread::yield_now();
+    };
+    assert_eq!(warning.0, Level::Warn);
+    assert_eq!(warning.1, "telemetry refused events: 1 new (1 too_large since the start)");
+
+    // A fatal exception names the session, here on the thread that waited for it.
+    let fatal = session(&collector).start().unwrap();
+    thread::spawn(move || fatal.log_fatal_exception(&std::fmt::Error, Severity::Critical)).join().unwrap();
+    assert_eq!(lines(), [(Level::Info, "session session-0001 ended with a fatal exception".to_owned())]);
+}

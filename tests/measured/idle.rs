@@ -1,0 +1,62 @@
+//! Keeps an idle reporter idle: its worker wakes for its ticker and for nothing else. Its own binary, with one test,
+//! since it counts what a thread of this process does.
+#![cfg(all(feature = "collector", target_os = "linux"))]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::fs;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use support::{LIMIT, sessionless};
+use tinker_telemetry::Severity;
+use tinker_telemetry::collector::Collector;
+
+/// How often the worker's thread has gone to sleep so far.
+fn sleeps() -> u64 {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    let named = |name: &str| name.trim_end() == "tinker-reporter";
+    let worker =
+        tasks.into_iter().find(|task| fs::read_to_string(task.join("comm")).is_ok_and(|name| named(&name)));
+    let status = fs::read_to_string(worker.expect("the worker's thread").join("status")).unwrap();
+    let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    count.unwrap().trim().parse().unwrap()
+}
+
+/// A stretch of time in which nothing happens.
+fn let_pass(time: Duration) {
+    let (_nobody, nothing) = mpsc::channel::<()>();
+    nothing.recv_timeout(time).unwrap_err();
+}
+
+#[test]
+fn an_idle_worker_sleeps_until_its_ticker() {
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).flush_threshold(5_000).start().unwrap();
+    reporter.log("step", 1, Severity::Info);
+    assert!(reporter.wait_until_drained(LIMIT));
+    let started = Instant::now();
+    let mut before = sleeps();
+    loop {
+        let_pass(Duration::from_millis(500));
+        if sleeps() == before {
+            break; // half a second without a wake-up
+        }
+        assert!(started.elapsed() < LIMIT, "it never comes to rest");
+        before = sleeps();
+    }
+    // A hundred events wake it, and nine hundred more that are not yet a flush do not.
+    let log = |events| (0..events).for_each(|step| assert!(reporter.log("step", step, Severity::Info)));
+    log(100);
+    while sleeps() == before {
+        assert!(started.elapsed() < 2 * LIMIT, "it sleeps on");
+        let_pass(Duration::from_millis(1));
+    }
+    let_pass(Duration::from_millis(100));
+    let woken = sleeps();
+    log(900);
+    let_pass(Duration::from_millis(100));
+    assert_eq!(sleeps(), woken);
+    assert!(reporter.stop(LIMIT));
+}

@@ -1,0 +1,22 @@
+//! Keeps what is between a reporter and its server: TLS and proxies. A binary of its own because the tests read the
+//! process's log; each looks only for lines that are its own.
+#![cfg(feature = "collector")]
+
+#[path = "../support/log.rs"]
+mod log;
+#[cfg(all(target_os = "linux", feature = "tls"))]
+#[path = "../support/real.rs"]
+mod real;
+#[cfg(all(target_os = "linux", feature = "tls"))]
+#[path = "../support/sandbox.rs"]
+mod sandbox;
+#[path = "../support/mod.rs"]
+mod support;
+#[cfg(feature = "tls")]
+#[path = "../support/tls.rs"]
+mod tls;
+
+mod proxies;
+mod real_proxy;
+mod socks;
+mod trust;

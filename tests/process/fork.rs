@@ -1,0 +1,387 @@
+//! Keeps what a fork leaves behind: a child with a reporter that works, that never re-sends what is its parent's and
+//! never hangs in what it inherited; and a parent that noticed nothing.
+#![cfg(all(unix, feature = "collector"))]
+
+#[path = "../support/process.rs"]
+mod process;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_utils::atomic::AtomicCell;
+use process::{End, FINE, Forked, bare_threads, end_here, forbid_threads, fork, fork_for_code, fork_here};
+use serde::{Serialize, Serializer};
+use support::{LIMIT, SESSION, assert_adds_up, checked_requests, names, session, sessionless};
+use tinker_telemetry::collector::Collector;
+use tinker_telemetry::event::Event;
+use tinker_telemetry::{Reporter, Severity, Stats};
+use uuid::Uuid;
+
+/// The names of the events that came from each process, in the order of arrival.
+fn by_process(collector: &Collector) -> HashMap<Uuid, Vec<Event>> {
+    let mut processes: HashMap<Uuid, Vec<Event>> = HashMap::new();
+    for request in checked_requests(collector) {
+        let request = request.request.as_ref().unwrap();
+        processes.entry(request.process_uuid.unwrap()).or_default().extend(request.events.iter().cloned());
+    }
+    processes
+}
+
+/// What came from the one process whose first event has this name.
+fn from_process_of(collector: &Collector, first: &str) -> Vec<Event> {
+    let mut found = by_process(collector).into_values().filter(|events| events[0].name() == first);
+    let events = found.next().expect(first);
+    assert!(found.next().is_none(), "{first} came from two processes");
+    events
+}
+
+fn log_and_drain(reporter: &Reporter, name: &'static str) {
+    assert!(reporter.log(name, (), Severity::Info));
+    assert!(reporter.wait_until_drained(LIMIT));
+}
+
+#[test]
+fn a_child_reports_for_itself_and_nothing_of_its_parent() {
+    let collector = Collector::start().unwrap();
+    let reporter = session(&collector).start().unwrap();
+    let hold = collector.hold_answers();
+    assert!(reporter.log("on the wire", (), Severity::Info));
+    reporter.flush();
+    assert!(collector.next_request(LIMIT).is_some());
+    assert!(reporter.log("queued", (), Severity::Info));
+
+    let child = fork(|| {
+        assert_eq!(reporter.stats(), Stats::default());
+        assert!(reporter.wait_until_drained(Duration::ZERO), "nothing pending is the child's");
+        reporter.flush();
+        assert!(reporter.log("of the child", (), Severity::Info));
+        assert!(!reporter.wait_until_drained(Duration::ZERO));
+        reporter.flush();
+        assert!(reporter.wait_until_drained(LIMIT));
+        let stats = reporter.stats();
+        assert_eq!((stats.offered, stats.delivered), (1, 1), "{stats}");
+        assert_eq!(reporter.session_id(), Some(SESSION));
+    });
+    assert!(collector.next_request(LIMIT).is_some());
+    drop(hold);
+    assert_eq!(child.wait(), FINE);
+
+    assert!(reporter.stop(LIMIT));
+    let parents = from_process_of(&collector, "SESSION_START");
+    assert_eq!(names(&parents), ["SESSION_START", "on the wire", "queued", "SESSION_END"]);
+    let childs = from_process_of(&collector, "of the child");
+    assert_eq!(childs.len(), 1, "a child neither starts nor ends the session");
+    assert_eq!(childs[0].session_index(), 3, "it carries the session on from where it was");
+    let stats = reporter.stats();
+    assert_adds_up(stats);
+    assert_eq!((stats.offered, stats.delivered), (4, 4), "{stats}");
+}
+
+#[test]
+fn a_stop_in_a_child_is_the_childs_alone() {
+    let collector = Collector::start().unwrap();
+    let reporter = session(&collector).start().unwrap();
+    let child = fork(|| {
+        assert!(reporter.log("of the child", (), Severity::Info));
+        assert!(reporter.stop(LIMIT));
+        assert!(!reporter.log("late", (), Severity::Info));
+        let stats = reporter.stats();
+        assert_eq!((stats.delivered, stats.refused.stopped), (1, 1), "{stats}");
+    });
+    assert_eq!(child.wait(), FINE);
+    let child = fork(|| {
+        assert!(reporter.stop(LIMIT), "a stop is also the first use");
+        assert!(!reporter.log("late", (), Severity::Info));
+    });
+    assert_eq!(child.wait(), FINE);
+    log_and_drain(&reporter, "of the parent");
+    assert_eq!(names(&from_process_of(&collector, "SESSION_START")), ["SESSION_START", "of the parent"]);
+    assert_eq!(by_process(&collector).len(), 2);
+}
+
+#[test]
+fn a_fatal_exception_of_a_child_is_through_when_the_call_returns() {
+    let collector = Collector::start().unwrap();
+    let reporter = session(&collector).start().unwrap();
+    let child = fork(|| {
+        assert!(reporter.log_fatal_exception(&std::fmt::Error, Severity::Critical));
+        assert_eq!(reporter.stats().delivered, 1);
+    });
+    assert_eq!(child.wait(), FINE);
+    assert_eq!(names(&from_process_of(&collector, "UNHANDLED_EXCEPTION")), ["UNHANDLED_EXCEPTION"]);
+}
+
+#[test]
+fn each_generation_reports_for_itself() {
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).start().unwrap();
+    log_and_drain(&reporter, "parent");
+    let child = fork(|| {
+        // One grandchild of a child that has used the reporter, and one of a child that has not.
+        let unused = fork(|| {
+            let grandchild = fork(|| log_and_drain(&reporter, "grandchild of the unused"));
+            assert_eq!(grandchild.wait(), FINE);
+        });
+        assert_eq!(unused.wait(), FINE);
+        assert!(reporter.log("child", (), Severity::Info));
+        let grandchild = fork(|| {
+            assert_eq!(reporter.stats(), Stats::default());
+            log_and_drain(&reporter, "grandchild");
+        });
+        assert_eq!(grandchild.wait(), FINE);
+        assert!(reporter.wait_until_drained(LIMIT));
+    });
+    assert_eq!(child.wait(), FINE);
+    let mut events: Vec<_> =
+        by_process(&collector).into_values().map(|events| events[0].name().to_owned()).collect();
+    events.sort();
+    assert_eq!(events, ["child", "grandchild", "grandchild of the unused", "parent"]);
+}
+
+#[test]
+fn the_last_clone_of_a_child_stops_what_the_child_used_and_nothing_else() {
+    let collector = Collector::start().unwrap();
+    let reporter = session(&collector).start().unwrap();
+    let hold = collector.hold_answers();
+    assert!(reporter.log("pending", (), Severity::Info));
+    reporter.flush();
+    assert!(collector.next_request(LIMIT).is_some());
+
+    // The memory is the child's own, so it can drop what its parent keeps.
+    let mut reporter = Some(reporter);
+    let unused = fork(|| drop(reporter.take()));
+    assert_eq!(unused.wait(), FINE, "with nothing of its own it waits for nothing");
+    drop(hold);
+    let used = fork(|| {
+        let reporter = reporter.take().unwrap();
+        let weak = reporter.downgrade();
+        assert!(reporter.log("of the child", (), Severity::Info));
+        drop(reporter);
+        assert!(weak.upgrade().is_none());
+    });
+    assert_eq!(used.wait(), FINE);
+    assert_eq!(names(&from_process_of(&collector, "of the child")), ["of the child"]);
+    let reporter = reporter.unwrap();
+    assert!(reporter.stop(LIMIT));
+    let parents = from_process_of(&collector, "SESSION_START");
+    assert_eq!(names(&parents), ["SESSION_START", "pending", "SESSION_END"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_child_has_no_thread_of_ours_until_it_uses_the_reporter() {
+    fn threads() -> usize {
+        fs::read_dir("/proc/self/task").unwrap().count()
+    }
+
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).start().unwrap();
+    let child = fork(|| {
+        assert!(reporter.is_enabled());
+        reporter.flush();
+        assert!(reporter.wait_until_drained(LIMIT));
+        drop(reporter.clone());
+        let _ = (reporter.stats(), format!("{reporter:?}"));
+        assert_eq!(threads(), 1);
+        assert!(reporter.log("first use", (), Severity::Info));
+        assert_eq!(threads(), 2);
+    });
+    assert_eq!(child.wait(), FINE);
+}
+
+#[test]
+fn a_reporter_that_is_switched_off_stays_so() {
+    let reporter = Reporter::disabled();
+    let child = fork(|| {
+        assert!(!reporter.log("nothing", (), Severity::Info));
+        assert!(reporter.wait_until_drained(LIMIT) && reporter.stop(LIMIT));
+    });
+    assert_eq!(child.wait(), FINE);
+}
+
+#[test]
+fn a_reporter_started_in_a_child_is_of_the_same_process_as_the_one_it_inherited() {
+    let collector = Collector::start().unwrap();
+    let inherited = sessionless(&collector).start().unwrap();
+    log_and_drain(&inherited, "parent");
+    let child = fork(|| {
+        let own = sessionless(&collector).start().unwrap();
+        log_and_drain(&own, "child");
+        log_and_drain(&inherited, "child again");
+        assert!(own.stop(LIMIT));
+    });
+    assert_eq!(child.wait(), FINE);
+    assert_eq!(names(&from_process_of(&collector, "parent")), ["parent"]);
+    assert_eq!(names(&from_process_of(&collector, "child")), ["child", "child again"]);
+}
+
+#[test]
+fn a_fork_while_data_is_encoded_is_noticed() {
+    struct Forks<'a>(&'a Reporter, &'a RefCell<Option<Forked>>);
+
+    impl Serialize for Forks<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            // The child comes back through its copy of the parent's call, and goes on below with the answer.
+            let child = fork_here();
+            if child.is_none() {
+                assert!(self.0.log("inside", (), Severity::Info), "this is no call of the child's");
+            }
+            *self.1.borrow_mut() = child;
+            serializer.serialize_unit()
+        }
+    }
+
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).start().unwrap();
+    let child = RefCell::default();
+    let logged = reporter.log("of the parent", Forks(&reporter, &child), Severity::Info);
+    let Some(child) = child.take() else {
+        end_here(|| {
+            assert!(!logged, "the event is the parent's");
+            assert!(reporter.wait_until_drained(LIMIT));
+            let stats = reporter.stats();
+            assert_eq!((stats.offered, stats.delivered), (1, 1), "{stats}");
+        })
+    };
+    assert!(logged);
+    assert_eq!(child.wait(), FINE);
+    assert!(reporter.wait_until_drained(LIMIT));
+    assert_eq!(names(&from_process_of(&collector, "of the parent")), ["of the parent"]);
+    assert_eq!(names(&from_process_of(&collector, "inside")), ["inside"]);
+}
+
+/// The exit code of a child that may not forbid itself threads.
+const NO_RIGHT_TO_TRY: i32 = 77;
+
+#[test]
+fn a_child_that_gets_no_thread_refuses_and_says_why() {
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).start().unwrap();
+    let child = fork_for_code(|| {
+        if !forbid_threads() {
+            return NO_RIGHT_TO_TRY;
+        }
+        assert!(!reporter.log("refused", (), Severity::Info));
+        assert!(!reporter.log_exception(&std::fmt::Error, Severity::Error));
+        assert!(reporter.wait_until_drained(LIMIT) && reporter.stop(LIMIT));
+        let stats = reporter.stats();
+        assert_adds_up(stats);
+        assert_eq!((stats.offered, stats.refused.stopped), (2, 2), "{stats}");
+        0
+    });
+    match child.wait() {
+        End::Exited(NO_RIGHT_TO_TRY) => eprintln!("skipped: this account's threads cannot be limited"),
+        end => assert_eq!(end, FINE),
+    }
+    log_and_drain(&reporter, "of the parent");
+}
+
+#[test]
+fn threads_of_a_child_that_come_at_once_share_one_line() {
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).start().unwrap();
+    for _ in 0..20 {
+        let child = fork(|| {
+            bare_threads(4, &|| assert!(reporter.log("child", (), Severity::Info)));
+            assert!(reporter.wait_until_drained(LIMIT));
+            assert_eq!(reporter.stats().delivered, 4);
+        });
+        assert_eq!(child.wait(), FINE);
+    }
+    let processes = by_process(&collector);
+    assert_eq!(processes.len(), 20);
+    assert!(processes.values().all(|events| events.len() == 4));
+}
+
+#[test]
+fn a_thousand_forks_under_load_lose_double_and_hang_nothing() {
+    const FORKING: usize = 4;
+    const FORKS: usize = 250;
+    const LOGGING: usize = 3;
+
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).flush_threshold(20).start().unwrap();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..LOGGING {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    for _ in 0..50 {
+                        assert!(reporter.log("parent", (), Severity::Info));
+                    }
+                    assert!(reporter.wait_until_drained(LIMIT));
+                    assert_adds_up(reporter.stats());
+                }
+            });
+        }
+        let forking: Vec<_> = (0..FORKING)
+            .map(|_| {
+                scope.spawn(|| {
+                    for _ in 0..FORKS {
+                        let child = fork(|| {
+                            log_and_drain(&reporter, "child");
+                            let stats = reporter.stats();
+                            assert_eq!((stats.offered, stats.delivered), (1, 1), "{stats}");
+                        });
+                        assert_eq!(child.wait(), FINE);
+                    }
+                })
+            })
+            .collect();
+        let ended: Vec<_> = forking.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        over.store(true, Ordering::Relaxed);
+        assert!(ended.iter().all(Result::is_ok));
+    });
+
+    let stats = reporter.stats();
+    assert_eq!((stats.delivered, stats.pending), (stats.offered, 0), "{stats}");
+    let processes = by_process(&collector);
+    assert_eq!(processes.len(), 1 + FORKING * FORKS, "a process_uuid each");
+    let ids: HashSet<_> = processes.values().flatten().map(Event::id).collect();
+    assert_eq!(ids.len(), processes.values().map(Vec::len).sum::<usize>(), "no event came twice");
+    let (parents, children): (Vec<_>, Vec<_>) =
+        processes.values().partition(|events| events[0].name() == "parent");
+    assert_eq!(parents.len(), 1);
+    assert_eq!(parents[0].len() as u64, stats.delivered);
+    assert!(parents[0].iter().all(|event| event.name() == "parent"));
+    assert!(children.iter().all(|events| names(events) == ["child"]));
+    println!("{} events of the parent beside {} forks", parents[0].len(), FORKING * FORKS);
+}
+
+/// Writes to large atomic cells until the scope ends. Such cells of all crates share the process's sequence locks, and a
+/// fork catches some of them closed.
+fn keep_sequence_locks_busy<'s>(scope: &'s thread::Scope<'s, '_>, is_over: &'s AtomicBool) {
+    type Cells = [AtomicCell<[usize; 512]>];
+    let cells: &Cells = Box::leak((0..128).map(|nth| AtomicCell::new([nth; 512])).collect());
+    for _ in 0..2 {
+        scope.spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                for cell in cells {
+                    cell.store([1; 512]);
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn a_childs_worker_is_not_caught_in_the_sequence_locks_of_atomic_cells() {
+    const FORKS: usize = 800;
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).start().unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        keep_sequence_locks_busy(scope, &is_over);
+        let ends: Vec<_> =
+            (0..FORKS).map(|_| fork(|| log_and_drain(&reporter, "of the child")).wait()).collect();
+        is_over.store(true, Ordering::Relaxed);
+        let hung = ends.iter().filter(|end| **end != FINE).count();
+        assert_eq!(hung, 0, "of {FORKS} children");
+    });
+}
