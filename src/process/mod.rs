@@ -1,4 +1,5 @@
 //! What can happen to any code of this crate from outside: a panic, a call from within the crate's own work, a fork.
+//! Also what the whole process has only once: threads with their signals, and the lock of stacks.
 //!
 //! Every folder above uses it. The invariants:
 //!

@@ -44,10 +44,14 @@ use crate::process::reentrancy;
 #[cfg(any(feature = "log-bridge", feature = "panic-hook", feature = "tracing"))]
 mod inherited;
 mod process_cell;
+#[cfg(unix)]
+mod signals;
 
 #[cfg(any(feature = "log-bridge", feature = "panic-hook", feature = "tracing"))]
 pub(crate) use inherited::Inherited;
 pub(crate) use process_cell::{ProcessCell, ProcessOwned};
+#[cfg(unix)]
+pub(crate) use signals::block_signals;
 
 /// The number of forks between the first process that called [`watch`] and this one. It changes only while a process
 /// has one thread, so a relaxed load is enough.
@@ -114,7 +118,7 @@ pub(crate) fn exit_if_forked() {
     }
 }
 
-/// Starts a thread inside the [reentrancy] scope. Works in a forked child too.
+/// Starts a thread inside the [reentrancy] scope, which receives no signals of the process. Works in a forked child too.
 ///
 /// In a child a thread of the standard library may hang: it takes a lock of the library when it starts and when it
 /// ends, and a fork can leave that lock closed. (Seen with Rust 1.95 on Linux, in one child of some hundreds, beside
@@ -133,6 +137,8 @@ pub(crate) fn start_thread(name: &str, main: impl FnOnce() + Send + 'static) -> 
 type Main = Box<dyn FnOnce() + Send>;
 
 fn start_boxed(name: &str, main: Main) -> io::Result<()> {
+    #[cfg(unix)]
+    let _inherited = block_signals();
     if ForkGeneration::current().is_first() {
         return thread::Builder::new().name(name.to_owned()).spawn(main).map(drop);
     }

@@ -2,6 +2,7 @@
 //! since the allocator and the panic hook are the process's.
 #![cfg(feature = "collector")]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};

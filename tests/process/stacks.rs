@@ -3,8 +3,9 @@
 #![cfg(all(target_os = "linux", feature = "collector", feature = "panic-hook", feature = "_internals"))]
 #![expect(unsafe_code, reason = "standard error becomes a socket, by the C library")]
 
-#[path = "support/process.rs"]
+#[path = "../support/process.rs"]
 mod process;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::io::Write;
@@ -119,6 +120,7 @@ fn a_forked_child_reports_errors_and_panics_while_its_parent_holds_the_lock_of_s
             drop(other_end);
             panicking.join().unwrap_err();
             assert_eq!(ended, FINE);
+            assert!(reporter.wait_until_drained(LIMIT));
             let tracebacks = tracebacks(&collector);
             assert_eq!(
                 tracebacks.iter().filter(|text| has_stack(text)).count(),
