@@ -118,6 +118,11 @@ pub(crate) fn exit_if_forked() {
     }
 }
 
+/// The stack of each thread: as much as the standard library gives its own threads. The C library's default may be far
+/// smaller, and a thread of a forked child would get that: musl's 128 KiB overflowed in a TLS handshake of a debug build.
+/// Memory is used only for the part of the stack that is touched.
+const STACK_SIZE: usize = 2 * 1024 * 1024;
+
 /// Starts a thread inside the [reentrancy] scope, which receives no signals of the process. Works in a forked child too.
 ///
 /// In a child a thread of the standard library may hang: it takes a lock of the library when it starts and when it
@@ -140,7 +145,8 @@ fn start_boxed(name: &str, main: Main) -> io::Result<()> {
     #[cfg(unix)]
     let _inherited = block_signals();
     if ForkGeneration::current().is_first() {
-        return thread::Builder::new().name(name.to_owned()).spawn(main).map(drop);
+        let thread = thread::Builder::new().name(name.to_owned()).stack_size(STACK_SIZE);
+        return thread.spawn(main).map(drop);
     }
     #[cfg(unix)]
     return start_bare_thread(main);
@@ -161,18 +167,27 @@ fn start_bare_thread(main: Main) -> io::Result<()> {
         ptr::null_mut()
     }
 
-    let main = Box::into_raw(Box::new(main));
+    let check = |error| if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) };
     let mut thread = MaybeUninit::uninit();
-    // SAFETY: null means the default attributes. `run` takes ownership of the box, whose content is `Send`.
-    let error = unsafe { libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run, main.cast()) };
-    if error != 0 {
+    let mut attributes = MaybeUninit::uninit();
+    let attributes = attributes.as_mut_ptr();
+    let main = Box::into_raw(Box::new(main));
+    // SAFETY: `pthread_attr_init` fills the attributes, and nothing uses them if it fails. A thread that starts owns the
+    // box, whose content is `Send`. It is detached and never joined, so its id is not needed.
+    let started = unsafe {
+        check(libc::pthread_attr_init(attributes)).and_then(|()| {
+            libc::pthread_attr_setdetachstate(attributes, libc::PTHREAD_CREATE_DETACHED);
+            libc::pthread_attr_setstacksize(attributes, STACK_SIZE); // every platform's minimum is smaller
+            let started = check(libc::pthread_create(thread.as_mut_ptr(), attributes, run, main.cast()));
+            libc::pthread_attr_destroy(attributes);
+            started
+        })
+    };
+    if started.is_err() {
         // SAFETY: no thread started, so no other thread owns the box.
         drop(unsafe { Box::from_raw(main) });
-        return Err(io::Error::from_raw_os_error(error));
     }
-    // SAFETY: the call succeeded, so it has written the thread's id. The thread is never joined.
-    unsafe { libc::pthread_detach(thread.assume_init()) };
-    Ok(())
+    started
 }
 
 #[cfg(test)]

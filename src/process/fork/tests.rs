@@ -18,6 +18,25 @@ fn on_threads_of_both_kinds<T: Send + 'static>(measure: fn() -> T) -> [T; 2] {
     [first, receiver.recv().unwrap()]
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn every_thread_has_a_stack_of_2_mib_whatever_the_platforms_default_is() {
+    fn stack_size() -> usize {
+        let mut attributes = MaybeUninit::uninit();
+        let mut size = 0;
+        unsafe {
+            assert_eq!(libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()), 0);
+            assert_eq!(libc::pthread_attr_getstacksize(attributes.as_ptr(), &raw mut size), 0);
+            libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        }
+        size
+    }
+    let guard = 64 * 1024; // it may be part of the size or not
+    for size in on_threads_of_both_kinds(stack_size) {
+        assert!(size.abs_diff(STACK_SIZE) <= guard, "{size}");
+    }
+}
+
 /// The signals that the calling thread blocks, of those that can be blocked and have a name.
 #[cfg(unix)]
 fn blocked_signals() -> Vec<i32> {
