@@ -77,7 +77,7 @@ impl Debug for Stack {
 }
 
 /// Calls the function while captures wait, as they do while the worker resolves symbols.
-#[cfg(any(test, feature = "_internals"))]
+#[cfg(feature = "_internals")]
 pub(crate) fn during_resolution<T>(run: impl FnOnce() -> T) -> T {
     let _passage = GATE.begin_resolution(TURN);
     run()
