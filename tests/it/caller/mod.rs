@@ -1,4 +1,4 @@
-//! What a program calls: what is accepted and refused, what errors and captures report, and how a reporter ends.
+//! The calls of a program: which events are accepted and refused, what errors and captures report, how a reporter ends.
 
 mod admission;
 mod before_send;
