@@ -58,6 +58,8 @@ pub use received::Received;
 use shared::Shared;
 
 use crate::model::event::Event;
+#[cfg(unix)]
+use crate::process::fork;
 
 /// How long a drop waits for the threads of connections. They end at once, except one that parses a large body. That
 /// one ends later by itself.
@@ -107,6 +109,9 @@ impl Collector {
         let shared = Arc::new(Shared::new());
         let accepting = {
             let shared = Arc::clone(&shared);
+            // Signals are for the program that is tested. The connections' threads inherit this.
+            #[cfg(unix)]
+            let _inherited = fork::block_signals();
             thread::Builder::new().name("collector".into()).spawn(move || accept(&listener, &shared))?
         };
         Ok(Self { address, shared, accepting: Some(accepting) })

@@ -5,15 +5,16 @@
 //! capture collects it.
 
 use std::any::Any;
-use std::backtrace::Backtrace;
 use std::cell::Cell;
 use std::fmt::{self, Display};
-use std::sync::Arc;
 use std::thread;
 
 use crate::failure::exception;
 use crate::payload::record::Exception;
 use crate::process::catch_panic::catch_panic;
+#[cfg(feature = "panic-hook")]
+use crate::process::stack::SHORT_WAIT;
+use crate::process::stack::Stack;
 
 /// The most panics that are stored for a capture: the one that it will catch, and those in destructors on the way to
 /// it. Code that recovers from its own panics may add more; then the oldest is removed.
@@ -34,14 +35,14 @@ pub(crate) struct Panic {
     thread: String,
     /// Known only to the hook, as is the stack.
     location: Option<String>,
-    stack: Option<Arc<Backtrace>>,
+    stack: Option<Stack>,
 }
 
 impl Panic {
     /// A panic that the hook sees. Runs no code of the payload, since that may be the code that panics.
     #[cfg(feature = "panic-hook")]
     pub(crate) fn seen(payload: &(dyn Any + Send), location: Option<String>) -> Self {
-        Self { location, stack: exception::capture_stack(), ..Self::caught(payload) }
+        Self { location, stack: Stack::capture(SHORT_WAIT), ..Self::caught(payload) }
     }
 
     /// A panic of which only the payload is known, on its own thread.

@@ -143,6 +143,40 @@ fn a_hook_that_hangs_does_not_delay_a_stop() {
     drop(release);
 }
 
+/// Lists in a list, so many levels in all.
+fn nested(levels: usize) -> Value {
+    (1..levels).fold(json!([]), |inner, _| json!([inner]))
+}
+
+#[test]
+fn data_that_are_made_too_deep_are_withheld_and_the_rest_of_the_batch_is_delivered() {
+    let collector = Collector::start().unwrap();
+    let builder = sessionless(&collector).before_send(|mut event| {
+        if let Event::Generic(event) = &mut event {
+            let levels = event.event_data["levels"].as_u64().unwrap();
+            event.event_data.insert("nested".to_owned(), nested(usize::try_from(levels).unwrap()));
+        }
+        Some(event)
+    });
+    let reporter = builder.start().unwrap();
+    for levels in [1, 99, 100, 200] {
+        assert!(reporter.log("deep", json!({"levels": levels}), INFO));
+    }
+    assert_eq!(drained(&collector, &reporter).len(), 2);
+    let stats = reporter.stats();
+    assert_eq!((stats.delivered, stats.dropped.withheld), (2, 2));
+}
+
+#[test]
+fn a_context_that_is_too_deep_is_an_error_of_the_start() {
+    let collector = Collector::start().unwrap();
+    let start = |levels| sessionless(&collector).context("nested", nested(levels)).start();
+    let reporter = start(99).unwrap();
+    assert!(reporter.log("deep", (), INFO));
+    assert_eq!(drained(&collector, &reporter).len(), 1);
+    assert!(matches!(start(100), Err(StartError::InvalidSetting { setting: "context", .. })));
+}
+
 #[test]
 fn every_event_has_the_context_and_its_own_fields_take_precedence() {
     let collector = Collector::start().unwrap();

@@ -5,6 +5,7 @@ mod before_send;
 mod capture;
 mod drain;
 mod errors;
+mod invalid_data;
 mod last_drop;
 mod literal;
 mod provider;

@@ -1,14 +1,12 @@
 //! Keeps a batch valid where the data of one event is not JSON: such an event is refused as `invalid_data`.
-#![cfg(feature = "collector")]
-
-mod support;
 
 use serde::ser::{SerializeMap, SerializeSeq, SerializeStruct};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use support::{LIMIT, Panics, assert_adds_up, names, sessionless};
 use tinker_telemetry::Severity::Info;
 use tinker_telemetry::collector::Collector;
+
+use crate::support::{LIMIT, Panics, assert_adds_up, names, sessionless};
 
 struct KeyWithoutValue;
 

@@ -2,6 +2,7 @@
 //! since a process has one allocator and one panic hook.
 #![cfg(feature = "collector")]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
