@@ -72,7 +72,7 @@
 //! }
 //! ```
 //!
-//! With `panic = "abort"` nothing runs after the panic hook: the feature `panic-hook` reports from there, or a hook
+//! With `panic = "abort"` nothing runs after the panic hook: the feature `panic` reports from there, or a hook
 //! of your own calls `stop`.
 //!
 //! # Forks
@@ -118,10 +118,10 @@
 //!
 //! - `tls` (default): HTTPS. Without it only `http://` endpoints can be reported to.
 //! - `collector`: a small collector on loopback, for tests of programs that report.
-//! - `log-bridge`: forwards the records of the `log` crate, all or those that carry the session's id; see `bridge::LogBridge`.
+//! - `log`: forwards the records of the `log` crate, all or those that carry the session's id; see `bridge::LogBridge`.
 //! - `tracing`: forwards the events and spans of the `tracing` crate; see `bridge::TracingBridge`.
-//! - `panic-hook`: reports every panic, and ends the session if the program ends; see `bridge::install_panic_hook`.
-//! - `ureq-middleware`: reports the requests of any ureq agent; see `bridge::UreqBridge`.
+//! - `panic`: reports every panic, and ends the session if the program ends; see `bridge::install_panic_hook`.
+//! - `ureq`: reports the requests of any ureq agent; see `bridge::UreqBridge`.
 
 #![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

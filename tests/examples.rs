@@ -2,9 +2,9 @@
 #![cfg(all(
     unix,
     feature = "collector",
-    feature = "panic-hook",
+    feature = "panic",
     feature = "tracing",
-    feature = "ureq-middleware"
+    feature = "ureq"
 ))]
 
 #[path = "support/process.rs"]

@@ -21,7 +21,7 @@ impl Reporter {
     /// [`capture_panics`](Self::capture_panics).
     ///
     /// Nested captures each report. A panic inside a capture is not fatal to the session, so the panic hook
-    /// (feature `panic-hook`) leaves it to the capture and adds where it happened; without the hook the report has the
+    /// (feature `panic`) leaves it to the capture and adds where it happened; without the hook the report has the
     /// panic's message only. With `panic = "abort"` the hook reports it as fatal, and a capture sees errors only.
     ///
     /// ```

@@ -356,7 +356,7 @@ impl WeakReporter {
     }
 
     /// Whether both belong to one session.
-    #[cfg(feature = "panic-hook")]
+    #[cfg(feature = "panic")]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (&self.session, &other.session) {
             (Some((one, _)), Some((other, _))) => one.ptr_eq(other),

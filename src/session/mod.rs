@@ -110,7 +110,7 @@ impl Session {
     }
 
     /// Reports a panic that was caught.
-    #[cfg(feature = "panic-hook")]
+    #[cfg(feature = "panic")]
     pub(crate) fn report_panic(&self, panic: &Panic) {
         self.report_panic_at(Severity::Error, panic);
     }
@@ -124,7 +124,7 @@ impl Session {
 
     /// Reports a panic that ends the session, and the end. Neither waits nor logs, and takes no lock that is held while
     /// code of the program runs: the panicking thread may hold any such lock.
-    #[cfg(feature = "panic-hook")]
+    #[cfg(feature = "panic")]
     pub(crate) fn report_fatal_panic(&self, panic: &Panic) {
         self.report_fatal_panic_at(Severity::Critical, panic);
     }
@@ -159,13 +159,13 @@ impl Session {
         delivered != NO_VAIN_WAIT && delivered == self.stats().delivered
     }
 
-    #[cfg(feature = "panic-hook")]
+    #[cfg(feature = "panic")]
     pub(crate) fn note_vain_wait(&self) {
         self.vain_wait.0.store(self.stats().delivered, Ordering::Relaxed);
     }
 
     /// How many accepted events were not delivered and never will be.
-    #[cfg(feature = "panic-hook")]
+    #[cfg(feature = "panic")]
     pub(crate) fn lost(&self) -> u64 {
         self.stats().dropped.total()
     }

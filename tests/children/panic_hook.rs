@@ -1,7 +1,7 @@
 //! Keeps the promises of the panic hook. Every panic outside a capture is reported once and on time, also while its
 //! thread holds a lock. A thread waits for its report only where the panic is fatal. Each scenario runs in a process of
 //! its own: this binary, started again as `child`. `tests/process/panic_on_main.rs` has the panics of a main thread.
-#![cfg(all(feature = "panic-hook", feature = "collector"))]
+#![cfg(all(feature = "panic", feature = "collector"))]
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::panic::{self, AssertUnwindSafe, catch_unwind, panic_any};

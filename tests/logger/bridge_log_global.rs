@@ -1,6 +1,6 @@
 //! Keeps the bridge from `log` from forwarding the reporter's own records. Here it is the logger of the process, at
 //! `TRACE`, and the server does not answer.
-#![cfg(all(feature = "log-bridge", feature = "collector"))]
+#![cfg(all(feature = "log", feature = "collector"))]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,6 +1,6 @@
 //! Keeps the warning about levels that the program has compiled out. CI runs this twice: as usual, and with the feature
 //! `max_level_off` of the crate `log`. Any crate can set that feature, and it applies to the whole program.
-#![cfg(feature = "log-bridge")]
+#![cfg(feature = "log")]
 
 use std::sync::{Arc, Mutex};
 

@@ -1,7 +1,7 @@
 //! Keeps the bridges working in a child that is forked while another thread changes the attachments: the child does not
 //! hang in a lock that was held at the fork, and forwards the same as its parent. Keeps the parent's collector working
 //! after a drop in a child.
-#![cfg(all(unix, feature = "collector", feature = "log-bridge", feature = "panic-hook"))]
+#![cfg(all(unix, feature = "collector", feature = "log", feature = "panic"))]
 
 #[path = "../support/process.rs"]
 mod process;

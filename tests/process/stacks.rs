@@ -1,6 +1,6 @@
 //! Keeps the stacks of errors, captured with `RUST_BACKTRACE=1`, from holding a call up: past its deadline, or in a forked
 //! child for ever.
-#![cfg(all(target_os = "linux", feature = "collector", feature = "panic-hook", feature = "_internals"))]
+#![cfg(all(target_os = "linux", feature = "collector", feature = "panic", feature = "_internals"))]
 #![expect(unsafe_code, reason = "standard error becomes a socket, by the C library")]
 
 #[path = "../support/process.rs"]

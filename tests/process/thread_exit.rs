@@ -191,7 +191,7 @@ fn a_panic_that_is_captured_is_reported() {
     assert_eq!(names(&collector.events()), ["UNHANDLED_EXCEPTION"]);
 }
 
-#[cfg(feature = "log-bridge")]
+#[cfg(feature = "log")]
 #[test]
 fn a_record_is_forwarded() {
     use support::SESSION;

@@ -41,13 +41,13 @@ use std::thread;
 use crate::process::catch_panic::catch_panic;
 use crate::process::reentrancy;
 
-#[cfg(any(feature = "log-bridge", feature = "panic-hook", feature = "tracing"))]
+#[cfg(any(feature = "log", feature = "panic", feature = "tracing"))]
 mod inherited;
 mod process_cell;
 #[cfg(unix)]
 mod signals;
 
-#[cfg(any(feature = "log-bridge", feature = "panic-hook", feature = "tracing"))]
+#[cfg(any(feature = "log", feature = "panic", feature = "tracing"))]
 pub(crate) use inherited::Inherited;
 pub(crate) use process_cell::{ProcessCell, ProcessOwned};
 #[cfg(unix)]

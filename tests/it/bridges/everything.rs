@@ -1,6 +1,6 @@
 //! Keeps the bridges of a program with one session: all records, events and spans are forwarded without an id, except
 //! those that a filter excludes by name or severity and those of another session.
-#![cfg(all(feature = "log-bridge", feature = "tracing", feature = "collector"))]
+#![cfg(all(feature = "log", feature = "tracing", feature = "collector"))]
 
 use log::{LevelFilter, Log, Metadata, Record};
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! Keeps the bridge from `log`: the session's records become events, the wrapped logger gets every record, and records
 //! that the reporter itself causes never become events.
-#![cfg(all(feature = "log-bridge", feature = "collector"))]
+#![cfg(all(feature = "log", feature = "collector"))]
 
 use std::fmt::{self, Display};
 use std::sync::mpsc::{self, Receiver, Sender};

@@ -1,6 +1,6 @@
 //! Keeps the panic hook's promise where panics abort. The test builds a program from the text below with
 //! `panic = "abort"`, and runs it until it aborts.
-#![cfg(all(feature = "panic-hook", feature = "collector"))]
+#![cfg(all(feature = "panic", feature = "collector"))]
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -37,7 +37,7 @@ fn program() -> PathBuf {
     let manifest = format!(
         "[package]\nname = \"aborts\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
          [dependencies.tinker-telemetry]\npath = {library:?}\ndefault-features = false\n\
-         features = [\"panic-hook\"]\n\n\
+         features = [\"panic\"]\n\n\
          [profile.dev]\npanic = \"abort\"\ndebug = false\n\n[workspace]\n"
     );
     fs::write(home.join("Cargo.toml"), manifest).unwrap();

@@ -1,5 +1,5 @@
 //! Keeps the ureq middleware: the start and the outcome of each request are reported, and no secret is.
-#![cfg(all(feature = "ureq-middleware", feature = "collector"))]
+#![cfg(all(feature = "ureq", feature = "collector"))]
 
 use std::io::{BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};

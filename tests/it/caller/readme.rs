@@ -2,10 +2,10 @@
 //! table of bridges.
 #![cfg(all(
     feature = "collector",
-    feature = "log-bridge",
-    feature = "panic-hook",
+    feature = "log",
+    feature = "panic",
     feature = "tracing",
-    feature = "ureq-middleware"
+    feature = "ureq"
 ))]
 #![expect(dead_code, reason = "most of this code reports to the real backend: it is only compiled")]
 
