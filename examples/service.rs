@@ -72,7 +72,8 @@ fn run(arguments: &Arguments, attachments: &Attachments) -> anyhow::Result<()> {
     let backend = Backend::start()?;
     let reporter = Reporter::builder(backend.config(), SESSION).flush_timeout(PATIENCE).start()?;
     let _shown = backend.show_at_end(&reporter);
-    attachments.attach("requests", &reporter, EventFilter::new(["request.*"]))?;
+    // There is one session, so no event needs its id: the spans of requests are forwarded, and what this file logs.
+    attachments.add(&reporter, EventFilter::new(["request.*", "service"]).without_session_id());
     bridge::install_panic_hook(&reporter);
 
     let outcome = listen(arguments, &reporter);
@@ -165,10 +166,8 @@ fn serve_connection(stream: &TcpStream, reporter: &Reporter) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let request = Request::read(stream)?;
     let (method, path, bytes) = (&request.method, &request.path, request.body.len());
-    // The bridge forwards what carries the session's id: this span, and the events inside it.
-    let span =
-        tracing::info_span!("request", session_id = SESSION, method, path, bytes, status = field::Empty)
-            .entered();
+    // The bridge reports this span, and adds its fields to the events inside it.
+    let span = tracing::info_span!("request", method, path, bytes, status = field::Empty).entered();
     let (status, answer) = match respond(&request) {
         Ok(answer) => (200, answer),
         Err(error) => {

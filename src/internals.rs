@@ -14,6 +14,7 @@ use crate::model::error::StartError;
 use crate::model::event::Severity;
 use crate::model::stats::RefusalReason;
 use crate::payload::record::{self, EventBody, Record};
+use crate::process::stack::{self, SHORT_WAIT};
 use crate::queue::chunk::Chunk;
 use crate::transport::retry;
 use crate::wire::batch::Batcher;
@@ -67,7 +68,7 @@ impl Payload {
         type_name: Option<&str>,
         limit: usize,
     ) -> Self {
-        let exception = exception::describe(error, type_name, limit);
+        let exception = exception::describe(error, type_name, limit, SHORT_WAIT);
         Self(Record::other(header.into(), EventBody::Exception(exception)))
     }
 
@@ -96,4 +97,9 @@ pub fn request(session_id: &str, events: Vec<Payload>, process: Uuid) -> io::Res
     }
     let batch = batcher.take().unwrap_or_default();
     Ok(Envelope::new(session_id, process).seal(&batch, process).body)
+}
+
+/// Calls the function while the crate counts as resolving symbols, as its worker does now and then.
+pub fn during_resolution<T>(run: impl FnOnce() -> T) -> T {
+    stack::during_resolution(run)
 }

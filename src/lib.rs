@@ -72,8 +72,8 @@
 //! }
 //! ```
 //!
-//! With `panic = "abort"` nothing runs after the panic hook: the feature `panic-hook` reports from there, or a hook of
-//! your own calls `stop`.
+//! With `panic = "abort"` nothing runs after the panic hook: the feature `panic` reports from there, or a hook
+//! of your own calls `stop`.
 //!
 //! # Forks
 //!
@@ -96,6 +96,11 @@
 //!   dropped, and no call waits longer for it.
 //! - Between `fork` and `exec`, as in `CommandExt::pre_exec`, do not call this crate: hardly anything is safe to call there.
 //! - Only the C library's `fork` is noticed. Its `_fork` and a bare system call are not.
+//! - A child's errors and panics are reported without a stack, even with `RUST_BACKTRACE` set: the standard library's lock
+//!   for stacks may stay closed in a child. The standard panic hook takes that lock too, to print a stack. So with
+//!   `RUST_BACKTRACE` set a child that panics may hang in that hook.
+//! - If another thread was looking up a host name at the moment of the fork, the C library's lock for lookups may stay closed in
+//!   the child. Calls return in time, but a child that reports to a host name delivers nothing.
 //! - The child must be able to allocate. The system's allocator makes sure of that. Some others do not.
 //!
 //! # What it does not do
@@ -104,8 +109,9 @@
 //! - It does not sample, aggregate or deduplicate. One call is one event.
 //! - It has no async twin. In an async program its calls are safe to make, but `wait_until_drained`, `stop` and
 //!   the last drop block their thread.
-//! - With `RUST_BACKTRACE` set, a reported error captures the stack. The capture waits for any thread that resolves symbols:
-//!   the standard library holds one lock for both.
+//! - With `RUST_BACKTRACE` set, a reported error captures the stack. The capture waits while other code of the program
+//!   resolves symbols, as the standard panic hook does: the standard library holds one lock for both. While the worker
+//!   resolves symbols, the capture waits 20 ms at most (of a fatal exception half a second), and then there is no stack.
 //! - It does not report by itself what a program logs or panics about; bridges are features of their own.
 //! - It cannot keep its HTTP client's `TRACE` records from the program's logger. They show
 //!   the heads of requests and the answers, with asterisks in place of the API key and of the headers that you added.
@@ -115,10 +121,10 @@
 //!
 //! - `tls` (default): HTTPS. Without it only `http://` endpoints can be reported to.
 //! - `collector`: a small collector on loopback, for tests of programs that report.
-//! - `log-bridge`: forwards the records of the `log` crate, all or those that carry the session's id; see `bridge::LogBridge`.
+//! - `log`: forwards the records of the `log` crate, all or those that carry the session's id; see `bridge::LogBridge`.
 //! - `tracing`: forwards the events and spans of the `tracing` crate; see `bridge::TracingBridge`.
-//! - `panic-hook`: reports every panic, and ends the session if the program ends; see `bridge::install_panic_hook`.
-//! - `ureq-middleware`: reports the requests of any ureq agent; see `bridge::UreqBridge`.
+//! - `panic`: reports every panic, and ends the session if the program ends; see `bridge::install_panic_hook`.
+//! - `ureq`: reports the requests of any ureq agent; see `bridge::UreqBridge`.
 
 #![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -1,10 +1,10 @@
-//! Keeps the documents true: their commands, their links, their tables of settings and faults, and their words on features.
+//! Keeps the documents true: their commands, their links, their table of settings, and the features that they explain.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// All that people read.
+/// The documents for users and contributors.
 const DOCUMENTS: &[&str] = &[
     "ARCHITECTURE.md",
     "CHANGELOG.md",
@@ -28,15 +28,12 @@ const NOT_IN_CI: &[(&str, &str)] = &[
     ),
     (
         "cargo run --release --manifest-path benches/peers/Cargo.toml",
-        "builds a hundred crates of others, and measures times",
+        "builds a hundred other crates, and measures times",
     ),
-    ("cargo bench --all-features", "measures times, for which a machine must have nothing else to do"),
-    (
-        "cargo bench --all-features --bench outage",
-        "measures times, for which a machine must have nothing else to do",
-    ),
-    ("cargo tree -e normal,no-proc-macro", "prints a list for people to read"),
-    ("cargo test --all-features --test it NAME", "is for one test"),
+    ("cargo bench --all-features", "measures times, which needs an idle machine"),
+    ("cargo bench --all-features --bench outage", "measures times, which needs an idle machine"),
+    ("cargo tree -e normal,no-proc-macro", "prints a list for a reader"),
+    ("cargo test --all-features --test it NAME", "runs one test"),
     ("cargo mutants", "takes hours"),
     (
         "cargo run -p tinker-telemetry-viewer -- run -- cargo run --all-features --example quickstart",
@@ -49,7 +46,7 @@ fn read(document: &str) -> String {
     fs::read_to_string(document).unwrap_or_else(|error| panic!("{document}: {error}"))
 }
 
-/// What a document has as code: its blocks' lines, and what is between backticks, each in one line.
+/// The code of a document: the lines of its code blocks, and each text between backticks as one line.
 fn code_of(document: &str) -> Vec<String> {
     let text = read(document);
     let mut code = Vec::new();
@@ -68,7 +65,7 @@ fn code_of(document: &str) -> Vec<String> {
 fn ci_runs_the_commands_that_the_documents_give() {
     let ci = read(".ci/run");
     let ci: Vec<_> = ci.lines().filter(|line| !line.starts_with('#')).collect();
-    // The command and no more.
+    // The command must end here or before a separator.
     let is_run = |command: &str| {
         let mut rests = ci.iter().filter_map(|line| line.split_once(command)).map(|(_, rest)| rest);
         rests.any(|rest| rest.is_empty() || rest.trim_start().starts_with([';', '#', '\'', '|']))
@@ -92,12 +89,12 @@ fn ci_runs_the_commands_that_the_documents_give() {
     }
 }
 
-/// `Cargo.toml` as it was written. A published package has a machine's version of it, and this one beside it.
+/// The original `Cargo.toml`. In a published package Cargo has rewritten the file and keeps the original beside it.
 fn cargo_toml() -> String {
     fs::read_to_string("Cargo.toml.orig").unwrap_or_else(|_| read("Cargo.toml"))
 }
 
-/// The patterns of what is published, as `Cargo.toml` has them.
+/// The patterns of the published files in `Cargo.toml`.
 fn published() -> Vec<String> {
     let cargo = cargo_toml();
     let (_, list) = cargo.split_once("\ninclude = [").unwrap();
@@ -116,12 +113,12 @@ fn is_published(path: &Path, patterns: &[String]) -> bool {
     })
 }
 
-/// Without `..`.
+/// The path without `..`.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {
-            Component::ParentDir => assert!(plain.pop(), "{} leads out of the project", path.display()),
+            Component::ParentDir => assert!(plain.pop(), "{} is outside the project", path.display()),
             part => plain.push(part),
         }
     }
@@ -129,7 +126,7 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 #[test]
-fn every_link_to_a_file_leads_to_one_that_is_published_too() {
+fn every_linked_file_exists_and_is_published() {
     let patterns = published();
     let mut links = 0;
     for document in DOCUMENTS {
@@ -152,7 +149,7 @@ fn every_link_to_a_file_leads_to_one_that_is_published_too() {
 }
 
 #[test]
-fn every_feature_is_explained_where_it_is_looked_for() {
+fn every_feature_is_explained_in_cargo_toml_the_crate_docs_and_the_readme() {
     let (cargo, lib, readme) = (cargo_toml(), read("src/lib.rs"), read("README.md"));
     let (_, features) = cargo.split_once("[features]\n").unwrap();
     let (features, _) = features.split_once("\n[").unwrap();
@@ -162,12 +159,12 @@ fn every_feature_is_explained_where_it_is_looked_for() {
         if let Some((name, _)) =
             line.split_once(" = ").filter(|(name, _)| !["default", "_internals"].contains(name))
         {
-            assert!(line_before.starts_with("# "), "Cargo.toml does not say what {name} is for");
+            assert!(line_before.starts_with("# "), "Cargo.toml does not explain {name}");
             assert!(
                 lib.contains(&format!("\n//! - `{name}`")),
-                "the crate's documentation says nothing of {name}"
+                "the crate's documentation does not mention {name}"
             );
-            assert!(readme.contains(&format!("`{name}`")), "README says nothing of {name}");
+            assert!(readme.contains(&format!("`{name}`")), "README does not mention {name}");
             explained += 1;
         }
         line_before = line;
@@ -175,7 +172,7 @@ fn every_feature_is_explained_where_it_is_looked_for() {
     assert!(explained >= 6, "features in {features}");
 }
 
-/// The setters of a file, each with its name and its documentation in one line.
+/// The setters of a file: the name of each, and its documentation as one line.
 fn setters(file: &str) -> Vec<(String, String)> {
     let text = read(file);
     let functions =
@@ -190,14 +187,14 @@ fn setters(file: &str) -> Vec<(String, String)> {
 }
 
 fn documentation_at_the_end_of(text: &str) -> String {
-    let lines = text.lines().rev().skip(1); // what is before the function in its own line
+    let lines = text.lines().rev().skip(1); // the beginning of the function's own line
     let mut lines: Vec<_> = lines.map_while(|line| line.trim().strip_prefix("///")).map(str::trim).collect();
     lines.reverse();
     lines.join(" ")
 }
 
 #[test]
-fn the_readme_has_the_table_of_settings_as_the_builder_has_it() {
+fn the_table_of_settings_in_the_readme_agrees_with_the_builder() {
     let readme = read("README.md");
     let (_, table) = readme.split_once("| setting | default |").unwrap();
     let (table, _) = table.split_once("\n\n").unwrap();
@@ -219,10 +216,10 @@ fn the_readme_has_the_table_of_settings_as_the_builder_has_it() {
 }
 
 #[test]
-fn every_setter_says_its_default_and_is_in_the_readme() {
+fn every_setter_documents_its_default_and_is_in_the_readme() {
     let readme = read("README.md");
     for (name, docs) in ["src/reporter/builder.rs", "src/model/config/mod.rs"].into_iter().flat_map(setters) {
-        assert!(docs.contains("Defaults to "), "what {name} defaults to");
-        assert!(readme.contains(&format!("`{name}`")), "README says nothing of {name}");
+        assert!(docs.contains("Defaults to "), "the documentation of {name} has no default");
+        assert!(readme.contains(&format!("`{name}`")), "README does not mention {name}");
     }
 }

@@ -1,10 +1,10 @@
-//! Keeps the examples fit for careless use: each is run as a program of its own, with odd files, outputs and settings.
+//! Keeps the examples correct with unusual files, outputs and settings. Each runs as a program of its own.
 #![cfg(all(
     unix,
     feature = "collector",
-    feature = "panic-hook",
+    feature = "panic",
     feature = "tracing",
-    feature = "ureq-middleware"
+    feature = "ureq"
 ))]
 
 #[path = "support/process.rs"]
@@ -30,14 +30,15 @@ const CLI_TOOL: &[&str] = &["cli_tool"];
 const SERVICE: &[&str] = &["service", "--listen", "127.0.0.1:0", "--demo"];
 const ALL: [&[&str]; 3] = [QUICKSTART, CLI_TOOL, SERVICE];
 
-/// An example with its arguments, in an environment that says nothing of telemetry.
+/// An example with its arguments, in an empty environment.
 fn example(line: &[&str]) -> Command {
     let mut command = Command::new(binary(line[0]));
     command.args(&line[1..]).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-/// `cargo test` builds the examples, but not where it is asked for one test.
+/// The path of an example. `cargo test` builds the examples, but not with `--test`, so this asserts that they are
+/// fresh.
 fn binary(name: &str) -> PathBuf {
     let this = std::env::current_exe().unwrap();
     let path = this.ancestors().nth(2).unwrap().join("examples").join(name);
@@ -54,14 +55,14 @@ fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// How a program ended, and what it printed.
+/// The exit status and the output of a program.
 struct Ended {
     status: ExitStatus,
     out: String,
     err: String,
 }
 
-/// A program that runs. It is killed with the test.
+/// A running program. A drop kills it.
 struct Running {
     child: Child,
     out: Receiver<String>,
@@ -74,7 +75,7 @@ fn start(mut command: Command) -> Running {
     Running { child, out, err }
 }
 
-/// The lines of an output as they come.
+/// The lines of an output, one by one.
 fn lines(output: Option<impl Read + Send + 'static>) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
@@ -87,7 +88,7 @@ fn lines(output: Option<impl Read + Send + 'static>) -> Receiver<String> {
 
 impl Running {
     /// Waits for a line of standard error that contains this text.
-    fn says(&self, text: &str) -> String {
+    fn wait_for_line(&self, text: &str) -> String {
         loop {
             let line = self.err.recv_timeout(LIMIT).unwrap_or_else(|error| panic!("no {text}: {error}"));
             if line.contains(text) {
@@ -124,7 +125,7 @@ fn run(command: Command) -> Ended {
     start(command).end()
 }
 
-/// An output whose reader is gone from the first byte on.
+/// An output whose reader has closed its end before the first byte.
 fn closed_pipe() -> Stdio {
     Stdio::from(OwnedFd::from(UnixStream::pair().unwrap().0))
 }
@@ -134,7 +135,7 @@ fn make_fifo(path: &Path) {
 }
 
 #[test]
-fn a_closed_output_ends_an_example_quietly_and_its_session_too() {
+fn a_closed_output_ends_an_example_and_its_session_without_an_error() {
     for (line, code) in ALL.into_iter().zip([0, 1, 0]) {
         let collector = Collector::start().unwrap();
         let mut command = example(line);
@@ -166,7 +167,7 @@ fn a_closed_standard_error_changes_no_exit_code() {
         command.stderr(closed_pipe());
         assert_eq!(run(command).status.code(), Some(code), "{line:?}");
     }
-    // What it cannot print is why it fails.
+    // Here the example fails and cannot print the reason.
     let mut command = example(QUICKSTART);
     command.env("TINKER_BASE_URL", "nonsense").stderr(closed_pipe());
     assert_eq!(run(command).status.code(), Some(1));
@@ -197,7 +198,7 @@ fn pipes_and_sockets_below_the_folder_are_skipped_and_the_files_are_hashed() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named_and_reported_and_the_exit_code() {
+fn an_unreadable_file_is_printed_and_reported_and_sets_the_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink("nowhere", folder.path().join("dangling")).unwrap();
     let path = folder.path().to_str().unwrap();
@@ -206,10 +207,10 @@ fn what_cannot_be_read_is_named_and_reported_and_the_exit_code() {
         ("Cargo.toml", "Cargo.toml: Not a directory", "user_error"),
         (path, "dangling: No such file", "UNHANDLED_EXCEPTION"),
     ];
-    for (argument, said, reported) in cases {
+    for (argument, printed, reported) in cases {
         let ended = run(example(&["quickstart", argument]));
         assert_eq!(ended.status.code(), Some(1), "{argument}: {}", ended.out);
-        assert!(ended.out.contains(said) && ended.out.contains(reported), "{argument}: {}", ended.out);
+        assert!(ended.out.contains(printed) && ended.out.contains(reported), "{argument}: {}", ended.out);
     }
     let ended = run(example(&["cli_tool", "not-there"]));
     assert_eq!(ended.status.code(), Some(1));
@@ -233,10 +234,10 @@ fn names_with_control_characters_are_printed_escaped() {
     {
         let ended = run(example(&[name, path.to_str().unwrap()]));
         assert_eq!(ended.status.code(), Some(1), "{name}");
-        let said = ended.out + &ended.err;
-        assert!(said.contains("\\n"), "{name}: {said}");
-        assert!(!said.contains(|letter: char| letter != '\n' && letter.is_control()), "{name}: {said:?}");
-        assert!(!said.contains("\nforged") && !said.contains("\nx"), "{name}: {said}");
+        let output = ended.out + &ended.err;
+        assert!(output.contains("\\n"), "{name}: {output}");
+        assert!(!output.contains(|letter: char| letter != '\n' && letter.is_control()), "{name}: {output:?}");
+        assert!(!output.contains("\nforged") && !output.contains("\nx"), "{name}: {output}");
     }
 }
 
@@ -251,24 +252,26 @@ fn the_two_errors_of_the_default_run_are_announced() {
 }
 
 #[test]
-fn an_example_says_which_variable_switches_telemetry_off_and_prints_no_table() {
+fn an_example_names_the_variable_that_turns_telemetry_off_and_prints_no_table() {
     for (line, code) in ALL.into_iter().zip([0, 1, 0]) {
         for (variable, value) in [("TINKER_TELEMETRY", "maybe"), ("DO_NOT_TRACK", "1")] {
             let mut command = example(line);
             command.env(variable, value);
             let ended = run(command);
             assert_eq!(ended.status.code(), Some(code), "{line:?}");
-            let said = ended.out + &ended.err;
-            assert!(said.contains(&format!("telemetry is off: {variable} is {value:?}\n")), "{said}");
-            assert!(!said.contains("received by") && !said.contains("index ") && !said.contains("offered"));
-            let is_unclear = said.contains("TINKER_TELEMETRY is neither on nor off");
-            assert_eq!(is_unclear, value == "maybe", "{said}");
+            let output = ended.out + &ended.err;
+            assert!(output.contains(&format!("telemetry is off: {variable} is {value:?}\n")), "{output}");
+            assert!(
+                !output.contains("received by") && !output.contains("index ") && !output.contains("offered")
+            );
+            let is_unclear = output.contains("TINKER_TELEMETRY is neither on nor off");
+            assert_eq!(is_unclear, value == "maybe", "{output}");
         }
     }
 }
 
 #[test]
-fn a_server_that_is_not_there_is_named_with_the_cause() {
+fn an_unreachable_server_is_logged_with_the_cause() {
     let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     for (line, code) in ALL.into_iter().zip([0, 1, 0]) {
         let mut command = example(line);
@@ -281,13 +284,13 @@ fn a_server_that_is_not_there_is_named_with_the_cause() {
 }
 
 #[test]
-fn a_signal_is_reported_and_ends_the_tool_though_it_waits_for_a_pipe() {
+fn a_signal_is_reported_and_ends_the_tool_while_it_waits_for_a_pipe() {
     for signal in [libc::SIGTERM, libc::SIGINT] {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         make_fifo(&pipe);
         let running = start(example(&["cli_tool", pipe.to_str().unwrap()]));
-        // Opens when the tool opens its end, and is there as long as the tool.
+        // Opens when the tool opens its end, and stays open as long as the tool runs.
         let (opened, is_open) = mpsc::channel();
         thread::spawn(move || opened.send(OpenOptions::new().write(true).open(pipe).unwrap()));
         let _pipe = is_open.recv_timeout(LIMIT).unwrap();
@@ -301,10 +304,10 @@ fn a_signal_is_reported_and_ends_the_tool_though_it_waits_for_a_pipe() {
     }
 }
 
-/// The service without its own client, and its address.
+/// Starts the service without its demo client. Returns its address as well.
 fn started_service() -> (Running, String) {
     let service = start(example(&["service", "--listen", "127.0.0.1:0"]));
-    let line = service.says("listening");
+    let line = service.wait_for_line("listening");
     let address = line.trim().split_once("address=").unwrap().1.to_owned();
     (service, address)
 }
@@ -314,12 +317,12 @@ fn answer_to(request: &str, address: &str) -> String {
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
-    let _ = stream.read_to_string(&mut answer); // a reset is no answer, too
+    let _ = stream.read_to_string(&mut answer); // after a reset the answer is empty too
     answer
 }
 
 #[test]
-fn the_service_finishes_and_reports_when_a_signal_asks_it_to_stop() {
+fn the_service_finishes_and_reports_at_a_signal() {
     for signal in [libc::SIGTERM, libc::SIGINT] {
         let (service, address) = started_service();
         assert!(answer_to("GET /health HTTP/1.1\r\n\r\n", &address).starts_with("HTTP/1.1 200 "));
@@ -334,17 +337,17 @@ fn the_service_finishes_and_reports_when_a_signal_asks_it_to_stop() {
 fn a_second_signal_ends_the_service_while_a_client_is_silent() {
     let (service, address) = started_service();
     let _silent = TcpStream::connect(&address).unwrap();
-    // Connections are accepted in their order, so the silent one is accepted once this one is answered.
+    // Connections are accepted in order. After this answer the silent connection has been accepted too.
     assert!(answer_to("GET /health HTTP/1.1\r\n\r\n", &address).starts_with("HTTP/1.1 200 "));
     process::signal(&service.child, libc::SIGTERM);
-    service.says("stopping");
+    service.wait_for_line("stopping");
     process::signal(&service.child, libc::SIGTERM);
     assert_eq!(service.end().status.signal(), Some(libc::SIGTERM));
 }
 
 #[test]
 fn a_demo_that_fails_stops_the_service_and_is_reported() {
-    let folder = tempfile::tempdir().unwrap(); // without the files that it sends
+    let folder = tempfile::tempdir().unwrap(); // it does not have the files that the demo sends
     let mut command = example(SERVICE);
     command.current_dir(folder.path());
     let ended = run(command);
@@ -360,13 +363,13 @@ fn a_request_cannot_put_control_characters_into_the_services_output() {
     }
     process::signal(&service.child, libc::SIGTERM);
     let ended = service.end();
-    let said = ended.out + &ended.err;
-    assert_eq!(said.matches("not a request").count(), 3, "{said}");
-    assert!(!said.contains(|letter: char| letter != '\n' && letter.is_control()), "{said:?}");
+    let output = ended.out + &ended.err;
+    assert_eq!(output.matches("not a request").count(), 3, "{output}");
+    assert!(!output.contains(|letter: char| letter != '\n' && letter.is_control()), "{output:?}");
 }
 
 #[test]
-fn a_port_that_is_taken_is_named_and_reported() {
+fn a_port_in_use_is_printed_and_reported() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let ended = run(example(&["service", "--listen", &address]));
@@ -394,13 +397,13 @@ fn the_sessions_of_the_examples_are_uuids() {
 }
 
 #[test]
-fn only_unix_compiles_what_only_unix_has() {
+fn code_for_unix_is_compiled_only_on_unix() {
     for file in ["quickstart.rs", "cli_tool.rs", "service.rs", "backend/mod.rs", "signals/mod.rs"] {
         let text = fs::read_to_string(Path::new("examples").join(file)).unwrap();
         let mut portable = String::new();
         let mut is_portable = true;
         for line in text.lines() {
-            // A function of Unix goes on to its closing brace, a statement of Unix is the next line.
+            // A function for Unix ends at its closing brace. A statement for Unix is the next line.
             is_portable &= line.trim() != "#[cfg(unix)]";
             if is_portable {
                 portable += line;

@@ -1,13 +1,13 @@
-//! Keeps the house: which floor imports which, how large files and folders may be, and what a test may not do.
+//! Keeps the rules of the source tree: which folder imports which, the size of files and folders, the rules of tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The floors of `src`, from the top down. A floor may import what stands below it, and nothing above: events flow
-/// down this list to the network, and their fates come back through the queue's ledger.
+/// The floors of `src`, from the top down: its folders and single files. A floor may import the floors below it and
+/// none above. Events flow down this list to the network, and their outcomes come back through the queue's ledger.
 const FLOORS: &[&str] = &[
-    "internals", // opens to fuzzing and benchmarks what they try
+    "internals", // makes private parts available to the fuzz targets and the benchmarks
     "bridge",
     "reporter",
     "collector",
@@ -23,8 +23,8 @@ const FLOORS: &[&str] = &[
     "model",
 ];
 
-/// Each of these is named in these places only. ureq's requests are made in `transport`, one of its errors is known to
-/// `user_error`, and a bridge is its middleware.
+/// Each of these names may appear only in these places. `transport` makes ureq's requests, `user_error` and
+/// `http_error` read its errors, and a bridge is its middleware.
 const NAMED_IN: &[(&str, &[&str])] = &[
     ("ureq::", &["transport/", "failure/user_error/", "failure/http_error.rs", "bridge/"]),
     ("ureq::Agent", &["transport/"]),
@@ -34,16 +34,16 @@ const NAMED_IN: &[(&str, &[&str])] = &[
     ("unsafe ", &["process/fork/"]),
 ];
 
-/// A Rust file of `src` that is not of tests.
+/// A Rust file of `src` without test code.
 struct Source {
-    /// Below `src`.
+    /// The path below `src`.
     path: String,
-    /// Without tests and comments.
+    /// The lines of code, without comments and empty lines.
     code: String,
 }
 
 impl Source {
-    /// The folder of `src` that it is in, or its own name.
+    /// The first folder of the path, or the name of a file directly in `src`.
     fn floor(&self) -> &str {
         self.path.split(['/', '.']).next().unwrap()
     }
@@ -76,8 +76,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The floors that a file names: `crate::queue::Producer`, and `crate::{payload, process}`. What a macro names is named
-/// where it is used; what `lib.rs` makes public counts for no floor.
+/// The floors that a file imports: with `crate::queue::Producer` or with `crate::{payload, process}`. A `$crate::` path
+/// in a macro does not count: the code that uses the macro imports it. A public item of `lib.rs` belongs to no floor.
 fn imports(code: &str) -> BTreeSet<String> {
     let mut floors = BTreeSet::new();
     for rest in code.replace("$crate::", "").split("crate::").skip(1) {
@@ -98,7 +98,7 @@ fn imports(code: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_floor_imports_only_what_stands_below_it() {
+fn a_floor_imports_only_floors_below_it() {
     let height = |floor: &str| FLOORS.iter().position(|name| *name == floor);
     for source in sources().iter().filter(|source| source.path != "lib.rs") {
         let own = height(source.floor()).unwrap_or_else(|| panic!("{} is on no floor", source.path));
@@ -110,18 +110,18 @@ fn a_floor_imports_only_what_stands_below_it() {
 }
 
 #[test]
-fn every_floor_of_the_list_is_there() {
-    let there: BTreeSet<_> = sources().iter().map(|source| source.floor().to_owned()).collect();
+fn every_floor_exists_and_is_in_the_list() {
+    let existing: BTreeSet<_> = sources().iter().map(|source| source.floor().to_owned()).collect();
     let listed = FLOORS.iter().copied().chain(["lib"]).map(str::to_owned).collect();
-    assert_eq!(there, listed);
+    assert_eq!(existing, listed);
 }
 
 #[test]
-fn what_one_place_may_name_no_other_names() {
+fn a_restricted_name_appears_only_in_its_places() {
     for source in sources() {
-        for (name, homes) in NAMED_IN {
+        for (name, places) in NAMED_IN {
             assert!(
-                homes.iter().any(|home| source.path.starts_with(home)) || !source.code.contains(name),
+                places.iter().any(|place| source.path.starts_with(place)) || !source.code.contains(name),
                 "{} names {name}",
                 source.path
             );
@@ -130,7 +130,7 @@ fn what_one_place_may_name_no_other_names() {
 }
 
 #[test]
-fn of_handle_owner_and_worker_only_the_owner_does_something_when_it_is_dropped() {
+fn of_handle_owner_and_worker_only_the_owner_implements_drop() {
     let code: String = sources().into_iter().map(|source| source.code).collect();
     let drops = |name: &str| code.matches(&format!("Drop for {name}")).count();
     assert_eq!(["Reporter", "Owner", "Worker"].map(drops), [0, 1, 0]);
@@ -145,7 +145,7 @@ fn no_file_is_longer_than_400_lines_of_code() {
 }
 
 #[test]
-fn no_folder_has_more_than_8_entries_and_each_begins_with_what_it_is_for() {
+fn no_folder_has_more_than_8_entries_and_each_begins_with_its_purpose() {
     let mut folders = BTreeMap::<PathBuf, usize>::new();
     let mut files = Vec::new();
     collect(Path::new("src"), &mut files);
@@ -160,7 +160,7 @@ fn no_folder_has_more_than_8_entries_and_each_begins_with_what_it_is_for() {
         *entries = fs::read_dir(folder).unwrap().count();
         assert!(*entries <= 8, "{} has {entries} entries", folder.display());
         let first = fs::read_to_string(folder.join("mod.rs")).unwrap();
-        assert!(first.starts_with("//! "), "{} does not say what it is for", folder.display());
+        assert!(first.starts_with("//! "), "{} does not begin with its purpose", folder.display());
     }
     assert!(folders.len() > FLOORS.len() / 2);
 }
@@ -171,10 +171,10 @@ fn lib_holds_no_logic() {
     assert!(!lib.code.contains("fn "), "lib.rs only lists the floors");
 }
 
-/// Test files that may have what no other has, each with the reason.
+/// The test files that may sleep or have an ignored test, each with the reason.
 const MAY_SLEEP_OR_BE_IGNORED: &[(&str, &str)] = &[
-    ("tests/house.rs", "names what it looks for"),
-    ("tests/it/delivery/real_nginx.rs", "pauses between requests are what it tests"),
+    ("tests/house.rs", "has the names that it searches for"),
+    ("tests/it/delivery/real_nginx.rs", "tests pauses between requests"),
 ];
 
 #[test]
@@ -190,13 +190,13 @@ fn no_test_sleeps_and_none_is_ignored() {
 }
 
 #[test]
-fn every_test_file_begins_with_what_it_keeps() {
+fn every_test_file_begins_with_keeps() {
     let mut files = Vec::new();
     collect(Path::new("tests"), &mut files);
     for path in files {
         let text = fs::read_to_string(&path).unwrap();
         if text.contains("#[test]") || path.ends_with("main.rs") {
-            assert!(text.starts_with("//! Keeps "), "{} does not say what it keeps", path.display());
+            assert!(text.starts_with("//! Keeps "), "{} does not begin with `//! Keeps `", path.display());
         }
     }
 }

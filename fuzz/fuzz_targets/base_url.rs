@@ -1,4 +1,4 @@
-//! The base URL: what is accepted is a place that telemetry may go to, and what is refused shows no secret.
+//! The base URL. An accepted URL is a valid endpoint of telemetry, and the error of a refused one shows no secret.
 
 #![no_main]
 
@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use tinker_telemetry::Config;
 use tinker_telemetry::internals::endpoint;
 
-/// In user info and queries. Nothing else makes these letters.
+/// Part of user info and queries. No other part of an input makes this text.
 const CANARY: &str = "c4n4ry";
 const PATH: &str = "/api/v1/telemetry";
 
@@ -76,7 +76,7 @@ impl Url<'_> {
         };
         let mut url = SCHEMES[usize::from(*scheme) % SCHEMES.len()].to_owned();
         if let Some(user) = user {
-            // Behind a slash it would be a path.
+            // After a slash it would be part of the path.
             url += &format!("{}{CANARY}@", user.replace('/', ":"));
         }
         url += &match host {
@@ -100,7 +100,7 @@ impl Url<'_> {
     }
 }
 
-/// Whether the host can be no other machine's, by a reading of its letters.
+/// Whether the host is this machine for certain, by its text alone.
 fn is_this_machine(host: &str) -> bool {
     let v4 = |part: &str| part.parse::<u8>().is_ok_and(|number| number.to_string() == part);
     host.eq_ignore_ascii_case("localhost")
@@ -111,7 +111,7 @@ fn is_this_machine(host: &str) -> bool {
             == Some(Ipv6Addr::LOCALHOST)
 }
 
-fn assert_may_be_reported_to(endpoint: &str, base: &str, allow_insecure_http: bool) {
+fn assert_is_valid_endpoint(endpoint: &str, base: &str, allow_insecure_http: bool) {
     let (scheme, rest) = endpoint.split_once("://").expect("a scheme");
     let (authority, path) = rest.split_at(rest.find('/').expect("a path"));
     let (host, port) = match authority
@@ -138,7 +138,7 @@ fn assert_may_be_reported_to(endpoint: &str, base: &str, allow_insecure_http: bo
         );
     }
     assert!(scheme == "https" || allow_insecure_http || is_this_machine(host));
-    // Nothing is made of it but the path behind it.
+    // The endpoint is the base URL and the path, with no other change.
     let (given, rest_given) = base.trim_end_matches('/').split_once("://").expect("a scheme");
     assert!(given.eq_ignore_ascii_case(scheme));
     assert_eq!(rest, format!("{rest_given}{PATH}"));
@@ -150,7 +150,7 @@ fuzz_target!(|input: Input<'_>| {
     let read = endpoint(&config);
     let shown = format!("{config:?} {config:#?} {read:?}");
     match &read {
-        Ok(endpoint) => assert_may_be_reported_to(endpoint, &base, input.allow_insecure_http),
+        Ok(endpoint) => assert_is_valid_endpoint(endpoint, &base, input.allow_insecure_http),
         Err(error) => assert!(!error.to_string().contains(CANARY), "{error}"),
     }
     if matches!(input.url, Url::Built { user: Some(_), .. } | Url::Built { query: Some(_), .. }) {

@@ -1,4 +1,4 @@
-//! Events to JSON: a parser that is not ours reads exactly what was given, and the typed events read it too.
+//! Events as JSON. Another parser reads exactly the given values, and the typed events read them too.
 
 #![no_main]
 
@@ -34,7 +34,7 @@ struct Offered {
 #[derive(Arbitrary, Debug)]
 struct Time {
     seconds: u64,
-    /// Years that are likely, and not only those that are possible.
+    /// Makes likely years more frequent.
     shift: u8,
     nanos: u32,
     before_1970: bool,
@@ -48,7 +48,7 @@ enum Kind {
     SessionEnd { seconds: u64, nanos: u32 },
 }
 
-/// An error with texts and causes as they come.
+/// An error with any texts and causes.
 #[derive(Arbitrary)]
 struct Layer {
     debug: String,
@@ -83,7 +83,7 @@ impl Time {
     }
 }
 
-/// What RFC 3339 can say of a time: nothing before 1970 here, nothing after the year 9999.
+/// The time in RFC 3339. A time before 1970 becomes 1970, and one after the year 9999 the end of that year.
 fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     match since.as_secs() {
@@ -94,7 +94,7 @@ fn rfc3339(time: SystemTime) -> String {
     }
 }
 
-/// A text in at most `max` bytes of JSON.
+/// The text, cut to at most `max` bytes of JSON.
 fn cut(text: &str, max: usize) -> String {
     const MARK: &str = "… (cut)";
     let wide = |text: &str| serde_json::to_string(text).expect("a text").len() - 2;
@@ -111,7 +111,7 @@ fn cut(text: &str, max: usize) -> String {
     text.chars().take_while(fits).chain(mark.chars()).collect()
 }
 
-/// Type, message and traceback.
+/// The expected type, message and traceback.
 fn exception_texts(error: &Layer, type_name: Option<&str>, limit: usize) -> [String; 3] {
     let leading: String = {
         let is_name = |(at, letter): &(usize, char)| {
@@ -134,7 +134,7 @@ fn exception_texts(error: &Layer, type_name: Option<&str>, limit: usize) -> [Str
     [error_type, message, traceback]
 }
 
-/// Of causes, no more are followed.
+/// The number of causes in a traceback.
 const DEEPEST_CHAIN: usize = 64;
 
 impl Offered {
@@ -144,7 +144,7 @@ impl Offered {
         EventHeader { refused: self.refused, severity, time: self.time.system() }
     }
 
-    /// What is sent, unless it is refused, and the tokens behind its head.
+    /// The payload, its kind, and its tokens after the header. `None` where the event is refused.
     fn payload(&self, head: EventHeader) -> Option<(Payload, &'static str, Vec<Token>)> {
         let text = |name: &str, text: &str| [Token::key(name), Token::text(text)];
         Some(match &self.kind {
@@ -175,10 +175,10 @@ impl Offered {
     }
 }
 
-/// Data nested deeper are refused.
+/// Deeper data is refused.
 const DEEPEST_DATA: usize = 100;
 
-/// The payload of a generic event; `None` where the data are rightly refused.
+/// The payload of a generic event. `None` where the data is refused for a valid reason.
 fn accepted(head: EventHeader, name: &str, data: &Value, limit: usize) -> Option<Payload> {
     let mut tokens = Vec::new();
     data.tokens(&mut tokens);
@@ -202,7 +202,7 @@ fn accepted(head: EventHeader, name: &str, data: &Value, limit: usize) -> Option
     }
 }
 
-/// Data as an object: one goes as it is, nothing is empty, all else is a value.
+/// The data as an object. An object stays, null becomes an empty object, and any other data becomes the field `value`.
 fn object(data: &Value) -> Vec<Token> {
     let mut tokens = Vec::new();
     data.tokens(&mut tokens);

@@ -1,5 +1,5 @@
-//! The headers that ask for a wait: whatever they say, it is a wait that we are ready to keep, or none; and where it is
-//! plain what they say, it is that.
+//! The headers that request a wait. Any text gives a wait within our limit, or none. A plain number or a date gives
+//! exactly its wait.
 
 #![no_main]
 
@@ -32,7 +32,7 @@ impl Header<'_> {
             Self::Decimal(whole, fraction) => format!("{whole}.{fraction}"),
             Self::Date { from_now, form } => {
                 let moment = Moment::at(now.saturating_add_signed(from_now.into()));
-                // The second form has two digits for the year, and what they mean is the reader's guess.
+                // The second form has two digits for the year, and each reader interprets them differently.
                 let forms: &[usize] = if moment.year < 2070 { &[0, 1, 2] } else { &[0, 2] };
                 moment.http()[forms[usize::from(form) % forms.len()]].clone()
             }
@@ -40,7 +40,7 @@ impl Header<'_> {
         }
     }
 
-    /// Seconds, or whatever the unit is, where it is a date.
+    /// The moment of a date, from 1970. `None` for another header.
     fn date(&self, now: u64) -> Option<Duration> {
         let Self::Date { from_now, .. } = self else { return None };
         Some(Duration::from_secs(now.saturating_add_signed((*from_now).into())))
@@ -49,8 +49,8 @@ impl Header<'_> {
 
 const LONGEST: u128 = 60_000_000_000;
 
-/// The nanoseconds of a plain number of units, which have `10^digits` nanoseconds: digits, perhaps a point and no more
-/// digits than whole nanoseconds need.
+/// The nanoseconds of a plain number. A unit has `10^digits` nanoseconds. A plain number has digits, and optionally a
+/// point and at most `digits` more.
 fn plain(text: &str, digits: usize) -> Option<u128> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -64,7 +64,7 @@ fn plain(text: &str, digits: usize) -> Option<u128> {
 fn assert_is(wait: Option<Duration>, nanos: u128, text: &str) {
     let read = wait.map_or(0, |wait| wait.as_nanos());
     let expected = nanos.min(LONGEST);
-    // A fraction is read as binary: the last digit may be one off. A whole number may not.
+    // A fraction is read as a binary number, so its last digit may differ by one. A whole number is exact.
     let slack = u128::from(text.contains('.'));
     assert!(read.abs_diff(expected) <= slack, "{text:?} was read as {wait:?}");
 }
@@ -78,7 +78,7 @@ fuzz_target!(|input: Input<'_>| {
     let wait = retry_after(ms.as_deref(), after.as_deref(), now);
     assert!(wait.is_none_or(|wait| (1..=LONGEST).contains(&wait.as_nanos())), "{wait:?}");
 
-    // One alone is what the two are, the milliseconds first.
+    // Both headers give the wait of one alone. That in milliseconds takes precedence.
     let by_ms = retry_after(ms.as_deref(), None, now);
     let by_after = retry_after(None, after.as_deref(), now);
     assert_eq!(wait, by_ms.or(by_after));

@@ -1,4 +1,4 @@
-//! Dates from seconds since 1970, counted out.
+//! Dates from seconds since 1970, by simple counting.
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -42,12 +42,12 @@ impl Moment {
         }
     }
 
-    /// As RFC 3339 has it, without fraction and zone.
+    /// The text of RFC 3339, without fraction and zone.
     pub fn rfc3339(&self) -> String {
         format!("{:04}-{:02}-{:02}T{}", self.year, self.month + 1, self.day, self.clock())
     }
 
-    /// The three ways that HTTP knows to write it (RFC 9110, 5.6.7).
+    /// The three date formats of HTTP (RFC 9110, 5.6.7).
     pub fn http(&self) -> [String; 3] {
         let (month, year, clock) = (MONTHS[self.month], self.year, self.clock());
         let (day, weekday, short) = (self.day, self.weekday, &self.weekday[..3]);
@@ -63,7 +63,7 @@ impl Moment {
     }
 }
 
-/// The days from 1970 to the year's first.
+/// The days from 1970 to the first of January of the year.
 fn days_before(year: u64) -> u64 {
     let leap_days = |year: u64| year / 4 - year / 100 + year / 400;
     365 * (year - 1970) + leap_days(year - 1) - leap_days(1969)

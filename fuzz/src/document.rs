@@ -1,4 +1,4 @@
-//! A JSON document as the sequence of its tokens, read by a parser that is not serde_json.
+//! A JSON document as a sequence of tokens, read by another parser than serde_json.
 
 use json_event_parser::{JsonEvent, SliceJsonParser};
 
@@ -10,7 +10,7 @@ pub enum Token {
     Single(f32),
     Double(f64),
     Text(String),
-    /// Text that is for others to check.
+    /// Any text. Another check covers it.
     AnyText,
     Key(String),
     OpenList,
@@ -53,7 +53,7 @@ impl Token {
     }
 }
 
-/// How many lists and objects are open at once.
+/// The largest number of open lists and objects.
 pub fn depth(tokens: &[Token]) -> usize {
     let (mut open, mut deepest) = (0, 0);
     for token in tokens {

@@ -1,4 +1,4 @@
-//! What the targets hold the crate to: readings of their own, which share no code with it.
+//! The models that the targets compare the crate with. They share no code with it.
 
 pub mod calendar;
 pub mod document;

@@ -32,7 +32,7 @@ pub enum Key {
     Bool(bool),
 }
 
-/// Somewhat deeper than may be sent.
+/// A little deeper than the limit of the crate.
 const DEEPEST: u32 = 120;
 
 impl<'a> Arbitrary<'a> for Value {
@@ -80,7 +80,7 @@ impl Value {
         })
     }
 
-    /// The JSON that it is.
+    /// Adds the tokens of the value's JSON.
     pub fn tokens(&self, out: &mut Vec<Token>) {
         match self {
             Self::Unit | Self::None => out.push(Token::Null),

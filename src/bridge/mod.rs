@@ -2,10 +2,10 @@
 //!
 //! | feature | |
 //! |---|---|
-//! | `log-bridge` | `LogBridge`: records of the `log` crate |
+//! | `log` | `LogBridge`: records of the `log` crate |
 //! | `tracing` | `TracingBridge`: events and spans of the `tracing` crate |
-//! | `panic-hook` | `install_panic_hook`: panics |
-//! | `ureq-middleware` | `UreqBridge`: requests of any ureq agent |
+//! | `panic` | `install_panic_hook`: panics |
+//! | `ureq` | `UreqBridge`: requests of any ureq agent |
 //!
 //! # What a bridged event carries
 //!
@@ -39,36 +39,37 @@
 //!
 //! 1. It holds its reporter weakly. A global logger does not keep a session going.
 //! 2. It ignores what happens inside the reporter's own work. No record of that work comes back as an event.
-//! 3. It costs the program an event at most. It never blocks, and a panic in the program's own code stays inside.
+//! 3. It never blocks, except that a fatal panic waits for its report. What goes wrong in it costs an event at most: a panic
+//!    in a value of the program's, for example, costs that value.
 
-#[cfg(any(feature = "log-bridge", feature = "tracing"))]
+#[cfg(any(feature = "log", feature = "tracing"))]
 mod forwarding;
-#[cfg(feature = "log-bridge")]
+#[cfg(feature = "log")]
 mod log;
-#[cfg(any(feature = "log-bridge", feature = "tracing", feature = "ureq-middleware"))]
+#[cfg(any(feature = "log", feature = "tracing", feature = "ureq"))]
 mod origin;
-#[cfg(feature = "panic-hook")]
+#[cfg(feature = "panic")]
 mod panic_hook;
 #[cfg(feature = "tracing")]
 mod tracing;
-#[cfg(feature = "ureq-middleware")]
+#[cfg(feature = "ureq")]
 mod ureq;
 
-#[cfg(any(feature = "log-bridge", feature = "tracing"))]
+#[cfg(any(feature = "log", feature = "tracing"))]
 pub use forwarding::attachments::{AttachError, Attachments};
-#[cfg(any(feature = "log-bridge", feature = "tracing"))]
+#[cfg(any(feature = "log", feature = "tracing"))]
 pub use forwarding::filter::EventFilter;
-#[cfg(feature = "log-bridge")]
+#[cfg(feature = "log")]
 pub use log::LogBridge;
-#[cfg(feature = "panic-hook")]
+#[cfg(feature = "panic")]
 pub use panic_hook::{FatalPanics, install_panic_hook, install_panic_hook_with};
 #[cfg(feature = "tracing")]
 pub use tracing::TracingBridge;
-#[cfg(feature = "ureq-middleware")]
+#[cfg(feature = "ureq")]
 pub use ureq::{Retries, UreqBridge};
 
 /// The names of events about an HTTP request: those that `UreqBridge` reports, and those that a filter asks for by default.
-#[cfg(any(feature = "log-bridge", feature = "tracing", feature = "ureq-middleware"))]
+#[cfg(any(feature = "log", feature = "tracing", feature = "ureq"))]
 mod http_request {
     pub(super) const START: &str = "http.request.start";
     pub(super) const STOP: &str = "http.request.stop";

@@ -16,7 +16,7 @@ const MAX_PLACE: usize = 256;
 const MAX_NAME: usize = 64;
 
 /// The most bytes of an origin as JSON, unless a name needs escapes: its texts and the names of 16 spans.
-#[cfg(any(feature = "log-bridge", feature = "tracing"))]
+#[cfg(any(feature = "log", feature = "tracing"))]
 pub(super) const MAX_ORIGIN: usize = 2 * 1024;
 
 /// Where an event was made, and within which spans.
@@ -39,7 +39,7 @@ pub(super) struct ThreadLabel(Thread);
 
 /// A number that no other span of this process has. It does not come from the subscriber: those ids are used again, and
 /// are too large for readers that take every number for a float.
-#[cfg(any(feature = "tracing", feature = "ureq-middleware"))]
+#[cfg(any(feature = "tracing", feature = "ureq"))]
 pub(super) fn next_span_id() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg(any(feature = "log-bridge", feature = "tracing"))]
+    #[cfg(any(feature = "log", feature = "tracing"))]
     fn the_size_is_bounded_whatever_the_names_are() {
         let long = "x".repeat(10_000);
         let name: &'static str = long.clone().leak();

@@ -12,7 +12,8 @@
 //!
 //! let collector = Collector::start()?;
 //! let config = Config::new("tml-test").base_url(collector.url());
-//! let reporter = Reporter::builder(config, "session-0001").enabled(true).start()?; // whatever the environment says
+//! let session_id = "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64";
+//! let reporter = Reporter::builder(config, session_id).enabled(true).start()?; // whatever the environment says
 //! reporter.log("checkpoint.saved", json!({"step": 1200}), Severity::Info);
 //! assert!(reporter.wait_until_drained(Duration::from_secs(5)));
 //!
@@ -57,6 +58,8 @@ pub use received::Received;
 use shared::Shared;
 
 use crate::model::event::Event;
+#[cfg(unix)]
+use crate::process::fork;
 
 /// How long a drop waits for the threads of connections. They end at once, except one that parses a large body. That
 /// one ends later by itself.
@@ -106,6 +109,9 @@ impl Collector {
         let shared = Arc::new(Shared::new());
         let accepting = {
             let shared = Arc::clone(&shared);
+            // Signals are for the program that is tested. The connections' threads inherit this.
+            #[cfg(unix)]
+            let _inherited = fork::block_signals();
             thread::Builder::new().name("collector".into()).spawn(move || accept(&listener, &shared))?
         };
         Ok(Self { address, shared, accepting: Some(accepting) })
@@ -140,7 +146,7 @@ impl Collector {
     /// # let limit = Duration::from_secs(5);
     /// # let collector = Collector::start()?;
     /// # let config = Config::new("tml-test").base_url(collector.url());
-    /// # let reporter = Reporter::builder(config, "session-0001").enabled(true).start()?;
+    /// # let reporter = Reporter::builder(config, "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").enabled(true).start()?;
     /// let hold = collector.hold_answers();
     /// reporter.log("checkpoint.saved", (), Severity::Info);
     /// reporter.flush();

@@ -16,7 +16,7 @@ use crate::model::event::{Event, TelemetrySendRequest};
 ///
 /// let collector = Collector::start()?;
 /// let config = Config::new("tml-test").base_url(collector.url());
-/// let reporter = Reporter::builder(config, "session-0001").enabled(true).start()?;
+/// let reporter = Reporter::builder(config, "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").enabled(true).start()?;
 /// reporter.log("checkpoint.saved", (), Severity::Info);
 /// reporter.flush();
 ///

@@ -5,18 +5,20 @@
 //! capture collects it.
 
 use std::any::Any;
-use std::backtrace::Backtrace;
 use std::cell::Cell;
 use std::fmt::{self, Display};
-use std::sync::Arc;
 use std::thread;
 
 use crate::failure::exception;
 use crate::payload::record::Exception;
+use crate::process::catch_panic::catch_panic;
+#[cfg(feature = "panic")]
+use crate::process::stack::SHORT_WAIT;
+use crate::process::stack::Stack;
 
 /// The most panics that are stored for a capture: the one that it will catch, and those in destructors on the way to
 /// it. Code that recovers from its own panics may add more; then the oldest is removed.
-#[cfg(feature = "panic-hook")]
+#[cfg(feature = "panic")]
 const MAX_STORED: usize = 4;
 
 thread_local! {
@@ -33,19 +35,21 @@ pub(crate) struct Panic {
     thread: String,
     /// Known only to the hook, as is the stack.
     location: Option<String>,
-    stack: Option<Arc<Backtrace>>,
+    stack: Option<Stack>,
 }
 
 impl Panic {
     /// A panic that the hook sees. Runs no code of the payload, since that may be the code that panics.
-    #[cfg(feature = "panic-hook")]
+    #[cfg(feature = "panic")]
     pub(crate) fn seen(payload: &(dyn Any + Send), location: Option<String>) -> Self {
-        Self { location, stack: exception::capture_stack(), ..Self::caught(payload) }
+        Self { location, stack: Stack::capture(SHORT_WAIT), ..Self::caught(payload) }
     }
 
     /// A panic of which only the payload is known, on its own thread.
     fn caught(payload: &(dyn Any + Send)) -> Self {
-        let thread = thread::current().name().unwrap_or("<unnamed>").to_owned();
+        // At the very end of a thread the standard library no longer knows it, and panics.
+        let name = catch_panic(|| thread::current().name().map(str::to_owned)).flatten();
+        let thread = name.unwrap_or_else(|| "<unnamed>".to_owned());
         let message = text(payload).unwrap_or("panicked with a value that is not text").to_owned();
         Self { message, thread, location: None, stack: None }
     }
@@ -103,7 +107,7 @@ pub(crate) fn recall(_within: &CaptureScope, payload: &(dyn Any + Send)) -> Pani
 }
 
 /// Stores a panic for the capture around it; returns it if there is no capture.
-#[cfg(feature = "panic-hook")]
+#[cfg(feature = "panic")]
 pub(crate) fn leave_to_capture(panic: Panic) -> Result<(), Panic> {
     if CAPTURES.get() == 0 {
         return Err(panic);
@@ -118,7 +122,7 @@ pub(crate) fn leave_to_capture(panic: Panic) -> Result<(), Panic> {
 }
 
 /// The panics that are stored for captures on this thread. For a process that aborts before they are caught.
-#[cfg(feature = "panic-hook")]
+#[cfg(feature = "panic")]
 pub(crate) fn take_left() -> Vec<Panic> {
     STORED.try_with(Cell::take).unwrap_or_default()
 }

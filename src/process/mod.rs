@@ -1,5 +1,6 @@
 //! What can happen to any code of this crate from outside: a panic, a call from within the crate's own work, a fork, and
-//! what the program's logger does.
+//! what the program's logger does. Also what the whole process has only once: threads with their signals, and the lock of
+//! stacks.
 //!
 //! Every folder above uses it. The invariants:
 //!
@@ -13,3 +14,4 @@ pub(crate) mod catch_panic;
 pub(crate) mod fork;
 pub(crate) mod program_log;
 pub(crate) mod reentrancy;
+pub(crate) mod stack;

@@ -22,8 +22,12 @@
 //!   as no more than sixteen threads are putting an event in at the same moment.
 //! - The limits on events and on bytes are exact. An event is either accepted or counted as refused.
 //! - Every accepted event comes out once.
-//! - An event comes out before every event whose call began after its own call returned, on whichever threads.
+//! - An event comes out before every event whose call began after its own call returned, on whichever threads. (The one
+//!   exception is below.)
+//! - One thread that is suspended inside a call does not stop the delivery of the other threads' events.
 //! - No `unsafe`.
+//! - A call works at the very end of its thread too, when the standard library's storage for the thread is gone. So no
+//!   caller asks for its thread: the worker sleeps in [`Consumer::sleep_until_ready`].
 //! - No lock that a fork can leave locked: a forked child makes a queue of its own (see `process::fork`).
 //!
 //! # The protocol
@@ -66,8 +70,8 @@
 //! 3. A full chunk is in the channel before its shard is unlocked. So an event whose sequence was drawn before the
 //!    worker looked at its shard is in that shard or in the channel: the worker finds it if it looks at the shards
 //!    first and at the channel afterwards.
-//! 4. Every sequence below [`Ledger::admitted`] has been drawn. So a sequence that the worker does not find, after it
-//!    looked at all shards, belongs to a call that drew it later or has not returned.
+//! 4. Sequences are drawn without gaps. So if the worker holds a higher sequence than the next one, looks at all shards,
+//!    and does not find the next one, then that one is in a shard that is still locked.
 //! 5. The channel has room for every full chunk that the limits allow, so sending one never fails and never blocks.
 //! 6. What the admission's word holds is what is pending. It grows in step 1 and shrinks in step 6 only.
 //! 7. No event is admitted after the close: the bit that closes is in the same word.
@@ -81,8 +85,20 @@
 //! The sequence is drawn by a relaxed read-modify-write. That is enough: all such operations on one counter have one
 //! order, and it agrees with every "this call returned before that one began" that threads can observe.
 //!
-//! One case is not restored. When the reporter is closed, the worker goes on without events of callers that are still
-//! inside a shard ([`Consumer::skip`]), and takes them later if they come before the deadline.
+//! # Callers that are held up inside a shard
+//!
+//! A caller is inside a shard for much less than a microsecond, unless its thread loses its core there, or is suspended
+//! by a debugger, or a signal handler runs on it. No other caller waits for it: they lock other shards. The worker
+//! does, if the next sequence may be the caller's: 100 ms in all, and not at all once the reporter is closed. Then the
+//! shard is *held up*, and the worker goes on with the next sequence that it has. It tries the shard again, without
+//! waiting, whenever it collects, and once in a while if it has nothing else to do.
+//!
+//! - What waits for the caller are its own event and the events in its shard: at most one chunk that is not full. Those
+//!   come out later than their sequences, and in the order of their shard. Here the order of the calls is not restored.
+//! - A flush covers the events whose calls have returned. So it waits for a shard that is held up only if that had
+//!   events when its caller locked it: a flag beside the lock says so. It does not wait for the caller's own event.
+//! - One thing is not covered: a caller that is suspended between two instructions of crossbeam's `try_send`, when its
+//!   place in the channel is taken and not filled, stops the worker until it goes on.
 //!
 //! # Why not simpler
 //!

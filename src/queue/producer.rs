@@ -9,7 +9,7 @@ use crate::payload::record::Record;
 use crate::queue::admission::{Grant, Lane};
 use crate::queue::chunk::Chunk;
 use crate::queue::ledger::Ledger;
-use crate::queue::shards::Shards;
+use crate::queue::shards::{LockedShard, Shards};
 
 #[derive(Debug)]
 pub(crate) struct Producer {
@@ -35,29 +35,35 @@ impl Producer {
     /// Puts an event into the queue, or counts why not. Wakes the worker only with the event that makes enough pending
     /// for a request: waking a sleeping thread costs more than all the rest.
     pub(crate) fn offer(&self, record: Record, lane: Lane) -> Result<(), RefusalReason> {
-        let mut chunk = self.shards.lock_any();
+        let shard = self.shards.lock_any();
         // Under the shard's lock, by invariant 1.
-        let Grant { sequence, is_due } = match self.ledger.admit(record.weight() as u64, lane) {
-            Ok(grant) => grant,
+        match self.ledger.admit(record.weight() as u64, lane) {
+            Ok(grant) => {
+                self.put(shard, grant, record);
+                Ok(())
+            }
             Err(reason) => {
                 record.discard();
-                drop(chunk);
+                drop(shard);
                 // A large event may find no room while less than the threshold is pending.
                 self.wake();
-                return Err(reason);
+                Err(reason)
             }
-        };
-        chunk.put(sequence, record);
-        if chunk.is_full() {
+        }
+    }
+
+    #[inline]
+    fn put(&self, mut shard: LockedShard<'_>, Grant { sequence, is_due }: Grant, record: Record) {
+        shard.put(sequence, record);
+        if let Some(full) = shard.take_full() {
             // Under the lock too, by invariant 3. It fails only if the worker is gone, and then the ledger has settled
             // the chunk's events.
-            let _ = self.chunks.try_send(Box::new(chunk.replace()));
+            let _ = self.chunks.try_send(Box::new(full));
         }
-        drop(chunk);
+        drop(shard);
         if is_due {
             self.wake();
         }
-        Ok(())
     }
 
     pub(crate) fn wake(&self) {
@@ -74,8 +80,8 @@ impl Producer {
 
     /// Stops between steps 2 and 3, until the returned function is called.
     pub(crate) fn offer_half(&self, record: Record) -> impl FnOnce() {
-        let mut chunk = self.shards.lock_any();
+        let shard = self.shards.lock_any();
         let grant = self.ledger.admit(record.weight() as u64, Lane::Ordinary).unwrap();
-        move || chunk.put(grant.sequence, record)
+        move || self.put(shard, grant, record)
     }
 }

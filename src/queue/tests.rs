@@ -85,8 +85,9 @@ fn the_event_that_reaches_the_threshold_wakes_the_worker_and_two_signals_are_one
 
 #[test]
 fn events_of_threads_that_take_turns_come_out_in_the_order_of_the_calls() {
-    const EVENTS: usize = 5_000;
-    let (_, producer, mut consumer) = queue_of(10_000, 100_000);
+    const EVENTS: usize = 1_000;
+    let (_, producer, consumer) = queue_of(10_000, 100_000);
+    let mut consumer = consumer.with_caller_limit(LIMIT);
     let turn = AtomicUsize::new(0);
     let log_in_turn = |thread| {
         for nth in (thread..EVENTS).step_by(4) {
@@ -109,7 +110,8 @@ fn events_of_threads_that_take_turns_come_out_in_the_order_of_the_calls() {
 fn events_of_threads_that_log_at_once_come_out_once_each_and_in_the_order_of_their_thread() {
     const THREADS: usize = 24;
     const EVENTS: usize = 1_000;
-    let (ledger, producer, mut consumer) = queue_of(100_000, 100_000);
+    let (ledger, producer, consumer) = queue_of(100_000, 100_000);
+    let mut consumer = consumer.with_caller_limit(LIMIT);
     let mut next_of = [0; THREADS];
     let mut taken = 0;
     thread::scope(|scope| {
@@ -125,7 +127,7 @@ fn events_of_threads_that_log_at_once_come_out_once_each_and_in_the_order_of_the
         while taken < THREADS * EVENTS {
             assert!(started.elapsed() < LIMIT, "{taken} came out");
             let admitted = ledger.admitted();
-            while consumer.next_sequence() < admitted {
+            while consumer.has_below(admitted) {
                 let event = next(&mut consumer).expect("an admitted event is there");
                 let (thread, nth) = (event / EVENTS, event % EVENTS);
                 assert_eq!(nth, mem::replace(&mut next_of[thread], nth + 1));
@@ -135,4 +137,68 @@ fn events_of_threads_that_log_at_once_come_out_once_each_and_in_the_order_of_the
         }
     });
     assert_eq!(next(&mut consumer), None);
+}
+
+/// The numbers of all events that come out.
+fn out(consumer: &mut Consumer) -> Vec<usize> {
+    std::iter::from_fn(|| next(consumer)).collect()
+}
+
+#[test]
+fn events_of_callers_that_were_held_up_come_out_as_soon_as_they_are_there() {
+    let (ledger, producer, mut consumer) = queue_of(1_000, 1_000);
+    let log = |nth| producer.offer(record(nth), Lane::Ordinary).unwrap();
+    log(0);
+    let first = producer.offer_half(record(1));
+    log(2);
+    let second = producer.offer_half(record(3));
+    log(4);
+    assert_eq!(out(&mut consumer), [4], "the others are in shards that are held up");
+    assert!(consumer.next_look().is_some() && !consumer.is_through(ledger.admitted()));
+    log(5);
+    second();
+    assert_eq!(out(&mut consumer), [2, 3, 5]);
+    assert!(!consumer.is_through(ledger.admitted()), "the first event's call has returned");
+    first();
+    log(6);
+    assert_eq!(out(&mut consumer), [0, 1, 6]);
+    assert!(consumer.is_through(ledger.admitted()) && consumer.next_look().is_none());
+}
+
+#[test]
+fn an_event_whose_call_has_not_returned_is_not_waited_for() {
+    let (ledger, producer, mut consumer) = queue_of(1_000, 1_000);
+    let release = producer.offer_half(record(0));
+    let end = ledger.admitted();
+    assert!(!consumer.is_through(end) || consumer.has_below(end));
+    assert_eq!(out(&mut consumer), [0; 0]);
+    assert!(consumer.is_through(end));
+    release();
+    assert!(consumer.has_below(end));
+    assert_eq!(out(&mut consumer), [0]);
+    assert!(consumer.is_through(end) && !consumer.has_below(end));
+}
+
+#[test]
+fn a_full_chunk_of_a_caller_that_was_held_up_is_found_in_the_channel() {
+    let (ledger, producer, mut consumer) = queue_of(1_000, 1_000);
+    (0..99).for_each(|nth| producer.offer(record(nth), Lane::Ordinary).unwrap());
+    let release = producer.offer_half(record(99));
+    producer.offer(record(100), Lane::Ordinary).unwrap();
+    assert_eq!(out(&mut consumer), [100]);
+    release();
+    producer.offer(record(101), Lane::Ordinary).unwrap();
+    assert!(consumer.has_below(ledger.admitted()));
+    assert_eq!(out(&mut consumer), (0..100).chain([101]).collect::<Vec<_>>());
+    assert!(consumer.is_through(ledger.admitted()));
+}
+
+#[test]
+fn after_the_close_a_queue_that_was_not_emptied_is_not_through() {
+    let (ledger, producer, mut consumer) = queue_of(1_000, 1_000);
+    let _held_up = producer.offer_half(record(0));
+    producer.offer(record(1), Lane::Ordinary).unwrap();
+    ledger.close(Instant::now() + LIMIT);
+    assert_eq!(out(&mut consumer), [1]);
+    assert!(!consumer.is_through(ledger.admitted()));
 }

@@ -303,7 +303,8 @@ impl Builder {
     /// Looks at every event before it leaves, session events and exceptions too: returns it, changed or not, or `None` to
     /// withhold it. It runs on the worker's thread. What it logs is not reported. It must not block: while it runs nothing
     /// is sent. If it panics, the event is withheld. What is withheld is counted in [`Stats`](crate::Stats) as `withheld`.
-    /// What is made larger than [`max_event_bytes`](Self::max_event_bytes) is dropped as `too_large`. The id and the number
+    /// What is made larger than [`max_event_bytes`](Self::max_event_bytes) is dropped as `too_large`. Data that are made
+    /// deeper than 100 levels are withheld, since a parser would refuse the whole batch. The id and the number
     /// of an event cannot be changed. A later call replaces an earlier one. Defaults to none, which costs nothing.
     ///
     /// To scrub, to drop, and to sample:
@@ -566,6 +567,7 @@ impl Builder {
     }
 
     fn validate(&self) -> Result<(), StartError> {
+        let context = Context::new(&self.context);
         let at_least_one = "must be at least 1";
         let greater_than_zero = "must be greater than zero";
         let rules = [
@@ -586,7 +588,8 @@ impl Builder {
             ),
             ("max_batch_bytes", self.max_batch_bytes >= 1, at_least_one),
             ("max_event_bytes", self.max_event_bytes >= 1, at_least_one),
-            ("context", Context::new(&self.context).len() <= MAX_CONTEXT, "must be at most 16 KiB in all"),
+            ("context", context.len() <= MAX_CONTEXT, "must be at most 16 KiB in all"),
+            ("context", context.is_strict(), "must be nested at most 99 levels deep"),
         ];
         match rules.into_iter().find(|(_, holds, _)| !holds) {
             Some((setting, _, reason)) => Err(StartError::InvalidSetting { setting, reason }),

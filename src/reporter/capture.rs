@@ -5,6 +5,7 @@ use std::error::Error;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use crate::failure::as_error::{AsError, kind};
 use crate::failure::panicking::{CaptureScope, Panic, recall};
@@ -20,7 +21,7 @@ impl Reporter {
     /// [`capture_panics`](Self::capture_panics).
     ///
     /// Nested captures each report. A panic inside a capture is not fatal to the session, so the panic hook
-    /// (feature `panic-hook`) leaves it to the capture and adds where it happened; without the hook the report has the
+    /// (feature `panic`) leaves it to the capture and adds where it happened; without the hook the report has the
     /// panic's message only. With `panic = "abort"` the hook reports it as fatal, and a capture sees errors only.
     ///
     /// ```
@@ -341,8 +342,9 @@ impl<R> CaptureResult<R> {
                 outcome
             }
             Self::Panic(panic, payload) => {
+                let since = Instant::now();
                 session.report_fatal_panic_at(severity, &panic);
-                session.wait_after_fatal();
+                session.wait_after_fatal(since);
                 resume_unwind(payload)
             }
         }

@@ -153,15 +153,16 @@ impl Reporter {
     /// ```
     ///
     /// With `RUST_BACKTRACE` set, this call captures the stack, and the worker resolves its symbols. The standard
-    /// library does both under one lock, so a capture waits for any thread that resolves symbols: 60 to 155 ms
-    /// were seen.
+    /// library holds one lock for both. If the worker resolves symbols at that moment, this call waits for it for 20 ms
+    /// at most, and then reports the error without a stack. It cannot know whether other code of the program resolves
+    /// symbols, as the standard panic hook does: for that it waits as long as it takes. A forked child captures no stack.
     pub fn log_exception<E: AsError<Kind> + ?Sized, Kind>(&self, error: &E, severity: Severity) -> bool {
         self.session().is_some_and(|session| session.report_exception(error, severity))
     }
 
     /// Reports an error as [`log_exception`](Self::log_exception) does, then the session's end, and waits until nothing is
-    /// pending, for `flush_timeout` at most. (With `RUST_BACKTRACE` set, the capture of the stack comes before that, as
-    /// there.) Then it writes the session's id to the program's log, at info level, for the person who investigates.
+    /// pending, for `flush_timeout` at most. (With `RUST_BACKTRACE` set, up to half of that, and half a second at most, is
+    /// spent on the wait for the worker to resolve other stacks.) Then it writes the session's id to the program's log, at info level, for the person who investigates.
     ///
     /// The end is reported once. Later events are still accepted, and come after it: only [`stop`](Self::stop) closes a
     /// reporter.
@@ -226,7 +227,8 @@ impl Reporter {
     }
 
     /// Flushes, then waits until nothing that was accepted before this call is pending, for `timeout` at most. Returns
-    /// `true` if nothing is pending, and `false` if the time ran out.
+    /// `true` if nothing is pending, and `false` if the time ran out. An event of a call that has not returned, on another
+    /// thread, may still be pending.
     ///
     /// Drained is not delivered: events that were given up are not pending either. [`stats`](Self::stats) says what
     /// became of them.
@@ -354,7 +356,7 @@ impl WeakReporter {
     }
 
     /// Whether both belong to one session.
-    #[cfg(feature = "panic-hook")]
+    #[cfg(feature = "panic")]
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (&self.session, &other.session) {
             (Some((one, _)), Some((other, _))) => one.ptr_eq(other),

@@ -30,6 +30,7 @@ use crate::process::catch_panic::catch_panic;
 use crate::process::fork::ProcessOwned;
 use crate::process::program_log;
 use crate::process::reentrancy;
+use crate::process::stack::{LONG_WAIT, SHORT_WAIT};
 use crate::queue::admission::Lane;
 use crate::session::pipeline::{Pipeline, after};
 
@@ -101,14 +102,15 @@ impl Session {
         error: &E,
         severity: Severity,
     ) -> bool {
+        let since = Instant::now();
         let is_accepted = self.log_exception(error, severity, Lane::Fatal);
         self.end_session_unless_inside();
-        self.wait_after_fatal();
+        self.wait_after_fatal(since);
         is_accepted
     }
 
     /// Reports a panic that was caught.
-    #[cfg(feature = "panic-hook")]
+    #[cfg(feature = "panic")]
     pub(crate) fn report_panic(&self, panic: &Panic) {
         self.report_panic_at(Severity::Error, panic);
     }
@@ -122,7 +124,7 @@ impl Session {
 
     /// Reports a panic that ends the session, and the end. Neither waits nor logs, and takes no lock that is held while
     /// code of the program runs: the panicking thread may hold any such lock.
-    #[cfg(feature = "panic-hook")]
+    #[cfg(feature = "panic")]
     pub(crate) fn report_fatal_panic(&self, panic: &Panic) {
         self.report_fatal_panic_at(Severity::Critical, panic);
     }
@@ -143,11 +145,11 @@ impl Session {
     }
 
     /// Waits until the fatal event has its fate, and logs the session's id.
-    pub(crate) fn wait_after_fatal(&self) {
+    pub(crate) fn wait_after_fatal(&self, since: Instant) {
         if reentrancy::is_inside() {
             return;
         }
-        self.wait_until_drained(self.flush_timeout);
+        self.wait_until_drained(self.flush_timeout.saturating_sub(since.elapsed()));
         program_log::write(|| log::info!("session {} ended with a fatal exception", self.id));
     }
 
@@ -157,13 +159,13 @@ impl Session {
         delivered != NO_VAIN_WAIT && delivered == self.stats().delivered
     }
 
-    #[cfg(feature = "panic-hook")]
+    #[cfg(feature = "panic")]
     pub(crate) fn note_vain_wait(&self) {
         self.vain_wait.0.store(self.stats().delivered, Ordering::Relaxed);
     }
 
     /// How many accepted events were not delivered and never will be.
-    #[cfg(feature = "panic-hook")]
+    #[cfg(feature = "panic")]
     pub(crate) fn lost(&self) -> u64 {
         self.stats().dropped.total()
     }
@@ -183,7 +185,7 @@ impl Session {
         if let Err(reason) = pipeline.ledger.is_open(lane) {
             return pipeline.refuse(reason); // before the text is made and the stack is captured
         }
-        match self.describe(error.as_error(), error.type_name(), header) {
+        match self.describe(error.as_error(), error.type_name(), header, self.wait_for_stack(lane)) {
             Ok(record) => pipeline.offer(record, lane),
             Err(reason) => pipeline.refuse(reason),
         }
@@ -202,17 +204,26 @@ impl Session {
         pipeline.offer(Record::other(header, body), lane)
     }
 
+    /// How long a call may wait to capture the stack. A fatal exception spends some of its time on it.
+    fn wait_for_stack(&self, lane: Lane) -> Duration {
+        match lane {
+            Lane::Fatal => LONG_WAIT.min(self.flush_timeout / 2),
+            Lane::Ordinary | Lane::Session => SHORT_WAIT,
+        }
+    }
+
     /// The record of an error. The error's own code runs here. It may panic, or call this crate.
     fn describe(
         &self,
         error: &(dyn Error + 'static),
         type_name: Option<&str>,
         header: EventHeader,
+        wait_for_stack: Duration,
     ) -> Result<Record, RefusalReason> {
         let scope = reentrancy::enter().ok_or(RefusalReason::Reentrant)?;
         let described = catch_panic(|| {
             user_error::find_user_error(error, self.classifier.as_deref())
-                .ok_or_else(|| exception::describe(error, type_name, self.max_event_bytes))
+                .ok_or_else(|| exception::describe(error, type_name, self.max_event_bytes, wait_for_stack))
         });
         scope.end()?;
         match described.ok_or(RefusalReason::InvalidData)? {

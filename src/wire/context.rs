@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use crate::payload::json::{MAX_DEPTH, is_strict};
+
 /// Fields, ready to be put at the end of an object.
 #[derive(Debug, Default)]
 pub(crate) struct Context {
@@ -18,6 +20,12 @@ impl Context {
             (key.clone(), json.into_bytes())
         };
         Self { fields: fields.iter().map(encode).collect() }
+    }
+
+    /// Whether every parser accepts data with these fields.
+    pub(crate) fn is_strict(&self) -> bool {
+        let is_strict = |json: &[u8]| is_strict(&[b"{", json, b"}"].concat(), MAX_DEPTH);
+        self.fields.iter().all(|(_, json)| is_strict(json))
     }
 
     /// The bytes that it adds to an event at the most.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::event::Event;
 use crate::model::stats::DropReason;
+use crate::payload::json::{MAX_DEPTH, is_strict};
 use crate::process::catch_panic::catch_panic;
 use crate::process::fork;
 
@@ -44,6 +45,10 @@ impl BeforeSend {
         let max_bytes = self.max_bytes.max(json.len());
         json.clear();
         serde_json::to_writer(&mut *json, &event).map_err(|_| DropReason::Internal)?;
-        if json.len() > max_bytes { Err(DropReason::TooLarge) } else { Ok(()) }
+        if json.len() > max_bytes {
+            return Err(DropReason::TooLarge);
+        }
+        // A parser that refuses this event would refuse the whole batch. The event itself is one level.
+        if is_strict(json, MAX_DEPTH + 1) { Ok(()) } else { Err(DropReason::Withheld) }
     }
 }

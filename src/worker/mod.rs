@@ -6,7 +6,8 @@
 //!
 //! The invariants:
 //!
-//! - The worker sleeps in one `select!`: over the ticker, the wakeup, and, while it holds no event, the full chunks.
+//! - The worker sleeps in one place, until one `select!` has something to receive: from the ticker, the wakeup, and, while
+//!   the worker holds no event, the full chunks.
 //! - While it encodes an event or delivers a batch it holds their claim in the ledger. If a panic loses the claim, the
 //!   events are counted as `internal`. A panic never ends the thread.
 //! - Past the deadline of a `stop` it starts no attempt and looks at no event.
@@ -20,7 +21,7 @@ pub(crate) mod ticker;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::{never, select};
+use crossbeam_channel::{after, never, select};
 
 use crate::model::stats::DropReason;
 use crate::process::catch_panic::catch_panic;
@@ -92,14 +93,18 @@ impl<T: Transport> Worker<T> {
             // While the worker holds events, a full chunk need not wake it: the ticker or the wakeup will.
             let is_empty = self.batcher.is_empty() && self.consumer.is_empty();
             let arrivals = if is_empty { &self.consumer.chunks } else { &no_chunks };
+            let next_look = self.consumer.next_look().map_or_else(never, after);
+            self.consumer.sleep_until_ready(&self.ticker.next, &next_look, arrivals);
             select! {
                 recv(self.ticker.next) -> _ => self.tick(),
+                recv(next_look) -> _ => self.look_for_callers(),
                 recv(self.consumer.wakeup) -> wakeup => match wakeup {
                     Ok(()) => self.flush_if_asked(),
                     // The producer is gone: two threads of a forked child each made a pipeline, and this is the other one.
                     Err(_) => self.ledger.close(Instant::now()),
                 },
                 recv(arrivals) -> chunk => if let Ok(chunk) = chunk { self.consumer.keep(*chunk) },
+                default => {}
             }
             self.send_while_due();
         }
@@ -116,13 +121,20 @@ impl<T: Transport> Worker<T> {
     fn send_due(&mut self) -> bool {
         let end = self.ledger.admitted();
         let mut has_sent = false;
-        while !self.ledger.is_closed() && self.consumer.next_sequence() < end && self.send_next() {
+        while !self.ledger.is_closed() && self.consumer.has_below(end) && self.send_next() {
             has_sent = true;
             self.handle_signals();
         }
         // The last event may have found no room in the last batch, and opened another.
         let has_sent_rest = !self.ledger.is_closed() && self.send_open();
+        self.flush_if_asked(); // what a flush waits for may be among the events
         has_sent || has_sent_rest
+    }
+
+    /// A caller was held up inside the queue. What a flush waits for may be there now.
+    fn look_for_callers(&mut self) {
+        self.consumer.collect_held_up();
+        self.flush_if_asked();
     }
 
     /// Looks at the wakeup and the ticker between two batches. While events come faster than they are sent, `select!` is
@@ -144,18 +156,17 @@ impl<T: Transport> Worker<T> {
 
     /// Answers the wakeup. It means that a flush was asked for, or that enough is pending for a batch, which `run` sends.
     fn flush_if_asked(&mut self) {
-        let asked = self.ledger.flushes_asked();
-        if asked > self.flushed && self.flush() {
-            self.flushed = asked;
-            self.ledger.flushes_done(asked);
+        if self.ledger.flushes_asked() > self.flushed {
+            self.flush();
         }
     }
 
-    /// Sends every event that was accepted before this call. `false` if the reporter was closed meanwhile and some are
-    /// left.
-    fn flush(&mut self) -> bool {
+    /// Sends every event that was accepted before this call. Then the flushes that were asked for are done, unless the
+    /// reporter was closed meanwhile and some are left, or a caller that is held up in the queue holds some back.
+    fn flush(&mut self) {
+        let asked = self.ledger.flushes_asked();
         let end = self.ledger.admitted();
-        while self.consumer.next_sequence() < end {
+        while self.consumer.has_below(end) {
             match self.gather() {
                 GatherStep::Event => {}
                 GatherStep::Batch if !self.ledger.is_closed() => {}
@@ -163,7 +174,10 @@ impl<T: Transport> Worker<T> {
             }
         }
         self.send_open();
-        self.consumer.next_sequence() >= end
+        if asked > self.flushed && self.consumer.is_through(end) {
+            self.flushed = asked;
+            self.ledger.flushes_done(asked);
+        }
     }
 
     /// Sends one batch, a full one if the queue has enough events. `false` if there was nothing to send.
@@ -179,7 +193,7 @@ impl<T: Transport> Worker<T> {
 
     /// Sends what is left while there is time, and gives the rest its fate. The reporter is closed: nothing is added.
     fn close(&mut self) {
-        while self.has_time() && (self.send_next() || self.consumer.skip() || self.wait_for_callers()) {}
+        while self.has_time() && (self.send_next() || self.wait_for_callers()) {}
         if self.ledger.claim_log() {
             self.delivery.outage_log.finish(&self.ledger.stats().if_ended(DropReason::Deadline));
             self.ledger.mark_logged();

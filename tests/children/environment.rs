@@ -1,4 +1,4 @@
-//! Keeps the environment: each program here is this binary again, with variables of its own.
+//! Keeps the settings from the environment. Each program here is this binary, started again with its own variables.
 
 use std::process::{Command, Output};
 
@@ -10,8 +10,8 @@ use crate::support::{self, KEY, LIMIT, SESSION};
 
 const CHILD: &str = "TELEMETRY_TEST_CHILD";
 
-/// What a reporter reads of the environment; of the proxies' both spellings.
-const READ: [&str; 12] = [
+/// The variables that a reporter reads. Those of proxies count in lower case too.
+const VARIABLES: [&str; 12] = [
     "HOME",
     "TINKER_CREDENTIAL_CMD",
     "TINKER_API_KEY",
@@ -29,10 +29,10 @@ const READ: [&str; 12] = [
 /// Where this is set, the logger panics on every line.
 const PANICS: &str = "TELEMETRY_TEST_LOGGER_PANICS";
 
-/// Prints what is logged, for the test to read.
-struct Print;
+/// Prints each logged line for the test.
+struct PrintingLogger;
 
-impl Log for Print {
+impl Log for PrintingLogger {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
@@ -45,13 +45,13 @@ impl Log for Print {
     fn flush(&self) {}
 }
 
-/// The program: reports one event with whatever the environment says, and prints what became of it.
+/// The program under test. It reports one event with the settings of the environment, and prints the outcome.
 #[test]
 fn child() {
     if std::env::var_os(CHILD).is_none() {
         return;
     }
-    log::set_logger(&Print).unwrap();
+    log::set_logger(&PrintingLogger).unwrap();
     log::set_max_level(LevelFilter::Warn);
     match Reporter::from_env(SESSION) {
         Ok(reporter) => {
@@ -71,7 +71,7 @@ fn run(variables: &[(&str, &str)]) -> String {
 fn output(variables: &[(&str, &str)]) -> Output {
     let mut program = Command::new(std::env::current_exe().unwrap());
     program.args(["--exact", "environment::child", "--nocapture"]).env(CHILD, "1");
-    for name in READ {
+    for name in VARIABLES {
         program.env_remove(name).env_remove(name.to_lowercase());
     }
     let output = program.envs(variables.iter().copied()).output().unwrap();
@@ -80,7 +80,7 @@ fn output(variables: &[(&str, &str)]) -> Output {
 }
 
 #[test]
-fn a_program_reports_to_where_its_environment_says() {
+fn a_program_reports_to_the_url_of_its_environment() {
     let collector = Collector::start().unwrap();
     let output = run(&[("TINKER_API_KEY", KEY), ("TINKER_BASE_URL", &collector.url())]);
     assert!(output.contains("enabled=true accepted=true drained=true"), "{output}");
@@ -107,7 +107,7 @@ fn a_program_that_is_switched_off_needs_no_key_and_sends_nothing() {
 
 #[cfg(feature = "tls")]
 #[test]
-fn a_proxy_that_cannot_be_used_does_not_end_the_program_but_what_the_program_got_wrong_does() {
+fn an_unusable_proxy_turns_telemetry_off_and_a_missing_key_is_an_error() {
     let proxy = ("all_proxy", "ftp://me:canary-7c1d@proxy");
     let url = ("TINKER_BASE_URL", "https://tinker.example");
     let output = run(&[("TINKER_API_KEY", KEY), url, proxy]);
@@ -122,7 +122,7 @@ fn a_proxy_that_cannot_be_used_does_not_end_the_program_but_what_the_program_got
 
 #[cfg(unix)]
 #[test]
-fn a_key_comes_from_the_variable_else_from_the_command_else_from_the_stored_file() {
+fn a_key_comes_from_the_variable_then_the_command_then_the_stored_file() {
     use std::os::unix::fs::PermissionsExt;
 
     let collector = Collector::start().unwrap();
@@ -171,7 +171,7 @@ fn a_key_comes_from_the_variable_else_from_the_command_else_from_the_stored_file
 }
 
 #[test]
-fn a_key_of_another_shape_is_one_warning_and_starts() {
+fn a_key_of_another_shape_causes_one_warning_and_the_reporter_starts() {
     let collector = Collector::start().unwrap();
     let output = run(&[("TINKER_API_KEY", "canary-7c1d"), ("TINKER_BASE_URL", &collector.url())]);
     assert!(output.contains("3 delivered") && !output.contains("canary"), "{output}");
@@ -179,7 +179,7 @@ fn a_key_of_another_shape_is_one_warning_and_starts() {
 }
 
 #[test]
-fn what_is_wrong_is_named_and_never_shown() {
+fn an_error_names_the_invalid_setting_and_never_shows_its_value() {
     let canary = "canary-7c1d";
     let cases: [(&[(&str, &str)], &str); 4] = [
         (&[], "TINKER_API_KEY"),
@@ -195,7 +195,7 @@ fn what_is_wrong_is_named_and_never_shown() {
 }
 
 #[test]
-fn a_dry_run_prints_each_event_needs_no_key_and_sends_nothing() {
+fn a_dry_run_prints_each_event_and_sends_nothing_and_needs_no_key() {
     let collector = Collector::start().unwrap();
     let dry = [("TINKER_TELEMETRY", "print"), ("DO_NOT_TRACK", "1"), ("TINKER_BASE_URL", &collector.url())];
     let Output { stdout, stderr, .. } = output(&dry);
@@ -206,12 +206,12 @@ fn a_dry_run_prints_each_event_needs_no_key_and_sends_nothing() {
     let ends = ["INFO     SESSION_START", "INFO     step  value=1"];
     assert!(ends.iter().zip(&printed).all(|(end, line)| line.ends_with(end)), "{stderr}");
     assert!(printed.len() == 3 && printed[2].contains("SESSION_END  after"), "{stderr}");
-    assert!(!stderr.contains('\u{1b}'), "standard error is no terminal here");
+    assert!(!stderr.contains('\u{1b}'), "there are no colours, since standard error is not a terminal");
     assert!(collector.requests().is_empty());
 }
 
 #[test]
-fn a_dry_run_whose_reader_is_gone_ends_like_any_other() {
+fn a_dry_run_without_standard_error_ends_as_usual() {
     let mut program = Command::new("sh");
     let this = std::env::current_exe().unwrap();
     program.args(["-c", "exec 2>&-; exec \"$0\" --exact environment::child --nocapture"]).arg(this);

@@ -1,5 +1,5 @@
-//! Keeps what a process at its limits gets: no threads, no file descriptors, stopped and woken again. Each test runs in a
-//! process of its own.
+//! Keeps the behaviour of a process at its limits: without threads, without file descriptors, stopped and continued.
+//! Each test runs in a process of its own.
 #![cfg(all(unix, feature = "collector"))]
 
 use std::fs;
@@ -17,7 +17,7 @@ use crate::process::{alone, forbid_threads, limit_descriptors, signal, started_a
 use crate::real;
 use crate::support::{KEY, LIMIT, assert_adds_up, names, sessionless_to};
 
-fn to(url: &str) -> Builder {
+fn builder_for(url: &str) -> Builder {
     sessionless_to(Config::new(KEY).base_url(url))
 }
 
@@ -26,20 +26,20 @@ fn log_and_drain(reporter: &Reporter, name: &'static str) {
     assert!(reporter.wait_until_drained(LIMIT));
 }
 
-/// Where this account's threads cannot be limited the test is skipped, and says so.
+/// Where the threads of this account cannot be limited, this prints that the test is skipped.
 fn can_forbid_threads() -> bool {
     let can = forbid_threads();
     if !can {
-        real::say_skipped("this account's threads cannot be limited");
+        real::print_skipped("this account's threads cannot be limited");
     }
     can
 }
 
 #[test]
-fn a_start_that_gets_no_thread_says_so() {
-    alone("limits::a_start_that_gets_no_thread_says_so", "http://127.0.0.1:9", |url| {
+fn a_start_without_a_thread_returns_an_error() {
+    alone("limits::a_start_without_a_thread_returns_an_error", "http://127.0.0.1:9", |url| {
         if can_forbid_threads() {
-            let started = to(url).start();
+            let started = builder_for(url).start();
             let Err(StartError::Thread(error)) = started else { panic!("{started:?}") };
             assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         }
@@ -47,8 +47,8 @@ fn a_start_that_gets_no_thread_says_so() {
 }
 
 #[test]
-fn a_lookup_that_gets_no_thread_is_an_attempt_that_failed() {
-    let name = "limits::a_lookup_that_gets_no_thread_is_an_attempt_that_failed";
+fn a_lookup_without_a_thread_is_a_failed_attempt() {
+    let name = "limits::a_lookup_without_a_thread_is_a_failed_attempt";
     alone(name, "http://localhost:9", |url| {
         let panics = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&panics);
@@ -56,7 +56,7 @@ fn a_lookup_that_gets_no_thread_is_an_attempt_that_failed() {
             counted.fetch_add(1, Ordering::Relaxed);
         }));
         lines::keep();
-        let reporter = to(url).start().unwrap();
+        let reporter = builder_for(url).start().unwrap();
         if can_forbid_threads() {
             for _ in 0..3 {
                 log_and_drain(&reporter, "nowhere");
@@ -66,16 +66,20 @@ fn a_lookup_that_gets_no_thread_is_an_attempt_that_failed() {
             assert_eq!(stats.dropped.retries_exhausted, 3, "{stats}");
             let named = lines::warnings_with("the system gives no thread for a name lookup");
             assert_eq!(named.len(), 1, "{}", lines::everything());
-            assert_eq!(panics.load(Ordering::Relaxed), 0, "a program that aborts on panics would be gone");
+            assert_eq!(
+                panics.load(Ordering::Relaxed),
+                0,
+                "a panic would end a program that aborts on panics"
+            );
         }
     });
 }
 
 #[test]
-fn an_address_is_reached_without_a_thread() {
+fn an_ip_address_needs_no_lookup_thread() {
     let collector = Collector::start().unwrap();
-    alone("limits::an_address_is_reached_without_a_thread", &collector.url(), |url| {
-        let reporter = to(url).start().unwrap();
+    alone("limits::an_ip_address_needs_no_lookup_thread", &collector.url(), |url| {
+        let reporter = builder_for(url).start().unwrap();
         if can_forbid_threads() {
             log_and_drain(&reporter, "there");
             assert_eq!(reporter.stats().delivered, 1);
@@ -88,9 +92,9 @@ fn without_file_descriptors_events_are_retried_then_dropped_and_later_ones_arriv
     let collector = Collector::start().unwrap();
     let name = "limits::without_file_descriptors_events_are_retried_then_dropped_and_later_ones_arrive";
     alone(name, &collector.url(), |url| {
-        let reporter = to(url).start().unwrap();
+        let reporter = builder_for(url).start().unwrap();
         let before = limit_descriptors(3);
-        assert!(fs::File::open("/dev/null").is_err(), "nothing opens any more");
+        assert!(fs::File::open("/dev/null").is_err(), "no file can be opened");
         log_and_drain(&reporter, "lost");
         let stats = reporter.stats();
         assert_adds_up(stats);
@@ -109,7 +113,7 @@ fn a_lack_of_file_descriptors_is_logged_as_such() {
     alone("limits::a_lack_of_file_descriptors_is_logged_as_such", "", |_| {
         lines::keep();
         for host in ["127.0.0.1", "localhost"] {
-            let reporter = to(&format!("http://{host}:9")).max_retries(0).start().unwrap();
+            let reporter = builder_for(&format!("http://{host}:9")).max_retries(0).start().unwrap();
             let before = limit_descriptors(3);
             log_and_drain(&reporter, "lost");
             limit_descriptors(before);
@@ -122,17 +126,17 @@ fn a_lack_of_file_descriptors_is_logged_as_such() {
 }
 
 #[test]
-fn a_process_that_was_stopped_and_woken_goes_on_by_itself() {
+fn a_stopped_process_reports_again_after_it_continues() {
     const INTERVAL: Duration = Duration::from_millis(50);
 
     let collector = Collector::start().unwrap();
-    let name = "limits::a_process_that_was_stopped_and_woken_goes_on_by_itself";
+    let name = "limits::a_stopped_process_reports_again_after_it_continues";
     let Some(mut child) = started_alone(name, &collector.url()) else {
-        let reporter = to(&url_of_parent()).flush_interval(INTERVAL).start().unwrap();
+        let reporter = builder_for(&url_of_parent()).flush_interval(INTERVAL).start().unwrap();
         assert!(reporter.log("before", (), Severity::Info));
-        io::stdin().read_line(&mut String::new()).unwrap(); // until it has been stopped and woken
+        io::stdin().read_line(&mut String::new()).unwrap(); // until the parent has stopped and continued this process
         assert!(reporter.log("after", (), Severity::Info));
-        io::stdin().read_line(&mut String::new()).unwrap(); // until the ticker has sent that, unasked
+        io::stdin().read_line(&mut String::new()).unwrap(); // until the ticker has sent the event, without a flush
         assert!(reporter.wait_until_drained(LIMIT));
         assert_eq!(reporter.stats().delivered, 2);
         return;
@@ -143,7 +147,7 @@ fn a_process_that_was_stopped_and_woken_goes_on_by_itself() {
     assert!(collector.next_request(20 * INTERVAL).is_none());
     signal(&child, libc::SIGCONT);
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(b"woken\n").unwrap();
+    stdin.write_all(b"continued\n").unwrap();
     let events = collector.wait_for_events(2, LIMIT);
     assert_eq!(names(&events), ["before", "after"]);
     drop(stdin);
@@ -151,14 +155,14 @@ fn a_process_that_was_stopped_and_woken_goes_on_by_itself() {
 }
 
 #[test]
-fn a_deadline_that_passes_while_the_process_is_stopped_has_passed() {
+fn a_deadline_passes_while_the_process_is_stopped() {
     const TIMEOUT: Duration = Duration::from_secs(3);
 
     let collector = Collector::start().unwrap();
-    let name = "limits::a_deadline_that_passes_while_the_process_is_stopped_has_passed";
+    let name = "limits::a_deadline_passes_while_the_process_is_stopped";
     let hold = collector.hold_answers();
     let Some(mut child) = started_alone(name, &collector.url()) else {
-        let reporter = to(&url_of_parent()).start().unwrap();
+        let reporter = builder_for(&url_of_parent()).start().unwrap();
         assert!(reporter.log("never answered", (), Severity::Info));
         assert!(!reporter.stop(TIMEOUT));
         assert_eq!(reporter.stats().dropped.deadline, 1);
@@ -167,10 +171,11 @@ fn a_deadline_that_passes_while_the_process_is_stopped_has_passed() {
     assert!(collector.next_request(LIMIT).is_some());
     signal(&child, libc::SIGSTOP);
     assert!(collector.next_request(TIMEOUT + Duration::from_millis(500)).is_none());
-    let woken = Instant::now();
+    let continued = Instant::now();
     signal(&child, libc::SIGCONT);
     assert!(child.wait().unwrap().success());
-    assert!(woken.elapsed() < TIMEOUT / 2, "{:?} after a deadline that had passed", woken.elapsed());
+    let elapsed = continued.elapsed();
+    assert!(elapsed < TIMEOUT / 2, "the stop took {elapsed:?} after its deadline");
     drop(hold);
 }
 
@@ -182,7 +187,7 @@ fn suspended_in_an_attempt(name: &str, program: impl FnOnce(Reporter)) {
     let collector = Collector::start().unwrap();
     let hold = collector.hold_answers();
     let Some(mut child) = started_alone(name, &collector.url()) else {
-        program(to(&url_of_parent()).http_timeout(ATTEMPT).max_retries(0).start().unwrap());
+        program(builder_for(&url_of_parent()).http_timeout(ATTEMPT).max_retries(0).start().unwrap());
         return;
     };
     assert!(collector.next_request(LIMIT).is_some());

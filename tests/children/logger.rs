@@ -1,5 +1,5 @@
-//! Keeps the worker working whatever the program's logger does on its thread: drops the last reporter, forks, panics, blocks.
-//! A process has one logger, so each test runs in a process of its own.
+//! Keeps the worker working while the program's logger drops the last reporter, forks, panics or blocks on the worker's
+//! thread. A process has one logger, so each test runs in a process of its own.
 #![cfg(all(unix, feature = "collector"))]
 
 use std::sync::{Mutex, OnceLock, mpsc};
@@ -14,14 +14,14 @@ use tinker_telemetry::{Config, Reporter, Severity};
 use crate::process::{FINE, alone, fork, fork_here};
 use crate::support::{LIMIT, names, session, sessionless};
 
-type Act = Box<dyn FnOnce() + Send>;
+type Action = Box<dyn FnOnce() + Send>;
 
-/// Acts once, on the first line that begins with this text.
-struct Acts(Mutex<Option<(&'static str, Act)>>);
+/// Runs the action once, on the first line that begins with this text.
+struct ActingLogger(Mutex<Option<(&'static str, Action)>>);
 
-static LOGGER: Acts = Acts(Mutex::new(None));
+static LOGGER: ActingLogger = ActingLogger(Mutex::new(None));
 
-impl Log for Acts {
+impl Log for ActingLogger {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
@@ -31,20 +31,20 @@ impl Log for Acts {
             return;
         }
         let line = record.args().to_string();
-        let mut act = self.0.lock().unwrap();
-        if act.as_ref().is_some_and(|(beginning, _)| line.starts_with(beginning)) {
-            let (_, act_now) = act.take().unwrap();
-            drop(act);
-            act_now();
+        let mut pending = self.0.lock().unwrap();
+        if pending.as_ref().is_some_and(|(beginning, _)| line.starts_with(beginning)) {
+            let (_, action) = pending.take().unwrap();
+            drop(pending);
+            action();
         }
     }
 
     fn flush(&self) {}
 }
 
-fn act_on(beginning: &'static str, act: impl FnOnce() + Send + 'static) {
-    *LOGGER.0.lock().unwrap() = Some((beginning, Box::new(act)));
-    let _ = log::set_logger(&LOGGER); // it may be the logger already
+fn act_on(beginning: &'static str, action: impl FnOnce() + Send + 'static) {
+    *LOGGER.0.lock().unwrap() = Some((beginning, Box::new(action)));
+    let _ = log::set_logger(&LOGGER); // an earlier call may have set it already
     log::set_max_level(LevelFilter::Trace);
 }
 
@@ -66,18 +66,18 @@ fn the_last_clone_dropped_on_the_workers_thread_does_not_wait_for_itself() {
         assert!(collector.next_request(LIMIT).is_some());
         let weak = reporter.downgrade();
         drop(reporter);
-        assert!(weak.is_alive(), "the logger has the last");
+        assert!(weak.is_alive(), "the logger has the last clone");
         drop(hold);
-        seen.recv_timeout(LIMIT).expect("the drop came back");
+        seen.recv_timeout(LIMIT).expect("the drop returned");
         assert!(!weak.is_alive());
-        // The worker goes on to the end of what it has.
+        // The worker still sends the events that it has.
         assert_eq!(names(&collector.wait_for_events(1, LIMIT)), ["retried"]);
     });
 }
 
-/// The worker forks in the logger, on the first line that begins so, and the child comes back from there as if it were
-/// the worker.
-fn forks_on(beginning: &'static str) {
+/// Forks on the worker's thread, in the logger, on the first line that begins with this text. In the child the logger
+/// returns into a copy of the worker.
+fn fork_on(beginning: &'static str) {
     let collector = Collector::start().unwrap();
     collector.answer(Answer::status(503));
     let reporter = sessionless(&collector).retry_base_delay(Duration::from_millis(50)).start().unwrap();
@@ -96,26 +96,26 @@ fn forks_on(beginning: &'static str) {
 }
 
 #[test]
-fn a_copy_of_the_worker_retries_nothing() {
-    alone("logger::a_copy_of_the_worker_retries_nothing", "", |_| forks_on("telemetry to"));
+fn a_copy_of_the_worker_retries_no_request() {
+    alone("logger::a_copy_of_the_worker_retries_no_request", "", |_| fork_on("telemetry to"));
 }
 
 #[test]
-fn a_copy_of_the_worker_sends_nothing() {
-    alone("logger::a_copy_of_the_worker_sends_nothing", "", |_| forks_on("Try connect"));
+fn a_copy_of_the_worker_sends_no_request() {
+    alone("logger::a_copy_of_the_worker_sends_no_request", "", |_| fork_on("Try connect"));
 }
 
 #[test]
-fn a_copy_of_the_worker_finishes_nothing() {
-    // The end of the head that the client has written: its bytes are yet to be sent.
-    alone("logger::a_copy_of_the_worker_finishes_nothing", "", |_| forks_on("504f 5354 202f 6170")); // `POST /ap`
+fn a_copy_of_the_worker_finishes_no_request() {
+    // The client has encoded the head (the line shows its bytes in hexadecimal) and has not sent it yet.
+    alone("logger::a_copy_of_the_worker_finishes_no_request", "", |_| fork_on("504f 5354 202f 6170")); // `POST /ap`
 }
 
 #[test]
 fn a_logger_that_panics_on_the_workers_thread_costs_no_event() {
     alone("logger::a_logger_that_panics_on_the_workers_thread_costs_no_event", "", |_| {
         let collector = Collector::start().unwrap();
-        // Ours, and one that ureq says while it holds its pool.
+        // Two lines of this crate, and one that ureq logs while it holds the lock of its pool.
         for line in ["telemetry to", "telemetry reaches", "Use pooled"] {
             let reporter = sessionless(&collector).start().unwrap();
             assert!(reporter.log("opens the connection", (), Severity::Info));
@@ -135,38 +135,38 @@ fn a_logger_that_panics_on_the_workers_thread_costs_no_event() {
 }
 
 #[test]
-fn a_logger_that_is_stuck_on_the_workers_thread_does_not_hold_up_a_stop() {
-    alone("logger::a_logger_that_is_stuck_on_the_workers_thread_does_not_hold_up_a_stop", "", |_| {
-        // ureq says these while it holds its pool, and while the request is under way.
+fn a_logger_that_blocks_the_workers_thread_does_not_block_a_stop() {
+    alone("logger::a_logger_that_blocks_the_workers_thread_does_not_block_a_stop", "", |_| {
+        // ureq logs the first while it holds the lock of its pool, the second during the request.
         for line in ["Use pooled", "POST"] {
             let collector = Collector::start().unwrap();
             let reporter = sessionless(&collector).start().unwrap();
             assert!(reporter.log("opens the connection", (), Severity::Info));
             assert!(reporter.wait_until_drained(LIMIT));
-            let ((stuck, is_stuck), (free, is_free)) = (mpsc::channel(), mpsc::channel::<()>());
+            let ((blocked, is_blocked), (release, is_released)) = (mpsc::channel(), mpsc::channel::<()>());
             act_on(line, move || {
-                stuck.send(()).unwrap();
-                let _ = is_free.recv();
+                blocked.send(()).unwrap();
+                let _ = is_released.recv();
             });
             assert!(reporter.log("never sent", (), Severity::Info));
             reporter.flush();
-            is_stuck.recv_timeout(LIMIT).unwrap();
+            is_blocked.recv_timeout(LIMIT).unwrap();
             let (stopped, seen) = mpsc::channel();
             let stopping = reporter.clone();
             thread::spawn(move || stopped.send(stopping.stop(Duration::from_millis(50))));
-            assert!(!seen.recv_timeout(LIMIT).expect("the stop came back"));
+            assert!(!seen.recv_timeout(LIMIT).expect("the stop returned"));
             assert_eq!(reporter.stats().dropped.deadline, 1);
-            drop(free);
+            drop(release);
         }
     });
 }
 
-/// Starts its reporter with the first line that it is given.
-struct StartsLate(OnceLock<Reporter>);
+/// Starts its reporter when it receives its first line.
+struct LateLogger(OnceLock<Reporter>);
 
-static LATE: StartsLate = StartsLate(OnceLock::new());
+static LATE: LateLogger = LateLogger(OnceLock::new());
 
-impl Log for StartsLate {
+impl Log for LateLogger {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
@@ -189,12 +189,12 @@ fn a_logger_may_start_the_reporter_at_any_level() {
     alone("logger::a_logger_may_start_the_reporter_at_any_level", "", |_| {
         log::set_logger(&LATE).unwrap();
         log::set_max_level(LevelFilter::Trace);
-        let (said, is_said) = mpsc::channel();
+        let (logged, is_logged) = mpsc::channel();
         thread::spawn(move || {
             log::trace!("the first line");
-            said.send(()).unwrap();
+            logged.send(()).unwrap();
         });
-        is_said.recv_timeout(LIMIT).expect("a start that says something waits for itself here");
+        is_logged.recv_timeout(LIMIT).expect("a start that logs waits for itself here");
         let reporter = LATE.0.get().unwrap();
         assert_eq!(reporter.stats().accepted, 1);
         reporter.stop(Duration::ZERO);

@@ -1,5 +1,5 @@
-//! Keeps what depends on the process around it: its environment, its limits, its logger, its panic hook. Each program
-//! under test is this binary started again with one test, so the tests that start them change nothing of each other's.
+//! Keeps the behaviour that depends on the process: its environment, its limits, its logger, its panic hook. Each
+//! program under test is this binary, started again with one test. So no test affects another.
 #![cfg(feature = "collector")]
 
 #[path = "../support/log.rs"]

@@ -1,7 +1,7 @@
-//! Keeps the panic hook to its word: every panic that no capture catches is reported once and on time, whatever its thread
-//! holds, and a thread waits for its report only where it should. `tests/process/panic_on_main.rs` has the panics of a main
-//! thread. Each test is played by a process of its own, which is this binary started again as `child`.
-#![cfg(all(feature = "panic-hook", feature = "collector"))]
+//! Keeps the promises of the panic hook. Every panic outside a capture is reported once and on time, also while its
+//! thread holds a lock. A thread waits for its report only where the panic is fatal. Each scenario runs in a process of
+//! its own: this binary, started again as `child`. `tests/process/panic_on_main.rs` has the panics of a main thread.
+#![cfg(all(feature = "panic", feature = "collector"))]
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::panic::{self, AssertUnwindSafe, catch_unwind, panic_any};
@@ -17,9 +17,9 @@ use tinker_telemetry::{Builder, Config, Reporter, Severity, json};
 
 use crate::support::{LIMIT, NEVER, Panics};
 
-/// What some wait for.
+/// The shutdown timeout of the scenarios that wait for it.
 const BRIEF: Duration = Duration::from_secs(3);
-/// What a slow machine may add.
+/// The time that a slow machine may add.
 const SLACK: Duration = Duration::from_secs(5);
 
 // The process that panics.
@@ -38,7 +38,7 @@ fn child() {
         "odd" => odd_payload_without_a_name(builder),
         "twice" => installed_twice(builder),
         "exit" => earlier_hook_that_exits(builder),
-        "quiet" => data_that_panics(builder),
+        "data" => data_that_panics(builder),
         "worker" => worker_that_panics(builder),
         "logger" => panic_with_the_loggers_lock(builder, log::LevelFilter::Info),
         "logger at trace" => {
@@ -48,17 +48,17 @@ fn child() {
         "second" => second_panic_while_the_first_waits(builder),
         "recovered" => recovered_panics_during_a_panic(builder),
         "pool" => caught_panics_of_a_pool(builder),
-        "vain" => waits_in_vain(builder),
+        "timeout" => wait_without_a_result(builder),
         "chosen" => choice_that_is_replaced(builder),
         "double" => double_panic(&start(builder)),
         "double in capture" => {
             let reporter = start(builder);
             reporter.capture(|| double_panic(&reporter));
         }
-        "unprintable" => unprintable(builder),
-        "captured" => captured(builder),
-        "gone" => gone(builder),
-        "owned" => dropped_while_a_thread_waits(builder),
+        "unprintable" => message_that_panics(builder),
+        "captured" => captured_panics(builder),
+        "dropped" => reporter_dropped_before_a_panic(builder),
+        "dropped during a wait" => dropped_while_a_thread_waits(builder),
         _ => panic!("unknown scenario {scenario}"),
     }
 }
@@ -75,7 +75,7 @@ fn start_fatal(builder: Builder) -> Reporter {
     reporter
 }
 
-/// Has a thread of this name panic, to its end.
+/// Starts a thread of this name that panics, and waits for its end.
 fn die(name: &str, payload: &'static str) {
     let work = move || panic!("{payload}");
     let thread = thread::Builder::new().name(name.to_owned()).spawn::<_, ()>(work).unwrap();
@@ -156,15 +156,15 @@ fn panic_with_the_loggers_lock(builder: Builder, level: log::LevelFilter) {
 }
 
 fn stalled_server_and_full_queue(builder: Builder) {
-    let (say, heard) = mpsc::channel();
-    let say = Mutex::new(say);
-    panic::set_hook(Box::new(move |_| say.lock().unwrap().send(Instant::now()).unwrap()));
+    let (sender, hook_calls) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    panic::set_hook(Box::new(move |_| sender.lock().unwrap().send(Instant::now()).unwrap()));
     let reporter = start_fatal(builder.shutdown_timeout(BRIEF).max_queue_size(1));
     while reporter.log("filler", (), Severity::Info) {}
     let started = Instant::now();
     die("trainer", "stalled");
-    let (said, waited) = (heard.recv().unwrap() - started, started.elapsed());
-    assert!(said < Duration::from_secs(1) + SLACK / 3, "the earlier hook was called after {said:?}");
+    let (called, waited) = (hook_calls.recv().unwrap() - started, started.elapsed());
+    assert!(called < Duration::from_secs(1) + SLACK / 3, "the earlier hook was called after {called:?}");
     assert!((BRIEF..BRIEF + SLACK).contains(&waited), "{waited:?}");
     assert_eq!(reporter.stats().pending, 3, "the filler, the panic, the session's end");
     reporter.stop(Duration::ZERO);
@@ -198,13 +198,13 @@ fn recovered_panics_during_a_panic(builder: Builder) {
     });
     thread.join().unwrap_err();
     let waited = started.elapsed();
-    // A wait for each would be 33 seconds.
+    // One wait per panic would be 33 seconds.
     assert!((BRIEF..5 * BRIEF).contains(&waited), "{waited:?}");
     assert_eq!(reporter.stats().pending, 13, "start, outer, end, and the inner ones");
     reporter.stop(Duration::ZERO);
 }
 
-/// At defaults, as a server has it: a wait would be five seconds.
+/// With the default settings, as in a server. One wait would be five seconds.
 fn caught_panics_of_a_pool(_: Builder) {
     let url = std::env::var("CHILD_URL").unwrap();
     let config = Config::new("tml-test").base_url(url);
@@ -218,19 +218,19 @@ fn caught_panics_of_a_pool(_: Builder) {
     reporter.stop(Duration::ZERO);
 }
 
-fn waits_in_vain(builder: Builder) {
+fn wait_without_a_result(builder: Builder) {
     let reporter = start_fatal(builder.http_timeout(Duration::from_secs(1)).max_retries(0));
-    die("first", "waits until the report is given up");
+    die("first", "waits until the report is dropped");
     assert_eq!((reporter.stats().pending, reporter.stats().dropped.total()), (0, 3));
     die("second", "does not wait");
     assert_eq!(reporter.stats().pending, 1);
-    println!("\nmay be answered"); // for the parent, which has kept all answers until now
+    println!("\nplease answer"); // the parent holds all answers until this line
     io::stdout().flush().unwrap();
     while reporter.stats().delivered == 0 {
         reporter.log("after the outage", (), Severity::Info);
         reporter.wait_until_drained(LIMIT);
     }
-    die("third", "waits again, and not in vain");
+    die("third", "waits again and is delivered");
     assert_eq!(reporter.stats().pending, 0);
 }
 
@@ -246,17 +246,17 @@ fn double_panic(_reporter: &Reporter) {
     panic!("first");
 }
 
-fn unprintable(builder: Builder) {
+fn message_that_panics(builder: Builder) {
     let _reporter = start(builder);
     thread::spawn(|| panic!("{Panics}")).join().unwrap_err();
 }
 
-fn captured(builder: Builder) {
+fn captured_panics(builder: Builder) {
     let reporter = start(builder);
     let work = || {
         drop(catch_unwind(|| panic!("recovered inside")));
         reporter.capture::<(), _>(|| {
-            let _recovers = OnDrop(|| drop(catch_unwind(|| panic!("recovered on the way"))));
+            let _recovers = OnDrop(|| drop(catch_unwind(|| panic!("recovered during the unwinding"))));
             panic!("captured")
         });
     };
@@ -273,10 +273,10 @@ fn captured(builder: Builder) {
     assert_eq!(reporter.stats().pending, 0, "capture_fatal waits");
 }
 
-fn gone(builder: Builder) {
+fn reporter_dropped_before_a_panic(builder: Builder) {
     let reporter = start(builder);
     drop(reporter);
-    die("late", "no reporter is left");
+    die("late", "after the drop");
 }
 
 fn dropped_while_a_thread_waits(builder: Builder) {
@@ -290,15 +290,16 @@ fn dropped_while_a_thread_waits(builder: Builder) {
     dying.join().unwrap();
 }
 
-// The process that watches.
+// The parent process.
 
+/// A child and its standard error, which arrives when the child ends.
 struct Watched {
     child: Child,
     output: mpsc::Receiver<String>,
 }
 
-/// How a child ended, what it wrote, and what the collector has of it.
-struct Seen {
+/// The exit code of a child, its standard error, and its events from the collector.
+struct Outcome {
     code: Option<i32>,
     output: String,
     events: Vec<Event>,
@@ -326,22 +327,22 @@ impl Watched {
         Self { child, output }
     }
 
-    fn end(mut self, collector: &Collector) -> Seen {
+    fn end(mut self, collector: &Collector) -> Outcome {
         let Ok(output) = self.output.recv_timeout(LIMIT) else {
             self.child.kill().unwrap();
             self.child.wait().unwrap();
             panic!("the child hangs: {}", self.output.recv().unwrap());
         };
-        Seen { code: self.child.wait().unwrap().code(), output, events: collector.events() }
+        Outcome { code: self.child.wait().unwrap().code(), output, events: collector.events() }
     }
 }
 
-fn play(scenario: &str) -> Seen {
+fn play(scenario: &str) -> Outcome {
     let collector = Collector::start().unwrap();
     Watched::start(scenario, &collector, "0").end(&collector)
 }
 
-impl Seen {
+impl Outcome {
     fn exceptions(&self) -> Vec<&UnhandledExceptionEvent> {
         let exceptions = self.events.iter().filter_map(|event| match event {
             Event::UnhandledException(exception) => Some(exception),
@@ -359,17 +360,17 @@ impl Seen {
     }
 }
 
-/// The names of what a session with one fatal exception has.
+/// The event names of a session with one fatal exception.
 const FATAL: [&str; 3] = ["SESSION_START", "UNHANDLED_EXCEPTION", "SESSION_END"];
 
-/// The names of what a session has in which a panic was not fatal.
+/// The event names of a session that goes on after a panic.
 const GOES_ON: [&str; 4] = ["SESSION_START", "UNHANDLED_EXCEPTION", "goes on", "SESSION_END"];
 
 #[test]
-fn a_panic_of_a_thread_is_an_exception_with_its_message_thread_and_place_and_the_session_goes_on() {
-    let seen = play("thread");
-    assert_eq!((seen.names(), seen.code), (GOES_ON.to_vec(), Some(0)), "{}", seen.output);
-    let exception = seen.exceptions()[0];
+fn a_panic_of_a_thread_is_an_exception_with_message_thread_and_location_and_the_session_goes_on() {
+    let outcome = play("thread");
+    assert_eq!((outcome.names(), outcome.code), (GOES_ON.to_vec(), Some(0)), "{}", outcome.output);
+    let exception = outcome.exceptions()[0];
     assert_eq!((exception.severity, exception.error_type.as_str()), (Severity::Error, "panic"));
     assert_eq!(exception.error_message, "loss is NaN");
     let traceback = exception.traceback.as_ref().unwrap();
@@ -377,15 +378,15 @@ fn a_panic_of_a_thread_is_an_exception_with_its_message_thread_and_place_and_the
         traceback.starts_with("thread 'trainer' panicked at tests/children/panic_hook.rs:"),
         "{traceback}"
     );
-    assert!(traceback.ends_with(":\nloss is NaN"), "no backtrace was asked for: {traceback}");
-    assert!(seen.output.contains("loss is NaN"), "the hook before is called: {}", seen.output);
+    assert!(traceback.ends_with(":\nloss is NaN"), "the environment demands no backtrace: {traceback}");
+    assert!(outcome.output.contains("loss is NaN"), "the earlier hook is called: {}", outcome.output);
 }
 
 #[test]
-fn the_environment_asks_for_the_backtrace() {
+fn rust_backtrace_in_the_environment_adds_the_backtrace() {
     let collector = Collector::start().unwrap();
-    let seen = Watched::start("thread", &collector, "1").end(&collector);
-    let traceback = seen.exceptions()[0].traceback.as_ref().unwrap();
+    let outcome = Watched::start("thread", &collector, "1").end(&collector);
+    let traceback = outcome.exceptions()[0].traceback.as_ref().unwrap();
     assert!(
         traceback.contains("\n\nStack backtrace:\n") && traceback.contains("panic_hook::die"),
         "{traceback}"
@@ -394,9 +395,9 @@ fn the_environment_asks_for_the_backtrace() {
 
 #[test]
 fn a_payload_that_is_not_text_on_a_thread_without_a_name_is_reported() {
-    let seen = play("odd");
-    assert_eq!(seen.messages(), ["panicked with a value that is not text"]);
-    let traceback = seen.exceptions()[0].traceback.as_ref().unwrap();
+    let outcome = play("odd");
+    assert_eq!(outcome.messages(), ["panicked with a value that is not text"]);
+    let traceback = outcome.exceptions()[0].traceback.as_ref().unwrap();
     assert!(traceback.starts_with("thread '<unnamed>' panicked at "), "{traceback}");
 }
 
@@ -407,38 +408,43 @@ fn a_hook_installed_twice_reports_once() {
 
 #[test]
 fn an_earlier_hook_that_exits_comes_after_the_report() {
-    let seen = play("exit");
-    assert_eq!((seen.names(), seen.code), (FATAL.to_vec(), Some(7)));
+    let outcome = play("exit");
+    assert_eq!((outcome.names(), outcome.code), (FATAL.to_vec(), Some(7)));
 }
 
 #[test]
-fn data_that_panics_is_refused_and_is_no_fatal_exception() {
-    let seen = play("quiet");
-    assert_eq!((seen.names(), seen.code), (vec!["SESSION_START", "goes on", "SESSION_END"], Some(0)));
+fn data_that_panics_is_refused_and_its_panic_is_not_reported() {
+    let outcome = play("data");
+    assert_eq!((outcome.names(), outcome.code), (vec!["SESSION_START", "goes on", "SESSION_END"], Some(0)));
 }
 
 #[test]
 fn the_workers_own_panic_is_not_reported() {
-    let seen = play("worker");
-    assert_eq!((seen.names(), seen.code), (vec!["SESSION_START", "SESSION_END"], Some(0)));
-    assert!(seen.output.contains("on the worker, as the test wants it"), "{}", seen.output);
+    let outcome = play("worker");
+    assert_eq!((outcome.names(), outcome.code), (vec!["SESSION_START", "SESSION_END"], Some(0)));
+    assert!(outcome.output.contains("on the worker, as the test wants it"), "{}", outcome.output);
 }
 
 #[test]
 fn a_panic_that_holds_the_loggers_lock_is_reported() {
-    // At trace level the worker's HTTP client wants the lock too, and gets it when the wait is over.
+    // At trace level the worker's HTTP client needs the lock too. It gets the lock when the wait is over.
     for scenario in ["logger", "logger at trace"] {
-        let seen = play(scenario);
-        assert_eq!((seen.names(), seen.code), (FATAL.to_vec(), Some(0)), "{scenario}: {}", seen.output);
+        let outcome = play(scenario);
+        assert_eq!(
+            (outcome.names(), outcome.code),
+            (FATAL.to_vec(), Some(0)),
+            "{scenario}: {}",
+            outcome.output
+        );
     }
 }
 
 #[test]
-fn with_a_stalled_server_and_a_full_queue_a_fatal_panic_costs_its_shutdown_timeout() {
+fn with_a_stalled_server_and_a_full_queue_a_fatal_panic_waits_for_the_shutdown_timeout() {
     let collector = Collector::start().unwrap();
     let _hold = collector.hold_answers();
-    let seen = Watched::start("stalled", &collector, "0").end(&collector);
-    assert_eq!(seen.code, Some(0), "{}", seen.output);
+    let outcome = Watched::start("stalled", &collector, "0").end(&collector);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.output);
 }
 
 #[test]
@@ -449,95 +455,95 @@ fn a_panic_while_another_thread_waits_for_its_own_is_reported_too() {
     collector.next_request(LIMIT).unwrap();
     watched.child.stdin.take().unwrap().write_all(b"!").unwrap();
     drop(hold);
-    let seen = watched.end(&collector);
-    let mut messages = seen.messages();
+    let outcome = watched.end(&collector);
+    let mut messages = outcome.messages();
     messages.sort_unstable();
-    assert_eq!((messages, seen.code), (vec!["first", "second"], Some(0)), "{}", seen.output);
+    assert_eq!((messages, outcome.code), (vec!["first", "second"], Some(0)), "{}", outcome.output);
 }
 
 #[test]
-fn a_thread_that_waited_in_vain_does_not_wait_again_for_its_next_panics() {
+fn a_thread_waits_once_for_a_stalled_server_and_not_for_its_next_panics() {
     let collector = Collector::start().unwrap();
     let _hold = collector.hold_answers();
-    let seen = Watched::start("recovered", &collector, "0").end(&collector);
-    assert_eq!(seen.code, Some(0), "{}", seen.output);
+    let outcome = Watched::start("recovered", &collector, "0").end(&collector);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.output);
 }
 
 #[test]
-fn panics_that_a_pool_catches_cost_no_wait_and_do_not_end_the_session() {
+fn panics_that_a_pool_catches_cause_no_wait_and_do_not_end_the_session() {
     let collector = Collector::start().unwrap();
     let _hold = collector.hold_answers();
-    let seen = Watched::start("pool", &collector, "0").end(&collector);
-    assert_eq!(seen.code, Some(0), "{}", seen.output);
+    let outcome = Watched::start("pool", &collector, "0").end(&collector);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.output);
 }
 
 #[test]
-fn after_a_wait_in_vain_no_thread_waits_until_something_was_delivered() {
+fn after_a_wait_without_a_delivery_no_thread_waits_until_the_next_delivery() {
     let collector = Collector::start().unwrap();
     let hold = collector.hold_answers();
-    let mut watched = Watched::start("vain", &collector, "0");
+    let mut watched = Watched::start("timeout", &collector, "0");
     let mut lines = BufReader::new(watched.child.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap() == "may be answered"));
+    assert!(lines.any(|line| line.unwrap() == "please answer"));
     drop(hold);
     drop(lines.by_ref().last());
-    let seen = watched.end(&collector);
-    assert_eq!(seen.code, Some(0), "{}", seen.output);
-    assert_eq!(seen.messages().last(), Some(&"waits again, and not in vain"));
+    let outcome = watched.end(&collector);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.output);
+    assert_eq!(outcome.messages().last(), Some(&"waits again and is delivered"));
 }
 
 #[test]
-fn a_choice_overrides_what_is_fatal_and_a_later_choice_replaces_it() {
-    let seen = play("chosen");
-    assert_eq!((seen.names(), seen.code), (GOES_ON.to_vec(), Some(0)), "{}", seen.output);
+fn an_explicit_choice_decides_what_is_fatal_and_a_later_choice_replaces_it() {
+    let outcome = play("chosen");
+    assert_eq!((outcome.names(), outcome.code), (GOES_ON.to_vec(), Some(0)), "{}", outcome.output);
 }
 
 #[test]
-fn a_panic_in_a_destructor_during_a_panic_leaves_nothing_unsaid() {
+fn a_panic_in_a_destructor_during_a_panic_is_reported_too() {
     for scenario in ["double", "double in capture"] {
-        let seen = play(scenario);
-        assert_eq!(seen.code, None, "the process aborts");
-        let said = ["first", "second, in a destructor", "panic in a destructor during cleanup"];
-        assert_eq!(seen.messages(), said, "{scenario}");
+        let outcome = play(scenario);
+        assert_eq!(outcome.code, None, "the process aborts");
+        let messages = ["first", "second, in a destructor", "panic in a destructor during cleanup"];
+        assert_eq!(outcome.messages(), messages, "{scenario}");
     }
 }
 
 #[test]
-fn a_message_that_panics_ends_the_program_as_it_would_without_us() {
-    let seen = play("unprintable");
-    assert_eq!(seen.code, None, "the process aborts");
-    assert!(seen.output.contains("panicked while processing panic"), "{}", seen.output);
+fn a_message_that_panics_aborts_the_program_as_it_does_without_the_hook() {
+    let outcome = play("unprintable");
+    assert_eq!(outcome.code, None, "the process aborts");
+    assert!(outcome.output.contains("panicked while processing panic"), "{}", outcome.output);
 }
 
 #[test]
-fn a_captured_panic_is_reported_once_by_each_capture_and_with_its_place() {
-    let seen = play("captured");
-    assert_eq!(seen.code, Some(0), "{}", seen.output);
-    // By the inner capture, the outer, the thread's; the fatal one ends the session.
-    assert_eq!(seen.messages(), ["captured", "captured", "spawned", "fatal"]);
-    let severities: Vec<_> = seen.exceptions().iter().map(|exception| exception.severity).collect();
+fn a_captured_panic_is_reported_once_by_each_capture_and_with_its_location() {
+    let outcome = play("captured");
+    assert_eq!(outcome.code, Some(0), "{}", outcome.output);
+    // From the inner capture, the outer one, the spawned thread, and the fatal one, which ends the session.
+    assert_eq!(outcome.messages(), ["captured", "captured", "spawned", "fatal"]);
+    let severities: Vec<_> = outcome.exceptions().iter().map(|exception| exception.severity).collect();
     assert_eq!(severities, [Severity::Error, Severity::Error, Severity::Error, Severity::Critical]);
-    for exception in seen.exceptions() {
+    for exception in outcome.exceptions() {
         let traceback = exception.traceback.as_ref().unwrap();
         assert!(traceback.contains(" panicked at tests/children/panic_hook.rs:"), "{traceback}");
         assert!(traceback.ends_with(&exception.error_message), "{traceback}");
     }
-    assert_eq!(seen.names().last(), Some(&"SESSION_END"));
+    assert_eq!(outcome.names().last(), Some(&"SESSION_END"));
 }
 
 #[test]
-fn the_drop_waits_though_a_panicking_thread_waits_already() {
+fn the_drop_waits_while_a_panicking_thread_waits_too() {
     let collector = Collector::start().unwrap();
     let _hold = collector.hold_answers();
-    let mut watched = Watched::start("owned", &collector, "0");
+    let mut watched = Watched::start("dropped during a wait", &collector, "0");
     collector.next_request(LIMIT).unwrap();
     watched.child.stdin.take().unwrap().write_all(b"!").unwrap();
-    let seen = watched.end(&collector);
-    assert_eq!(seen.code, Some(0), "{}", seen.output);
+    let outcome = watched.end(&collector);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.output);
 }
 
 #[test]
-fn the_hook_does_not_keep_the_session_going() {
-    let seen = play("gone");
-    assert_eq!((seen.names(), seen.code), (vec!["SESSION_START", "SESSION_END"], Some(0)));
-    assert!(seen.output.contains("no reporter is left"), "{}", seen.output);
+fn the_hook_does_not_keep_the_session_alive() {
+    let outcome = play("dropped");
+    assert_eq!((outcome.names(), outcome.code), (vec!["SESSION_START", "SESSION_END"], Some(0)));
+    assert!(outcome.output.contains("after the drop"), "{}", outcome.output);
 }

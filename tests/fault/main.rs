@@ -1,8 +1,8 @@
-//! Keeps the promise that no behaviour of a server makes the reporter hang, lie or lose count.
+//! Keeps the promise that no behaviour of a server makes the reporter hang or count wrong.
 //!
-//! `server` plays the faults over real sockets and shows that each is what it says it is; `exit_bound` is about time,
+//! `server` plays the faults over real sockets, and tests that each fault happens as named. `exit_bound` is about time,
 //! `truth` about counts.
-#![cfg(all(test, unix))] // elsewhere a small segment size cannot be asked for
+#![cfg(all(test, unix))] // only Unix allows a small segment size
 
 #[path = "../support/http.rs"]
 mod http;

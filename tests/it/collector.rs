@@ -1,4 +1,5 @@
-//! Keeps the collector to its word: every request counted and answered as the test asks, and nothing left after a drop.
+//! Keeps the collector: it counts every request and answers as the test demands, and a drop leaves no thread and no
+//! connection behind.
 
 use std::io::{BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -13,10 +14,10 @@ use tinker_telemetry::event::{Event, TelemetrySendRequest};
 use crate::support::LIMIT;
 use crate::support::http::read_to_empty_line;
 
-/// A client that shows its bytes.
+/// A client that sends and receives raw bytes.
 struct Client(BufReader<TcpStream>);
 
-/// A reply: the status, the head as text, the body by its content-length.
+/// The status, the head as text, and the body of the length in `content-length`.
 #[derive(Debug)]
 struct Reply {
     status: u16,
@@ -40,7 +41,7 @@ impl Client {
         self.send(request(body.as_ref()));
     }
 
-    /// The next reply; `None` where the connection was closed instead.
+    /// The next reply. `None` where the connection ends first.
     fn reply(&mut self) -> Option<Reply> {
         let head = read_to_empty_line(&mut self.0).unwrap()?;
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -54,7 +55,7 @@ impl Client {
         self.reply().map(|reply| reply.status)
     }
 
-    /// Everything up to the end of the connection.
+    /// All bytes up to the end of the connection.
     fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).unwrap();
@@ -71,7 +72,7 @@ fn request(body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// A telemetry body with an event for each of these numbers, which are its session index and in its name.
+/// A telemetry body with one event per number. The number is the event's session index and part of its name.
 fn batch(numbers: impl IntoIterator<Item = u64>) -> String {
     let event = |number| {
         json!({
@@ -93,7 +94,7 @@ fn numbers(events: &[Event]) -> Vec<u64> {
 }
 
 #[test]
-fn two_requests_on_a_kept_connection_arrive_as_typed_values() {
+fn two_requests_on_one_connection_arrive_as_typed_values() {
     let collector = Collector::start().unwrap();
     let mut client = Client::connect(&collector);
     for numbers in [0..3, 3..5] {
@@ -112,7 +113,7 @@ fn two_requests_on_a_kept_connection_arrive_as_typed_values() {
     assert_eq!(first.status, Some(200));
     assert!(!format!("{first:?} {:?}", first.headers).contains("canary"));
     assert_eq!(numbers(collector.next_request(LIMIT).unwrap().events()), [3, 4]);
-    assert!(collector.next_request(Duration::ZERO).is_none(), "each request is given out once");
+    assert!(collector.next_request(Duration::ZERO).is_none(), "each request is returned once");
 
     let events = collector.events();
     assert_eq!(numbers(&events), [0, 1, 2, 3, 4]);
@@ -120,7 +121,7 @@ fn two_requests_on_a_kept_connection_arrive_as_typed_values() {
 }
 
 #[test]
-fn a_recorded_request_of_the_official_sdk_is_understood() {
+fn a_recorded_request_of_the_official_sdk_is_read() {
     let recorded: serde_json::Value =
         serde_json::from_str(include_str!("../wire/official-session.json")).unwrap();
     let collector = Collector::start().unwrap();
@@ -132,7 +133,7 @@ fn a_recorded_request_of_the_official_sdk_is_understood() {
 }
 
 #[test]
-fn requests_sent_at_one_go_are_answered_one_by_one() {
+fn pipelined_requests_are_answered_one_by_one() {
     let collector = Collector::start().unwrap();
     collector.answer(Answer::status(503));
     let mut client = Client::connect(&collector);
@@ -145,7 +146,7 @@ fn requests_sent_at_one_go_are_answered_one_by_one() {
 }
 
 #[test]
-fn queued_answers_go_out_in_their_order_and_then_the_default() {
+fn queued_answers_are_sent_in_order_and_then_the_default() {
     let collector = Collector::start().unwrap();
     collector.answer_by_default(Answer::status(418).body("teapot"));
     collector.answer(Answer::status(503).header("retry-after", "1").header("x-should-retry", "true"));
@@ -168,13 +169,13 @@ fn queued_answers_go_out_in_their_order_and_then_the_default() {
         assert_eq!((reply.status, &*reply.body), (status, body));
     }
 
-    assert_eq!(numbers(&collector.events()), [1, 2], "only a 2xx accepts");
+    assert_eq!(numbers(&collector.events()), [1, 2], "only a 2xx accepts events");
     let statuses: Vec<_> = collector.requests().iter().map(|request| request.status).collect();
     assert_eq!(statuses, [503, 200, 204, 418, 418].map(Some));
 }
 
 #[test]
-fn a_length_of_ones_own_is_sent_as_given_and_closes() {
+fn an_explicit_length_is_sent_unchanged_and_closes_the_connection() {
     let collector = Collector::start().unwrap();
     collector.answer(Answer::status(200).header("Content-Length", "1073741824").body("short"));
     collector.answer(Answer::status(200).header("transfer-encoding", "chunked").body("2\r\nhi\r\n0\r\n\r\n"));
@@ -189,7 +190,7 @@ fn a_length_of_ones_own_is_sent_as_given_and_closes() {
 }
 
 #[test]
-fn a_delayed_answer_counts_at_once_and_goes_out_late() {
+fn a_delayed_answer_counts_at_once_and_is_sent_late() {
     const DELAY: Duration = Duration::from_millis(60);
     let collector = Collector::start().unwrap();
     collector.answer(Answer::ok().delay(DELAY));
@@ -202,14 +203,14 @@ fn a_delayed_answer_counts_at_once_and_goes_out_late() {
 }
 
 #[test]
-fn held_answers_wait_for_the_last_hold_and_requests_count_meanwhile() {
+fn held_answers_wait_for_the_last_hold_and_their_requests_count_at_once() {
     let collector = Collector::start().unwrap();
     let holds = [collector.hold_answers(), collector.hold_answers()];
     let mut client = Client::connect(&collector);
     client.post(batch([0]));
     assert_eq!(numbers(collector.next_request(LIMIT).unwrap().events()), [0]);
     for hold in holds {
-        // An answer that was not held would be here within this.
+        // Without the hold the answer would arrive within this time.
         client.0.get_ref().set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         assert!(client.0.get_ref().peek(&mut [0]).is_err(), "answered while held");
         client.0.get_ref().set_read_timeout(Some(LIMIT)).unwrap();
@@ -219,7 +220,7 @@ fn held_answers_wait_for_the_last_hold_and_requests_count_meanwhile() {
 }
 
 #[test]
-fn hanging_up_closes_without_a_word_and_accepts_nothing() {
+fn hang_up_closes_without_an_answer_and_accepts_no_event() {
     let collector = Collector::start().unwrap();
     collector.answer(Answer::hang_up());
     let mut client = Client::connect(&collector);
@@ -235,7 +236,7 @@ fn hanging_up_closes_without_a_word_and_accepts_nothing() {
 }
 
 #[test]
-fn what_is_not_http_is_refused_and_not_recorded() {
+fn invalid_http_is_refused_and_not_recorded() {
     let collector = Collector::start().unwrap();
     let long = format!("GET / HTTP/1.1\r\nhost: x\r\na: {}\r\n\r\n", "x".repeat(1 << 20));
     let endless = "y".repeat(1 << 20);
@@ -263,7 +264,7 @@ fn what_is_not_http_is_refused_and_not_recorded() {
 }
 
 #[test]
-fn a_body_that_is_no_telemetry_is_kept_with_the_reason() {
+fn a_body_that_is_not_telemetry_is_recorded_with_the_reason() {
     let collector = Collector::start().unwrap();
     let mut client = Client::connect(&collector);
     for body in ["", "{", "[]", r#"{"events": 1}"#, &"[".repeat(100_000)] {
@@ -277,7 +278,7 @@ fn a_body_that_is_no_telemetry_is_kept_with_the_reason() {
 }
 
 #[test]
-fn a_body_of_64_mib_arrives_whole() {
+fn a_body_of_64_mib_arrives_completely() {
     let collector = Collector::start().unwrap();
     let mut client = Client::connect(&collector);
     let body = vec![b'x'; 64 << 20];
@@ -287,7 +288,7 @@ fn a_body_of_64_mib_arrives_whole() {
 }
 
 #[test]
-fn a_client_that_asks_first_gets_a_continue() {
+fn a_client_that_expects_a_continue_gets_one() {
     let collector = Collector::start().unwrap();
     let mut client = Client::connect(&collector);
     let body = batch([7]);
@@ -303,7 +304,7 @@ fn a_client_that_asks_first_gets_a_continue() {
 }
 
 #[test]
-fn a_client_that_wants_the_connection_closed_has_it_closed() {
+fn a_connection_is_closed_at_the_clients_request() {
     let collector = Collector::start().unwrap();
     for head in [
         "GET / HTTP/1.1\r\nhost: x\r\nConnection: close\r\n\r\n",
@@ -319,7 +320,7 @@ fn a_client_that_wants_the_connection_closed_has_it_closed() {
 }
 
 #[test]
-fn concurrent_connections_lose_no_event_and_count_none_twice() {
+fn concurrent_connections_count_each_event_once() {
     const CLIENTS: u64 = 16;
     const REQUESTS: u64 = 50;
     let collector = Collector::start().unwrap();
@@ -348,7 +349,7 @@ fn concurrent_connections_lose_no_event_and_count_none_twice() {
 }
 
 #[test]
-fn taking_the_events_forgets_them_and_keeps_the_queued_answers() {
+fn take_events_removes_the_events_and_keeps_the_queued_answers() {
     let collector = Collector::start().unwrap();
     let mut client = Client::connect(&collector);
     client.post(batch(0..2));
@@ -364,7 +365,7 @@ fn taking_the_events_forgets_them_and_keeps_the_queued_answers() {
 }
 
 #[test]
-fn a_wait_for_events_that_do_not_come_shows_those_that_did() {
+fn a_wait_for_events_that_times_out_returns_the_events_so_far() {
     const WAIT: Duration = Duration::from_millis(5);
     let collector = Collector::start().unwrap();
     collector.answer(Answer::status(503));
@@ -375,11 +376,11 @@ fn a_wait_for_events_that_do_not_come_shows_those_that_did() {
     }
     let begin = Instant::now();
     assert_eq!(numbers(&collector.wait_for_events(3, WAIT)), [0, 1]);
-    assert!(begin.elapsed() >= WAIT, "events of a request that was refused do not count");
+    assert!(begin.elapsed() >= WAIT, "events of a refused request do not count");
 }
 
 #[test]
-fn a_drop_closes_every_connection_at_once_and_frees_the_port() {
+fn a_drop_closes_all_connections_at_once_and_frees_the_port() {
     let collector = Collector::start().unwrap();
     let port = collector.port();
     let mut silent = Client::connect(&collector);
@@ -399,11 +400,11 @@ fn a_drop_closes_every_connection_at_once_and_frees_the_port() {
     let took = begin.elapsed();
     let again = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     assert!(again.is_ok(), "{again:?}");
-    // It takes a millisecond or two; the limit leaves room for a busy machine and none for a timeout.
+    // The drop takes about two milliseconds. The limit is enough for a busy machine and too short for any timeout.
     assert!(took < Duration::from_millis(500), "{took:?}");
     for client in [&mut silent, &mut served, &mut halfway, &mut waiting].into_iter().chain(&mut more) {
         let mut rest = Vec::new();
-        // An error is fine too: a connection with bytes unread, or not yet accepted, is reset.
+        // An error is possible too: a connection with unread bytes, or one that was never accepted, is reset.
         let _ = client.0.read_to_end(&mut rest);
         assert_eq!(rest, b"");
     }
@@ -412,18 +413,18 @@ fn a_drop_closes_every_connection_at_once_and_frees_the_port() {
 
 #[test]
 fn a_drop_ends_the_threads_of_requests_that_wait_for_their_answer() {
-    // A drop waits 50 ms for its threads and then leaves them behind. The quickest of a few shows that they
-    // ended by themselves, however busy the machine is.
+    // A drop waits 50 ms for its threads and then leaves them behind. The quickest of ten drops shows that the threads
+    // ended by themselves, also on a busy machine.
     let quickest = (0..10).map(|_| {
         let collector = Collector::start().unwrap();
         collector.answer(Answer::ok().delay(Duration::from_secs(3600)));
-        // More than the sockets hold: the answer is stuck, since it is not read past its first byte.
+        // The answer is larger than the buffers of the sockets, and the client reads none of it, so its writer blocks.
         collector.answer(Answer::status(200).body(vec![0; 32 << 20]));
-        let [mut delayed, mut stuck, mut waiting] = [(); 3].map(|()| Client::connect(&collector));
+        let [mut delayed, mut blocked, mut waiting] = [(); 3].map(|()| Client::connect(&collector));
         delayed.post(batch([0]));
         collector.next_request(LIMIT).unwrap();
-        stuck.post(batch([1]));
-        stuck.0.get_ref().peek(&mut [0]).unwrap();
+        blocked.post(batch([1]));
+        blocked.0.get_ref().peek(&mut [0]).unwrap();
         let hold = collector.hold_answers();
         waiting.post(batch([2]));
         collector.wait_for_events(3, LIMIT);
@@ -432,7 +433,7 @@ fn a_drop_ends_the_threads_of_requests_that_wait_for_their_answer() {
         drop(collector);
         let took = begin.elapsed();
         drop(hold);
-        assert_eq!((delayed.rest(), waiting.rest()), (vec![], vec![]), "nothing is answered after a drop");
+        assert_eq!((delayed.rest(), waiting.rest()), (vec![], vec![]), "no request is answered after a drop");
         took
     });
     let quickest = quickest.min().unwrap();
@@ -440,7 +441,7 @@ fn a_drop_ends_the_threads_of_requests_that_wait_for_their_answer() {
 }
 
 #[test]
-fn a_collector_comes_back_on_its_port() {
+fn a_collector_can_restart_on_its_port() {
     let mut collector = Collector::start().unwrap();
     let port = collector.port();
     for _ in 0..50 {

@@ -1,7 +1,7 @@
-//! Keeps the library's behaviour, as far as one process can show it to many tests at once.
+//! Keeps the behaviour that many tests can check at once in one process.
 //!
-//! A test belongs here unless it needs something of which a process has only one: the logger, the panic hook, the
-//! environment, the allocator, a limit, a fork. Such a test has a process of its own; `Cargo.toml` lists those.
+//! A test belongs here unless it changes the state of the process: the logger, the panic hook, the environment, the
+//! allocator, a limit, a fork. A test that does needs a process of its own. `Cargo.toml` lists those tests.
 #![cfg(feature = "collector")]
 
 #[path = "../support/real.rs"]

@@ -1,13 +1,13 @@
-//! Keeps the bridge from `log` to its word about levels that the program has compiled out. CI runs it twice: as usual, and
-//! with the feature `max_level_off` of the crate `log`, which a single crate can set for the whole program.
-#![cfg(feature = "log-bridge")]
+//! Keeps the warning about levels that the program has compiled out. CI runs this twice: as usual, and with the feature
+//! `max_level_off` of the crate `log`. Any crate can set that feature, and it applies to the whole program.
+#![cfg(feature = "log")]
 
 use std::sync::{Arc, Mutex};
 
 use log::{LevelFilter, Log, Metadata, Record, STATIC_MAX_LEVEL};
 use tinker_telemetry::bridge::{Attachments, LogBridge};
 
-/// A logger that keeps what it gets.
+/// A logger that stores its records.
 #[derive(Clone, Default)]
 struct Printer(Arc<Mutex<Vec<String>>>);
 
@@ -24,15 +24,15 @@ impl Log for Printer {
 }
 
 #[test]
-fn install_returns_the_level_that_arrives_and_warns_if_a_lower_one_was_asked_for() {
+fn install_returns_the_level_that_arrives_and_warns_where_it_is_not_the_requested_one() {
     let printer = Printer::default();
     let bridge = LogBridge::new(printer.clone(), &Attachments::new());
     assert_eq!(bridge.install(LevelFilter::Trace).unwrap(), STATIC_MAX_LEVEL);
-    log::error!("of the program");
+    log::error!("from the program");
 
     let records = printer.0.lock().unwrap();
     match STATIC_MAX_LEVEL {
-        LevelFilter::Trace => assert_eq!(*records, ["ERROR of the program"]),
+        LevelFilter::Trace => assert_eq!(*records, ["ERROR from the program"]),
         LevelFilter::Off => assert_eq!(
             *records,
             [
@@ -40,6 +40,6 @@ fn install_returns_the_level_that_arrives_and_warns_if_a_lower_one_was_asked_for
               compiles them out"
             ]
         ),
-        other => panic!("{other} is not played"),
+        other => panic!("no case for {other}"),
     }
 }

@@ -1,6 +1,6 @@
-//! Keeps secrets: keys, tokens and passwords reach the server or the proxy that they are for, and nothing else says them. Not
-//! the program's log at `TRACE`, the HTTP client's records among it; no error, no `Debug`, no panic; no other host. The
-//! logger is the process's own.
+//! Keeps secrets. Keys, tokens and passwords reach only their server or their proxy. They never appear in the program's
+//! log at `TRACE`, which includes the HTTP client's records, nor in an error, a `Debug`, a panic or a request to
+//! another host. The tests set the logger of the process.
 #![cfg(feature = "collector")]
 
 #[path = "../support/mod.rs"]
@@ -21,7 +21,7 @@ use support::{LIMIT, NEVER, Panics};
 use tinker_telemetry::collector::{Answer, Collector};
 use tinker_telemetry::{Config, Reporter, Severity, StartError};
 
-/// In every secret below, and in nothing else.
+/// Part of every secret below, and of nothing else.
 const CANARY: &str = "c4n4ry";
 
 const KEY: &str = "tml-c4n4ry-of-the-key-5f1e";
@@ -32,49 +32,50 @@ const PROXY_PASSWORD: &str = "c4n4ry-of-the-proxy";
 /// `me:c4n4ry-of-the-proxy` as the proxy receives it.
 const PROXY_HEADER: &str = "bWU6YzRuNHJ5LW9mLXRoZS1wcm94eQ==";
 
-/// All that was said so far, by the log, panics, errors and `Debug`: a line for each with who said it, by thread.
-static SAID: Mutex<Vec<(ThreadId, String)>> = Mutex::new(Vec::new());
+/// The thread and the text of each line so far: of the log, of panics, of errors and of `Debug`. Each begins with its
+/// source.
+static LINES: Mutex<Vec<(ThreadId, String)>> = Mutex::new(Vec::new());
 
-fn say(who: &str, what: impl Display) {
-    let line = format!("{who}: {what}");
-    SAID.lock().unwrap().push((thread::current().id(), line));
+fn record(source: &str, text: impl Display) {
+    let line = format!("{source}: {text}");
+    LINES.lock().unwrap().push((thread::current().id(), line));
 }
 
-fn said() -> Vec<(ThreadId, String)> {
-    SAID.lock().unwrap().clone()
+fn lines() -> Vec<(ThreadId, String)> {
+    LINES.lock().unwrap().clone()
 }
 
-struct Keep;
+struct RecordingLogger;
 
-impl Log for Keep {
+impl Log for RecordingLogger {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
 
-    fn log(&self, record: &Record<'_>) {
-        say(record.target(), record.args());
+    fn log(&self, line: &Record<'_>) {
+        record(line.target(), line.args());
     }
 
     fn flush(&self) {}
 }
 
-/// Begins to keep what is said; each test of this binary calls it.
-fn keep() {
-    static BEGUN: Once = Once::new();
-    BEGUN.call_once(|| {
-        log::set_logger(&Keep).unwrap();
+/// Begins to record. Each test of this binary calls it.
+fn start_recording() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        log::set_logger(&RecordingLogger).unwrap();
         log::set_max_level(LevelFilter::Trace);
-        let show = panic::take_hook();
+        let print = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
-            say("panic", panic);
-            show(panic);
+            record("panic", panic);
+            print(panic);
         }));
     });
 }
 
-/// What the client's dumps of bytes on the wire show, thread by thread: rows of 16, as hexadecimal digits.
+/// The bytes on the wire, from the client's dumps in the log, thread by thread. Each row has 16 bytes in hexadecimal.
 fn dumped() -> String {
-    let mut rows = said();
+    let mut rows = lines();
     rows.retain(|(_, line)| line.starts_with(DUMP));
     rows.sort_by_key(|(thread, _)| format!("{thread:?}")); // stable: each thread's rows stay in order
     let bytes = rows.iter().flat_map(|(_, row)| {
@@ -87,30 +88,30 @@ fn dumped() -> String {
 
 const DUMP: &str = "ureq_proto::util: ";
 
-fn assert_nothing_said() {
-    for (_, line) in said() {
+fn assert_no_secret() {
+    for (_, line) in lines() {
         assert!(!line.contains(CANARY) && !line.contains(PROXY_HEADER), "{line}");
     }
     let dumped = dumped();
     let canary = dumped.find(CANARY).or_else(|| dumped.find(PROXY_HEADER));
     assert!(canary.is_none(), "{:?}", canary.and_then(|at| dumped.get(at.saturating_sub(40)..at + 40)));
-    // As the crate's page says: the heads of requests and the answers, and no events.
+    // The documentation of the crate: the client logs heads of requests and answers, and no events.
     assert!(!dumped.contains("event_name"), "events are dumped");
 }
 
-/// Keeps what a value says of itself, one way or another.
-fn say_debug(who: &str, value: &impl Debug) {
-    say(who, format_args!("{value:?} {value:#?}"));
+/// Records the debug texts of a value.
+fn record_debug(source: &str, value: &impl Debug) {
+    record(source, format_args!("{value:?} {value:#?}"));
 }
 
-fn say_error(error: &StartError) {
+fn record_error(error: &StartError) {
     let mut text = format!("{error} {error:#} {error:?} {error:#?}");
     let mut source = error.source();
     while let Some(error) = source {
         write!(text, " {error} {error:?}").unwrap();
         source = error.source();
     }
-    say("StartError", text);
+    record("StartError", text);
 }
 
 fn config() -> Config {
@@ -118,15 +119,15 @@ fn config() -> Config {
 }
 
 fn start(config: Config) -> Result<Reporter, StartError> {
-    say_debug("Config", &config);
+    record_debug("Config", &config);
     let builder = Reporter::builder(config, "session-0001");
     let builder = builder.enabled(true).flush_interval(NEVER).retry_base_delay(Duration::from_millis(1));
     let builder = builder.max_retries(1);
-    say_debug("Builder", &builder);
+    record_debug("Builder", &builder);
     builder.start()
 }
 
-/// Reports a few things, and keeps what the reporter says of itself.
+/// Reports some events, and records the texts of the reporter and of its counts.
 fn report(config: Config) {
     let reporter = start(config).unwrap();
     reporter.log("checkpoint.saved", "data", Severity::Info);
@@ -134,17 +135,17 @@ fn report(config: Config) {
     reporter.log_exception(&Panics, Severity::Error);
     reporter.log_exception(&fmt::Error, Severity::Error);
     assert!(reporter.wait_until_drained(LIMIT));
-    say_debug("Reporter", &reporter);
-    say_debug("WeakReporter", &reporter.downgrade());
+    record_debug("Reporter", &reporter);
+    record_debug("WeakReporter", &reporter.downgrade());
     let stats = reporter.stats();
-    say("Stats", format_args!("{stats} {stats:?}"));
+    record("Stats", format_args!("{stats} {stats:?}"));
     reporter.log_fatal_exception(&fmt::Error, Severity::Critical);
     assert!(reporter.stop(LIMIT));
 }
 
 #[test]
-fn a_configuration_that_is_refused_is_not_repeated() {
-    keep();
+fn the_error_of_an_invalid_configuration_shows_no_secret() {
+    start_recording();
     let url = |url: &str| config().base_url(url);
     let refused = [
         Config::new(format!("{CANARY} ")),
@@ -176,14 +177,14 @@ fn a_configuration_that_is_refused_is_not_repeated() {
     for config in refused {
         let what = format!("{config:?}");
         let Err(error) = start(config) else { panic!("{what}") };
-        say_error(&error);
+        record_error(&error);
     }
-    assert_nothing_said();
+    assert_no_secret();
 }
 
 #[test]
-fn whatever_is_answered_only_the_server_learns_the_secrets() {
-    keep();
+fn with_any_answer_only_the_server_gets_the_secrets() {
+    start_recording();
     let collector = Collector::start().unwrap();
     let answers = [
         Answer::ok(),
@@ -207,24 +208,24 @@ fn whatever_is_answered_only_the_server_learns_the_secrets() {
         assert_eq!((sent("x-api-key"), sent("x-team")), (Some(KEY), Some(HEADER)));
         assert_eq!(sent("authorization"), Some(HEADER));
         assert_eq!((sent("cf-access-client-id"), sent("cf-access-client-secret")), (Some(ID), Some(SECRET)));
-        say_debug("Received", &*request);
+        record_debug("Received", &*request);
     }
     assert!(collector.requests().len() > 10);
     drop(collector);
     report(config().base_url(format!("http://127.0.0.1:{port}"))); // a closed port
     report(config().base_url(format!("http://localhost:{port}")));
-    assert_nothing_said();
+    assert_no_secret();
 
-    // The client did write down what it sent, so that this test would have seen them.
+    // The client logs what it sends, so a secret would be in these lines.
     let dumped = dumped();
     assert!(dumped.contains("POST /api/v1/telemetry HTTP/1.1"));
     assert!(dumped.contains(&format!("x-api-key: {}\r\n", "*".repeat(KEY.len()))));
-    assert!(said().iter().any(|(_, line)| line.starts_with("panic: ")));
+    assert!(lines().iter().any(|(_, line)| line.starts_with("panic: ")));
 }
 
 #[test]
-fn a_redirect_brings_nothing_to_the_other_host() {
-    keep();
+fn a_redirect_sends_nothing_to_the_other_host() {
+    start_recording();
     let (first, second) = (Collector::start().unwrap(), Collector::start().unwrap());
     for status in [301, 302, 303, 307, 308] {
         for elsewhere in [second.url(), second.url().replace("127.0.0.1", "localhost")] {
@@ -235,12 +236,12 @@ fn a_redirect_brings_nothing_to_the_other_host() {
     }
     assert!(first.requests().len() >= 10);
     assert_eq!(second.requests().len(), 0);
-    assert_nothing_said();
+    assert_no_secret();
 }
 
 #[test]
-fn a_proxy_gets_its_password_and_no_more() {
-    keep();
+fn a_proxy_gets_its_password_and_no_other_secret() {
+    start_recording();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let proxy = format!("http://me:{PROXY_PASSWORD}@{}", listener.local_addr().unwrap());
     let heads = thread::spawn(move || {
@@ -255,9 +256,9 @@ fn a_proxy_gets_its_password_and_no_more() {
     });
     let at = proxy.rsplit_once('@').unwrap().1.to_owned();
     report(config().base_url("http://tinker.example").allow_insecure_http(true).proxy(proxy).no_proxy(""));
-    drop(TcpStream::connect(at).unwrap()); // a connection that asks for nothing ends the proxy
+    drop(TcpStream::connect(at).unwrap()); // a connection without a request ends the proxy
     let heads = heads.join().unwrap();
     assert!(heads.contains("CONNECT tinker.example:80") && heads.contains(PROXY_HEADER), "{heads}");
     assert!(!heads.contains(CANARY), "{heads}");
-    assert_nothing_said();
+    assert_no_secret();
 }

@@ -1,5 +1,5 @@
-//! Keeps the program's log: one warning when trouble begins, one line when it ends, nothing from a caller's `log`. The
-//! logger is the process's own, so this binary is one test.
+//! Keeps the lines of this crate in the program's log: one warning when an outage begins, one line when it ends, and no
+//! line from a caller's `log`. The test sets the logger of the process, so this binary has one test.
 #![cfg(feature = "collector")]
 
 #[path = "../support/log.rs"]
@@ -14,7 +14,7 @@ use support::{LIMIT, session, sessionless};
 use tinker_telemetry::collector::{Answer, Collector};
 use tinker_telemetry::{Reporter, Severity};
 
-/// The lines since the last look; none may come from this thread, which only ever called `log`.
+/// The lines since the last call. Asserts that none is from this thread, which only calls `log`.
 fn lines() -> Vec<(Level, String)> {
     let own = thread::current().id();
     log::take()
@@ -40,11 +40,11 @@ fn refuse(reporter: &Reporter, events: u64) {
 }
 
 #[test]
-fn the_log_tells_of_each_trouble_once() {
+fn each_problem_is_logged_once() {
     log::keep();
     let collector = Collector::start().unwrap();
 
-    // An outage: many batches and attempts fail, the program hears of it once, and once when it is over.
+    // An outage: many batches and attempts fail. There is one line at its begin and one at its end.
     let reporter = sessionless(&collector).max_retries(1).max_batch_size(1).start().unwrap();
     (0..6).for_each(|_| collector.answer(Answer::status(503)));
     report(&reporter, 4);
@@ -55,9 +55,9 @@ fn the_log_tells_of_each_trouble_once() {
     ];
     assert_eq!(lines(), expected);
     report(&reporter, 1);
-    assert_eq!(lines(), [], "no news when all is well");
+    assert_eq!(lines(), [], "a delivery without a problem is not logged");
 
-    // What was refused before it is no cost of it.
+    // Events that were refused before an outage do not count as its loss.
     let reporter = sessionless(&collector).max_retries(0).start().unwrap();
     refuse(&reporter, 3);
     collector.answer(Answer::status(503));
@@ -67,13 +67,13 @@ fn the_log_tells_of_each_trouble_once() {
     let (_, text) = lines().pop().unwrap();
     assert_eq!(text, "telemetry reaches 127.0.0.1 again; lost meanwhile: 1 dropped, 2 refused");
 
-    // A key that is refused: the status is named.
+    // A rejected key: the line has the status.
     collector.answer(Answer::status(401));
     report(&reporter, 1);
     let [(Level::Warn, text)] = &lines()[..] else { panic!("one warning") };
     assert!(text.contains("401"), "{text}");
 
-    // It is named in the midst of other trouble too.
+    // The same during an outage.
     let reporter = sessionless(&collector).max_retries(0).start().unwrap();
     for status in [503, 401, 503, 403] {
         collector.answer(Answer::status(status));
@@ -82,8 +82,8 @@ fn the_log_tells_of_each_trouble_once() {
     let named = lines().into_iter().map(|(_, text)| text.rsplit(' ').next().unwrap().to_owned());
     assert_eq!(named.collect::<Vec<_>>(), ["503", "401"]);
 
-    // An event that the server does not accept: one warning, however many batches have such an event. No outage begins or
-    // ends, and a batch that is only too large is worth no line.
+    // An event that the server rejects: one warning for any number of such batches. No outage begins or ends. A batch
+    // that is only too large is not logged.
     let reporter = sessionless(&collector).start().unwrap();
     for statuses in [&[422, 200, 422][..], &[400, 422, 200], &[422, 422, 422]] {
         for status in statuses {
@@ -98,8 +98,8 @@ fn the_log_tells_of_each_trouble_once() {
     report(&reporter, 2);
     assert_eq!(lines(), []);
 
-    // A refusal without an outage: one warning that names the reason, said by the worker when it next looks. Of several
-    // it might see some.
+    // A refusal without an outage: one warning with the reason, which the worker logs when it next checks the counts.
+    // Of several refusals it may count some only later, so the test makes one.
     let reporter = sessionless(&collector).flush_interval(std::time::Duration::from_secs(1)).start().unwrap();
     refuse(&reporter, 1);
     let started = std::time::Instant::now();
@@ -113,7 +113,7 @@ fn the_log_tells_of_each_trouble_once() {
     assert_eq!(warning.0, Level::Warn);
     assert_eq!(warning.1, "telemetry refused events: 1 new (1 too_large since the start)");
 
-    // A fatal exception names the session, here on the thread that waited for it.
+    // A fatal exception is logged with the session's id, by the thread that waits for the report.
     let fatal = session(&collector).start().unwrap();
     thread::spawn(move || fatal.log_fatal_exception(&std::fmt::Error, Severity::Critical)).join().unwrap();
     assert_eq!(lines(), [(Level::Info, "session session-0001 ended with a fatal exception".to_owned())]);

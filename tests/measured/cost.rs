@@ -1,5 +1,5 @@
-//! Keeps what a call may cost its thread: an allocation for some tens of events, none that is refused. Its own binary, since
-//! the allocator is the process's.
+//! Keeps the allocations of a call low: one for several tens of accepted events, and none for a refused one. It is a
+//! binary of its own, since a process has one allocator.
 #![cfg(feature = "collector")]
 
 #[path = "../support/mod.rs"]
@@ -17,13 +17,13 @@ thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-struct Counting;
+struct CountingAllocator;
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 #[expect(unsafe_code, reason = "the trait is unsafe; every call goes to the system's allocator unchanged")]
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         unsafe { System.alloc(layout) }
@@ -41,7 +41,7 @@ unsafe impl GlobalAlloc for Counting {
 
 const CALLS: u64 = 1_000;
 
-/// The allocations of all calls, after a few that warm the thread's buffers.
+/// The allocations of all calls, after ten calls that allocate the thread's buffers.
 fn allocations(call: impl Fn()) -> u64 {
     (0..10).for_each(|_| call());
     let before = ALLOCATIONS.get();
@@ -57,7 +57,7 @@ struct Saved<'a> {
 }
 
 #[test]
-fn calls_share_their_allocations_and_make_none_when_they_are_refused() {
+fn accepted_events_share_allocations_and_refused_events_cause_none() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
     let saved = || Saved { step: 1200, loss: 0.4213, path: "runs/a/ckpt-1200" };
@@ -66,7 +66,7 @@ fn calls_share_their_allocations_and_make_none_when_they_are_refused() {
     assert!(allocations(borrowed) < few);
     let owned = || assert!(reporter.log(String::from("checkpoint.saved"), saved(), Severity::Info));
     let with_names = allocations(owned);
-    assert!((CALLS..CALLS + few).contains(&with_names), "{with_names}: the names are the caller's own");
+    assert!((CALLS..CALLS + few).contains(&with_names), "{with_names}: the caller allocates the names");
     assert_eq!(allocations(|| reporter.flush()), 0);
     assert!(reporter.stop(LIMIT));
 

@@ -1,5 +1,5 @@
-//! Keeps an idle reporter idle: its worker wakes for its ticker and for nothing else. Its own binary, with one test,
-//! since it counts what a thread of this process does.
+//! Keeps an idle reporter idle: its worker wakes only for its ticker. It is a binary of its own with one test, since it
+//! counts the sleeps of a thread of this process.
 #![cfg(all(feature = "collector", target_os = "linux"))]
 
 #[path = "../support/mod.rs"]
@@ -13,7 +13,7 @@ use support::{LIMIT, sessionless};
 use tinker_telemetry::Severity;
 use tinker_telemetry::collector::Collector;
 
-/// How often the worker's thread has gone to sleep so far.
+/// The number of times that the worker's thread has gone to sleep.
 fn sleeps() -> u64 {
     let tasks = fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
     let named = |name: &str| name.trim_end() == "tinker-reporter";
@@ -24,10 +24,10 @@ fn sleeps() -> u64 {
     count.unwrap().trim().parse().unwrap()
 }
 
-/// A stretch of time in which nothing happens.
+/// Waits for this time without an event.
 fn let_pass(time: Duration) {
-    let (_nobody, nothing) = mpsc::channel::<()>();
-    nothing.recv_timeout(time).unwrap_err();
+    let (_sender, receiver) = mpsc::channel::<()>();
+    receiver.recv_timeout(time).unwrap_err();
 }
 
 #[test]
@@ -43,14 +43,14 @@ fn an_idle_worker_sleeps_until_its_ticker() {
         if sleeps() == before {
             break; // half a second without a wake-up
         }
-        assert!(started.elapsed() < LIMIT, "it never comes to rest");
+        assert!(started.elapsed() < LIMIT, "the worker never stays asleep");
         before = sleeps();
     }
-    // A hundred events wake it, and nine hundred more that are not yet a flush do not.
+    // A hundred events wake the worker. Nine hundred more, still below the flush threshold, do not.
     let log = |events| (0..events).for_each(|step| assert!(reporter.log("step", step, Severity::Info)));
     log(100);
     while sleeps() == before {
-        assert!(started.elapsed() < 2 * LIMIT, "it sleeps on");
+        assert!(started.elapsed() < 2 * LIMIT, "the worker does not wake");
         let_pass(Duration::from_millis(1));
     }
     let_pass(Duration::from_millis(100));

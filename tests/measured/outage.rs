@@ -1,6 +1,6 @@
-//! Keeps an outage cheap: however much is logged into it, it takes the memory that was set, says one line when it begins
-//! and one when it ends, and loses nothing that was still queued. Its own binary, since it counts what the process
-//! holds and says.
+//! Keeps an outage cheap. With any number of events it takes no more memory than its budget, logs one line when it
+//! begins and one when it ends, and loses no queued event. It is a binary of its own, since it measures the memory and
+//! the log of the process.
 #![cfg(all(feature = "collector", target_os = "linux"))]
 
 #[path = "../support/log.rs"]
@@ -16,13 +16,13 @@ use support::{KEY, LIMIT, NEVER, assert_adds_up};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Config, Reporter, Severity};
 
-/// For each thread; the benchmark `outage` makes a million each.
+/// The calls of each thread. The benchmark `outage` makes a million per thread.
 const CALLS: u64 = 5_000;
 
 const BUDGET: usize = 16 * 1024 * 1024;
-const BESIDE_IT: usize = 4 * 1024 * 1024;
+const OVERHEAD: usize = 4 * 1024 * 1024;
 
-/// What the process holds in memory, in bytes.
+/// The resident memory of the process, in bytes.
 fn resident() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -30,9 +30,9 @@ fn resident() -> usize {
 }
 
 #[test]
-fn an_outage_costs_its_budget_and_two_lines_and_what_is_queued_arrives() {
+fn an_outage_costs_its_budget_and_two_lines_and_queued_events_arrive() {
     log::keep();
-    let port = Collector::start().unwrap().port(); // gone again: the port is closed
+    let port = Collector::start().unwrap().port(); // the collector is dropped, so the port is closed
     let config = Config::new(KEY).base_url(format!("http://127.0.0.1:{port}"));
     let reporter = Reporter::sessionless_builder(config)
         .enabled(true)
@@ -45,7 +45,8 @@ fn an_outage_costs_its_budget_and_two_lines_and_what_is_queued_arrives() {
     let before = resident();
     thread::scope(|scope| {
         for _ in 0..threads {
-            // Fewer than 10 000 of these fill the budget. Large ones have memory of their own, the others share it.
+            // Fewer than 10 000 of these events fill the budget. A large event has memory of its own, small ones share
+            // it.
             scope.spawn(|| {
                 let [large, small] = [4_000, 900].map(|len| "x".repeat(len));
                 for _ in 0..CALLS / 2 {
@@ -56,7 +57,7 @@ fn an_outage_costs_its_budget_and_two_lines_and_what_is_queued_arrives() {
         }
     });
     let held = resident().saturating_sub(before);
-    assert!(held <= BUDGET + BESIDE_IT, "{held} bytes");
+    assert!(held <= BUDGET + OVERHEAD, "{held} bytes");
     let stats = reporter.stats();
     assert_adds_up(stats);
     assert!(stats.refused.queue_bytes > 0 && stats.pending > 5_000, "{stats}");

@@ -1,5 +1,6 @@
-//! Keeps a server that recovers from a rush: reporters that lost it together do not come back together, and no drain or stop
-//! waits for that. Its own binary, since it times arrivals and holds hundreds of connections.
+//! Keeps the load on a recovered server low: reporters that lost it at the same time do not return at the same time,
+//! and no drain or stop waits for this. It is a binary of its own, since it times arrivals and holds hundreds of
+//! connections.
 #![cfg(feature = "collector")]
 
 #[path = "../support/mod.rs"]
@@ -12,11 +13,11 @@ use tinker_telemetry::collector::{Answer, Collector};
 use tinker_telemetry::{Reporter, Severity};
 
 const REPORTERS: usize = 200;
-/// What their return is spread over.
+/// The time over which the reporters return.
 const BASE_DELAY: Duration = Duration::from_secs(1);
 const WINDOW: Duration = Duration::from_millis(100);
 
-/// Reporters that send each event as it comes, and have found out that the server is gone.
+/// Reporters that send each event at once, and whose server has just ended.
 fn in_an_outage(count: usize, base_delay: Duration) -> (Vec<Reporter>, u16) {
     let collector = Collector::start().unwrap();
     let start = || {
@@ -40,8 +41,8 @@ fn lose_one_each(reporters: &[Reporter]) {
     }
 }
 
-/// A server refuses each once, and takes the retry.
-fn carry_over_an_outage(reporters: &[Reporter], collector: &Collector) {
+/// The server rejects one request of each reporter and accepts its retry.
+fn retry_through_an_outage(reporters: &[Reporter], collector: &Collector) {
     let hold = collector.hold_answers();
     for reporter in reporters {
         collector.answer(Answer::status(503));
@@ -56,7 +57,7 @@ fn carry_over_an_outage(reporters: &[Reporter], collector: &Collector) {
     assert_eq!((collector.requests().len(), collector.take_events().len()), (2 * REPORTERS, REPORTERS));
 }
 
-/// How many arrive in the tenth of a second that most arrive in, when the server is back and every reporter has an event.
+/// The largest number of arrivals within a tenth of a second, when the server is back and every reporter has an event.
 fn peak_of_return(reporters: &[Reporter], collector: &Collector) -> usize {
     for reporter in reporters {
         assert!(reporter.log("kept", (), Severity::Info));
@@ -68,18 +69,19 @@ fn peak_of_return(reporters: &[Reporter], collector: &Collector) -> usize {
     arrivals.iter().map(within).max().unwrap()
 }
 
-/// A machine that stands still for a moment brings some together: one good return of three shows the spread.
+/// Asserts that the reporters do not arrive together. A pause of the machine makes some arrive together, so one good
+/// return of three is enough.
 fn assert_spread(mut peak_of_return: impl FnMut() -> usize) {
     let mean = REPORTERS * usize::try_from(WINDOW.as_millis()).unwrap() / 1000; // over the base delay
     let mut peaks = Vec::new();
     while peaks.len() < 3 {
         peaks.push(peak_of_return());
         if peaks.last().is_some_and(|peak| *peak <= 2 * mean) {
-            println!("{peaks:?} of {REPORTERS} at once, {mean} in the mean");
+            println!("{peaks:?} of {REPORTERS} at once, {mean} on average");
             return;
         }
     }
-    panic!("{peaks:?} at once, {mean} in the mean");
+    panic!("{peaks:?} at once, {mean} on average");
 }
 
 #[test]
@@ -93,12 +95,12 @@ fn reporters_that_recover_at_once_do_not_arrive_together() {
 }
 
 #[test]
-fn reporters_that_a_retry_carried_over_an_outage_do_not_send_what_is_next_together() {
+fn reporters_that_retried_through_an_outage_do_not_send_their_next_events_together() {
     let collector = Collector::start().unwrap();
     let start = || sessionless(&collector).flush_threshold(1).retry_base_delay(BASE_DELAY).start().unwrap();
     let reporters: Vec<_> = (0..REPORTERS).map(|_| start()).collect();
     assert_spread(|| {
-        carry_over_an_outage(&reporters, &collector);
+        retry_through_an_outage(&reporters, &collector);
         let peak = peak_of_return(&reporters, &collector);
         collector.take_events();
         peak
@@ -106,8 +108,8 @@ fn reporters_that_a_retry_carried_over_an_outage_do_not_send_what_is_next_togeth
 }
 
 #[test]
-fn a_drain_or_a_stop_does_not_wait_for_that() {
-    // Minutes on average, were it not cut short.
+fn a_drain_or_a_stop_does_not_wait_for_the_spread() {
+    // The spread delays each reporter by half a minute on average, if nothing ends its wait.
     let (reporters, port) = in_an_outage(12, Duration::from_secs(60));
     let collector = Collector::start_on(port).unwrap();
     for (place, reporter) in reporters.into_iter().enumerate() {

@@ -1,5 +1,5 @@
-//! Keeps what an answer may cost: no server makes a reporter hold more than 64 KiB, whatever it sends and for how long. Its
-//! own binary, since the allocator is the process's.
+//! Keeps the memory for an answer low: no server makes a reporter hold more than 64 KiB, with any answer of any length.
+//! It is a binary of its own, since a process has one allocator.
 
 #[path = "../support/http.rs"]
 mod http;
@@ -16,38 +16,38 @@ use std::time::{Duration, Instant};
 use http::Request;
 use tinker_telemetry::{Config, Reporter, Severity};
 
-/// Longer than anything here takes on a loaded machine: it is there to catch hangs.
+/// The limit on every wait. It catches hangs: nothing here takes as long, on a loaded machine either.
 const LIMIT: Duration = Duration::from_secs(30);
-/// The promise.
-const MOST: isize = 64 * 1024;
+/// The promised limit, in bytes.
+const MAX_HELD: isize = 64 * 1024;
 
-/// The bytes that threads took other than the test's own, less those that they gave back, and the most that this was
-/// since it was last reset.
+/// The bytes that all threads except the test's own hold.
 static HELD: AtomicIsize = AtomicIsize::new(0);
+/// The maximum of `HELD` since its last reset.
 static PEAK: AtomicIsize = AtomicIsize::new(0);
 
 thread_local! {
-    static IS_OURS: Cell<bool> = const { Cell::new(false) };
+    static IS_TEST_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
-struct Counting;
+struct CountingAllocator;
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn signed(bytes: usize) -> isize {
     isize::try_from(bytes).unwrap_or(isize::MAX)
 }
 
-fn count(taken: usize, given: usize) {
-    if !IS_OURS.get() {
-        let change = signed(taken) - signed(given);
+fn count(allocated: usize, freed: usize) {
+    if !IS_TEST_THREAD.get() {
+        let change = signed(allocated) - signed(freed);
         PEAK.fetch_max(HELD.fetch_add(change, Relaxed) + change, Relaxed);
     }
 }
 
 #[expect(unsafe_code, reason = "the trait is unsafe; every call goes to the system's allocator unchanged")]
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size(), 0);
         unsafe { System.alloc(layout) }
@@ -59,29 +59,29 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size, 0); // for a moment there may be both
+        count(size, 0); // for a moment both blocks may exist
         let block = unsafe { System.realloc(block, layout, size) };
         count(0, layout.size());
         block
     }
 }
 
-/// What a server sends: a beginning, and then the same again and again, for as long as it is taken.
+/// The answer of a server: a head, and then the same piece again and again, until the client closes the connection.
 struct Flood {
     name: &'static str,
     head: String,
-    then: Vec<u8>,
+    piece: Vec<u8>,
 }
 
-/// Takes one request and floods it. Gives how much of the flood the client took.
+/// Reads one request and answers it with the flood. Returns the number of bytes that the client accepted.
 fn serve(listener: &TcpListener, flood: &Flood) -> usize {
     let (stream, _) = listener.accept().unwrap();
     stream.set_write_timeout(Some(LIMIT)).unwrap();
     Request::read(&mut BufReader::new(&stream)).unwrap().expect("a request");
     let mut sent = 0;
     let mut stream = &stream;
-    for next in iter::once(flood.head.as_bytes()).chain(iter::repeat(&flood.then[..])) {
-        if stream.write_all(next).is_err() || flood.then.is_empty() {
+    for next in iter::once(flood.head.as_bytes()).chain(iter::repeat(&flood.piece[..])) {
+        if stream.write_all(next).is_err() || flood.piece.is_empty() {
             break;
         }
         sent += next.len();
@@ -89,7 +89,7 @@ fn serve(listener: &TcpListener, flood: &Flood) -> usize {
     sent
 }
 
-/// The most that a reporter's threads held while they read this answer, and how much of it they took.
+/// The peak memory of a reporter's threads while they read this answer, and the number of bytes that they accepted.
 fn cost(listener: &TcpListener, flood: &Flood) -> (isize, usize) {
     let config = Config::new("tml-example").base_url(format!("http://{}", listener.local_addr().unwrap()));
     let reporter = Reporter::sessionless_builder(config)
@@ -102,20 +102,20 @@ fn cost(listener: &TcpListener, flood: &Flood) -> (isize, usize) {
     PEAK.store(before, Relaxed);
     assert!(reporter.log("flooded", (), Severity::Info));
     reporter.flush();
-    let taken = serve(listener, flood);
+    let accepted = serve(listener, flood);
     let started = Instant::now();
     assert!(reporter.wait_until_drained(LIMIT), "{}", flood.name);
     assert!(started.elapsed() < LIMIT / 3, "{}: {:?}", flood.name, started.elapsed());
     let peak = PEAK.load(Relaxed) - before;
-    forget(reporter); // what it gives back would be counted for the next
-    (peak, taken)
+    forget(reporter); // its freed memory would count for the next flood
+    (peak, accepted)
 }
 
 fn floods() -> Vec<Flood> {
-    let flood = |name, head: &str, then: &[u8]| {
-        // Large pieces, so that the flood is as fast as the client is.
-        let then = then.repeat(if then.is_empty() { 0 } else { 1 + 65_536 / then.len() });
-        Flood { name, head: head.to_owned(), then }
+    let flood = |name, head: &str, piece: &[u8]| {
+        // Large pieces, so that the server is faster than the client.
+        let piece = piece.repeat(if piece.is_empty() { 0 } else { 1 + 65_536 / piece.len() });
+        Flood { name, head: head.to_owned(), piece }
     };
     let body = [b'x'; 1024];
     let ok = "HTTP/1.1 200 OK\r\n";
@@ -142,21 +142,21 @@ fn floods() -> Vec<Flood> {
 
 #[test]
 fn no_answer_makes_a_reporter_hold_more_than_64_kib() {
-    IS_OURS.set(true);
+    IS_TEST_THREAD.set(true);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let ordinary = Flood {
         name: "an ordinary answer",
         head: "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}".to_owned(),
-        then: Vec::new(),
+        piece: Vec::new(),
     };
-    // Buffers that every connection has, whatever is answered.
-    let (of_every_answer, _) = cost(&listener, &ordinary);
-    println!("{of_every_answer:>8} bytes held for {}", ordinary.name);
+    // The buffers of every connection, with any answer.
+    let (baseline, _) = cost(&listener, &ordinary);
+    println!("{baseline:>8} bytes held for {}", ordinary.name);
     for flood in floods() {
-        let (held, taken) = cost(&listener, &flood);
-        println!("{held:>8} bytes held for {}, of which {taken} were sent", flood.name);
-        let more = held - of_every_answer;
-        assert!(more <= MOST, "{more} bytes more for {}", flood.name);
-        assert!(held <= 2 * MOST, "{held} bytes in all for {}", flood.name);
+        let (held, accepted) = cost(&listener, &flood);
+        println!("{held:>8} bytes held for {}, of which {accepted} were sent", flood.name);
+        let more = held - baseline;
+        assert!(more <= MAX_HELD, "{more} bytes more for {}", flood.name);
+        assert!(held <= 2 * MAX_HELD, "{held} bytes in all for {}", flood.name);
     }
 }

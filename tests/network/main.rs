@@ -1,5 +1,5 @@
-//! Keeps what is between a reporter and its server: TLS and proxies. A binary of its own because the tests read the
-//! process's log; each looks only for lines that are its own.
+//! Keeps the path between a reporter and its server: TLS and proxies. It is a binary of its own, because the tests read
+//! the process's log. Each test looks only for its own lines.
 #![cfg(feature = "collector")]
 
 #[path = "../support/log.rs"]

@@ -1,6 +1,6 @@
-//! Keeps what a proxy may see, and what it may cost: a tunnel, its own credentials, never the key; no events where it
-//! works, no time past the deadline and no direct connection where it does not. The proxies are the test's own; the
-//! hosts behind them exist nowhere.
+//! Keeps the limits on what a proxy sees and costs. It sees the request for a tunnel and its own credentials, and never
+//! the key. A proxy that works loses no event. One that fails causes no late stop and no direct connection. The tests
+//! play the proxies; the hosts behind them do not exist.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -16,12 +16,12 @@ use crate::support::http::{Head, Request};
 use crate::support::{LIMIT, assert_adds_up, sessionless_to};
 
 const KEY: &str = "tml-canary-93d0";
-/// A password, and what it becomes in a URL and in a header.
+/// A password, then the same in a URL and in a header.
 const PASSWORD: &str = "hu:sh@ 1/%+";
 const IN_URL: &str = "hu:sh%40%201%2F%25+";
 const IN_HEADER: &str = "bWU6aHU6c2hAIDEvJSs=";
 
-/// What is done with a client, once the head of its `CONNECT` was read.
+/// What a proxy does with a client after it has read the head of the client's `CONNECT`.
 type Play = dyn Fn(Client) -> io::Result<()> + Send + Sync;
 type Client = BufReader<TcpStream>;
 
@@ -32,7 +32,7 @@ struct Proxy {
 }
 
 impl Proxy {
-    /// One that connects each client to this port, whatever host it asked for.
+    /// A proxy that connects each client to this port, for any host.
     fn to(port: u16) -> Self {
         Self::playing(move |client| tunnel(client, port))
     }
@@ -41,10 +41,10 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (heads, play): (Arc<Mutex<Vec<String>>>, Arc<Play>) = (Arc::default(), Arc::new(play));
-        let kept = Arc::clone(&heads);
+        let received = Arc::clone(&heads);
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (heads, play) = (Arc::clone(&kept), Arc::clone(&play));
+                let (heads, play) = (Arc::clone(&received), Arc::clone(&play));
                 let mut client = BufReader::new(stream.unwrap());
                 thread::spawn(move || {
                     heads.lock().unwrap().push(head_text(&mut client));
@@ -55,7 +55,7 @@ impl Proxy {
         Self { port, heads }
     }
 
-    /// One on a port that no server has, and that no other test is given.
+    /// A proxy that does not run. No server listens on its port, and no other test gets it.
     fn dead() -> Self {
         Self { port: 1, heads: Arc::default() }
     }
@@ -65,7 +65,7 @@ impl Proxy {
     }
 }
 
-/// Nothing where there is no head: such a connection counts too.
+/// The text of the head. Empty where there is none: such a connection counts too.
 fn head_text(client: &mut impl BufRead) -> String {
     Head::read(client).ok().flatten().map(|head| head.text).unwrap_or_default()
 }
@@ -89,7 +89,7 @@ fn builder(config: Config) -> Builder {
     sessionless_to(config.no_proxy("")).max_retries(1)
 }
 
-/// For an endpoint that can be reached through this proxy only.
+/// The configuration of an endpoint that only this proxy can reach.
 fn through(proxy: &str) -> Config {
     Config::new(KEY).base_url("http://tinker.test:1234").allow_insecure_http(true).proxy(proxy)
 }
@@ -101,7 +101,7 @@ fn report(reporter: &Reporter) {
 }
 
 #[test]
-fn an_http_endpoint_is_reached_through_one_tunnel_that_is_kept() {
+fn an_http_endpoint_is_reached_through_one_tunnel_for_all_requests() {
     let collector = Collector::start().unwrap();
     let proxy = Proxy::to(collector.port());
     let url = format!("http://me:{IN_URL}@localhost:{}/", proxy.port);
@@ -119,10 +119,10 @@ fn an_http_endpoint_is_reached_through_one_tunnel_that_is_kept() {
 }
 
 #[test]
-fn a_tunnel_that_went_stale_is_opened_again_without_a_retry() {
+fn a_stale_tunnel_is_opened_again_without_a_retry() {
     let collector = Collector::start().unwrap();
     let port = collector.port();
-    // Takes one request and its answer, then closes as the next request arrives.
+    // Relays one request and its answer, then closes when the next request arrives.
     let proxy = Proxy::playing(move |mut client| {
         client.get_mut().write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
         let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
@@ -146,7 +146,7 @@ fn a_tunnel_that_went_stale_is_opened_again_without_a_retry() {
 }
 
 #[test]
-fn loopback_is_reached_past_the_proxy() {
+fn loopback_is_reached_without_the_proxy() {
     let collector = Collector::start().unwrap();
     let proxy = Proxy::to(collector.port());
     for host in ["localhost", "127.0.0.1"] {
@@ -159,7 +159,7 @@ fn loopback_is_reached_past_the_proxy() {
 }
 
 #[test]
-fn a_proxy_that_fails_loses_the_events_by_reason_and_shows_no_secret() {
+fn a_failed_proxy_drops_the_events_and_logs_one_warning_with_its_cause_and_no_secret() {
     log::keep();
     let table: [(&str, Option<&'static [u8]>); 7] = [
         ("connection refused", None),
@@ -189,15 +189,15 @@ fn a_proxy_that_fails_loses_the_events_by_reason_and_shows_no_secret() {
     }
 }
 
-/// Two proxies with which no tunnel comes about: one that says nothing, and one whose answer does not end.
-type Ends = fn(Client) -> io::Result<()>;
-const ENDLESS: [(&str, Ends); 2] = [("mute", mute), ("trickling", trickling)];
+/// Two proxies that never open a tunnel: one sends nothing, the other sends an answer without an end.
+type HangingPlay = fn(Client) -> io::Result<()>;
+const HANGING: [(&str, HangingPlay); 2] = [("silent", silent), ("trickling", trickling)];
 
-fn mute(client: Client) -> io::Result<()> {
+fn silent(client: Client) -> io::Result<()> {
     client.into_inner().read_to_end(&mut Vec::new()).map(drop)
 }
 
-/// A byte now and then, for which the HTTP client starts its clock anew.
+/// Sends one byte at a time. The HTTP client restarts its timeout at each byte.
 fn trickling(client: Client) -> io::Result<()> {
     let mut client = client.into_inner();
     for byte in b"HTTP/1.1 200 OK\r\nx-padding: ".iter().chain(std::iter::repeat(&b'.')) {
@@ -208,8 +208,8 @@ fn trickling(client: Client) -> io::Result<()> {
 }
 
 #[test]
-fn a_proxy_that_hangs_costs_one_timeout_for_each_attempt() {
-    for (what, play) in ENDLESS {
+fn a_proxy_that_hangs_costs_one_timeout_per_attempt() {
+    for (what, play) in HANGING {
         let proxy = Proxy::playing(play);
         let timeout = Duration::from_millis(200);
         let url = format!("http://127.0.0.1:{}", proxy.port);
@@ -223,15 +223,15 @@ fn a_proxy_that_hangs_costs_one_timeout_for_each_attempt() {
 }
 
 #[test]
-fn a_proxy_that_hangs_holds_up_no_stop_and_is_left() {
-    for (what, play) in ENDLESS {
-        // A busy machine is late at times; the reporter would be late each time.
+fn a_stop_is_on_time_and_disconnects_from_a_proxy_that_hangs() {
+    for (what, play) in HANGING {
+        // A busy machine is sometimes late. A wrong reporter is late every time.
         let on_time = (0..5).any(|_| stop_before(play) < Duration::from_millis(150));
         assert!(on_time, "{what}");
     }
 }
 
-/// How long a stop of 100 ms takes while the proxy plays this.
+/// The time that a stop of 100 ms takes while the proxy plays this.
 fn stop_before(play: impl Fn(Client) -> io::Result<()> + Send + Sync + 'static) -> Duration {
     let (begun, reached) = mpsc::channel();
     let (ended, left) = mpsc::channel();
@@ -259,13 +259,13 @@ mod https {
     use crate::tls::{self, Authority, TlsServer, Validity};
 
     #[test]
-    fn an_https_endpoint_is_a_tunnel_of_ciphertext_to_the_proxy() {
+    fn the_proxy_of_an_https_endpoint_sees_only_ciphertext() {
         let authority = Authority::new();
         let server = TlsServer::start(&authority.certificate("tinker.test", Validity::Now));
         let port = server.port();
-        // What the client says, between the two: all of it, when the connection is over.
-        let heard: Arc<Mutex<Vec<u8>>> = Arc::default();
-        let ear = Arc::clone(&heard);
+        // All bytes from the client to the server.
+        let relayed: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let upwards = Arc::clone(&relayed);
         let proxy = Proxy::playing(move |mut client| {
             let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
             client.get_mut().write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
@@ -273,7 +273,7 @@ mod https {
             thread::spawn(move || io::copy(&mut answers, &mut back));
             let mut bytes = [0; 4096];
             while let count @ 1.. = client.read(&mut bytes)? {
-                ear.lock().unwrap().extend_from_slice(&bytes[..count]);
+                upwards.lock().unwrap().extend_from_slice(&bytes[..count]);
                 server.write_all(&bytes[..count])?;
             }
             Ok(())
@@ -288,19 +288,19 @@ mod https {
         assert!(server.requests()[0].head.text.contains(KEY));
         assert!(
             !server.requests()[0].head.text.to_lowercase().contains("proxy"),
-            "the credentials end at the proxy"
+            "the credentials go no further than the proxy"
         );
         let [connect] = &proxy.heads()[..] else { panic!("one tunnel: {:?}", proxy.heads()) };
         assert!(
             connect.starts_with("CONNECT tinker.test:443 HTTP/1.1\r\n") && connect.contains(IN_HEADER),
             "{connect}"
         );
-        let said = String::from_utf8_lossy(&heard.lock().unwrap()).into_owned();
-        assert!(!said.is_empty() && !said.contains(KEY) && !connect.contains(KEY));
+        let relayed = String::from_utf8_lossy(&relayed.lock().unwrap()).into_owned();
+        assert!(!relayed.is_empty() && !relayed.contains(KEY) && !connect.contains(KEY));
     }
 
     #[test]
-    fn a_proxy_that_answers_for_the_endpoint_gets_no_request() {
+    fn a_proxy_that_impersonates_the_endpoint_gets_no_request() {
         let authority = Authority::new();
         let server = TlsServer::start(&Authority::named("Proxy").certificate("tinker.test", Validity::Now));
         let proxy = Proxy::to(server.port());
@@ -310,7 +310,7 @@ mod https {
         assert_eq!((reporter.stats().dropped.retries_exhausted, server.requests().len()), (1, 0));
     }
 
-    /// A proxy that itself speaks TLS, and connects each client to this port.
+    /// A proxy with TLS of its own. It connects each client to this port.
     fn secure_proxy(certificate: tls::Certificate, port: u16) -> Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let proxy = Proxy { port: listener.local_addr().unwrap().port(), heads: Arc::default() };
@@ -330,7 +330,7 @@ mod https {
         proxy
     }
 
-    /// Copies both ways by turns; a TLS stream cannot be read and written by two threads.
+    /// Copies in both directions by turns. Two threads cannot read and write one TLS stream.
     fn relay(mut client: impl Read + Write + AsSocket, mut server: TcpStream) {
         let turn = Some(Duration::from_millis(5));
         client.socket().set_read_timeout(turn).unwrap();
@@ -365,7 +365,7 @@ mod https {
     }
 
     #[test]
-    fn an_https_proxy_proves_itself_before_it_gets_its_password() {
+    fn an_https_proxy_must_present_a_trusted_certificate_before_it_gets_its_password() {
         let authority = Authority::new();
         let server = TlsServer::start(&authority.certificate("tinker.test", Validity::Now));
         let report_through = |certificate| {

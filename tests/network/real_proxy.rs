@@ -1,6 +1,6 @@
-//! Keeps the proxies of the environment, by a real one: what is sent through it, what past it, and that nothing is
-//! reached directly because the proxy is dead. Needs the program `tinyproxy`, `unshare` and `ip` (Debian: tinyproxy,
-//! util-linux, iproute2) and the right to make namespaces; without them these tests are skipped and say so.
+//! Keeps the proxies of the environment, with a real one: which requests go through it, which go directly, and that
+//! none goes directly because the proxy is dead. Needs the programs `tinyproxy`, `unshare` and `ip` (Debian: tinyproxy,
+//! util-linux, iproute2) and the right to make namespaces. Without them these tests are skipped and print why.
 #![cfg(all(target_os = "linux", feature = "collector", feature = "tls"))]
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::{log, sandbox};
 const KEY: &str = "tml-canary-c0de";
 const PASSWORD: &str = "hush-hush.5f";
 
-/// Where things are within the sandbox, whose ports are all free.
+/// The ports of the servers. All ports of the sandbox are free.
 const PROXY: u16 = 3128;
 const HTTPS: u16 = 8443;
 const HTTP: u16 = 8080;
@@ -25,17 +25,17 @@ const AT_HTTPS: (&str, &str) = ("TINKER_BASE_URL", "https://tinker.test:8443");
 const AT_HTTP: (&str, &str) = ("TINKER_BASE_URL", "http://tinker.test:8080");
 const WITH_KEY: (&str, &str) = ("TINKER_API_KEY", KEY);
 
-/// What is within: the proxy, and an endpoint of each kind.
-struct World {
+/// The servers of the sandbox: the proxy, and an endpoint of each kind.
+struct Servers {
     proxy: Server,
     authority: Authority,
     secure: TlsServer,
     plain: Collector,
 }
 
-impl World {
-    /// With these lines in the proxy's configuration.
-    fn new(lines: &str) -> Self {
+impl Servers {
+    /// Starts the servers, with these lines in the proxy's configuration.
+    fn start(lines: &str) -> Self {
         log::keep();
         let proxy = Server::start_on(PROXY, "tinyproxy", &["-d"], |directory, port| {
             let (log, pid) = (directory.join("log"), directory.join("pid"));
@@ -49,7 +49,7 @@ impl World {
         Self { proxy: proxy.unwrap(), authority, secure, plain: Collector::start_on(HTTP).unwrap() }
     }
 
-    /// What becomes of three batches that are sent where the environment says.
+    /// Reports three batches of one event each, with the settings of the environment.
     fn report(&self) -> Stats {
         let config = Config::from_env().root_certificates(self.authority.pem()).allow_insecure_http(true);
         let builder =
@@ -66,8 +66,8 @@ impl World {
         stats
     }
 
-    /// The requests that the proxy was asked for, by its own log.
-    fn asked(&self) -> Vec<String> {
+    /// The requests in the proxy's log.
+    fn proxied(&self) -> Vec<String> {
         let log = self.proxy.file("log");
         let requests =
             log.lines().filter_map(|line| line.split_once("): ").map(|(_, request)| request.to_owned()));
@@ -84,10 +84,10 @@ fn an_https_endpoint_is_reached_through_the_proxy_of_the_environment() {
         "real_proxy::an_https_endpoint_is_reached_through_the_proxy_of_the_environment",
         &environments,
         || {
-            let world = World::new("");
-            assert_eq!(world.report().delivered, 3);
-            assert_eq!(world.secure.requests().len(), 3);
-            assert_eq!(world.asked(), ["CONNECT tinker.test:8443 HTTP/1.1"], "one tunnel for all");
+            let servers = Servers::start("");
+            assert_eq!(servers.report().delivered, 3);
+            assert_eq!(servers.secure.requests().len(), 3);
+            assert_eq!(servers.proxied(), ["CONNECT tinker.test:8443 HTTP/1.1"], "one tunnel for all");
         },
     );
 }
@@ -102,44 +102,40 @@ fn an_http_endpoint_is_reached_through_the_proxy_of_the_environment() {
         "real_proxy::an_http_endpoint_is_reached_through_the_proxy_of_the_environment",
         &environments,
         || {
-            let world = World::new("");
-            assert_eq!((world.report().delivered, world.plain.events().len()), (3, 3));
-            assert_eq!(world.asked(), ["CONNECT tinker.test:8080 HTTP/1.1"]);
+            let servers = Servers::start("");
+            assert_eq!((servers.report().delivered, servers.plain.events().len()), (3, 3));
+            assert_eq!(servers.proxied(), ["CONNECT tinker.test:8080 HTTP/1.1"]);
         },
     );
 }
 
 #[test]
-fn exempt_hosts_are_reached_past_the_proxy() {
+fn exempt_hosts_are_reached_without_the_proxy() {
     let lists = ["tinker.test", "other.test, tinker.test", " other.test  .test ,", "TEST", "*"];
     let environments =
         lists.map(|list| [WITH_KEY, AT_HTTPS, ("HTTPS_PROXY", "127.0.0.1:3128"), ("NO_PROXY", list)]);
     let environments = environments.each_ref().map(<[_; 4]>::as_slice);
-    sandbox::run("real_proxy::exempt_hosts_are_reached_past_the_proxy", &environments, || {
-        let world = World::new("");
-        assert_eq!((world.report().delivered, world.secure.requests().len()), (3, 3));
-        assert_eq!(world.asked(), [""; 0]);
+    sandbox::run("real_proxy::exempt_hosts_are_reached_without_the_proxy", &environments, || {
+        let servers = Servers::start("");
+        assert_eq!((servers.report().delivered, servers.secure.requests().len()), (3, 3));
+        assert_eq!(servers.proxied(), [""; 0]);
     });
 }
 
 #[test]
-fn hosts_that_are_not_exempt_are_not_reached_past_the_proxy() {
+fn all_other_hosts_are_reached_through_the_proxy() {
     let lists = ["", "other.test", "inker.test", "a.tinker.test", "127.0.0.0/8"];
     let environments =
         lists.map(|list| [WITH_KEY, AT_HTTPS, ("HTTPS_PROXY", "127.0.0.1:3128"), ("NO_PROXY", list)]);
     let environments = environments.each_ref().map(<[_; 4]>::as_slice);
-    sandbox::run(
-        "real_proxy::hosts_that_are_not_exempt_are_not_reached_past_the_proxy",
-        &environments,
-        || {
-            let world = World::new("");
-            assert_eq!((world.report().delivered, world.asked().len()), (3, 1));
-        },
-    );
+    sandbox::run("real_proxy::all_other_hosts_are_reached_through_the_proxy", &environments, || {
+        let servers = Servers::start("");
+        assert_eq!((servers.report().delivered, servers.proxied().len()), (3, 1));
+    });
 }
 
 #[test]
-fn loopback_is_reached_past_every_proxy() {
+fn loopback_is_reached_without_any_proxy() {
     let dead = "http://127.0.0.1:9";
     let urls = ["http://127.0.0.1:8080", "http://localhost:8080/"];
     let environments = urls.map(|url| {
@@ -147,41 +143,41 @@ fn loopback_is_reached_past_every_proxy() {
         [WITH_KEY, base, ("http_proxy", dead), ("HTTPS_PROXY", dead), ("ALL_PROXY", "socks5://127.0.0.1:9")]
     });
     let environments = environments.each_ref().map(<[_; 5]>::as_slice);
-    sandbox::run("real_proxy::loopback_is_reached_past_every_proxy", &environments, || {
-        let world = World::new("");
-        assert_eq!((world.report().delivered, world.plain.events().len()), (3, 3));
-        assert_eq!(world.asked(), [""; 0]);
+    sandbox::run("real_proxy::loopback_is_reached_without_any_proxy", &environments, || {
+        let servers = Servers::start("");
+        assert_eq!((servers.report().delivered, servers.plain.events().len()), (3, 3));
+        assert_eq!(servers.proxied(), [""; 0]);
     });
 }
 
 #[test]
-fn the_proxys_password_is_given_to_the_proxy_alone() {
+fn only_the_proxy_gets_the_proxys_password() {
     let environments: [&[_]; 2] = [
         &[WITH_KEY, AT_HTTPS, ("HTTPS_PROXY", "http://me:hush-hush.5f@127.0.0.1:3128")],
         &[WITH_KEY, AT_HTTPS, ("HTTPS_PROXY", "me:hush%2Dhush%2e5f@127.0.0.1:3128")],
     ];
-    sandbox::run("real_proxy::the_proxys_password_is_given_to_the_proxy_alone", &environments, || {
-        let world = World::new(&format!("BasicAuth me {PASSWORD}"));
-        assert_eq!((world.report().delivered, world.asked().len()), (3, 1));
+    sandbox::run("real_proxy::only_the_proxy_gets_the_proxys_password", &environments, || {
+        let servers = Servers::start(&format!("BasicAuth me {PASSWORD}"));
+        assert_eq!((servers.report().delivered, servers.proxied().len()), (3, 1));
         let heads: String =
-            world.secure.requests().into_iter().map(|request| request.head.text.to_lowercase()).collect();
+            servers.secure.requests().into_iter().map(|request| request.head.text.to_lowercase()).collect();
         assert!(!heads.contains("authorization") && !heads.contains(PASSWORD), "{heads}");
     });
 }
 
 #[test]
-fn a_proxy_that_refuses_costs_the_events_and_names_its_status() {
+fn a_proxy_that_refuses_drops_the_events_and_logs_one_warning_with_its_status() {
     let environments: [&[_]; 2] = [
         &[WITH_KEY, AT_HTTPS, ("HTTPS_PROXY", "http://me:hush-hush.wrong@127.0.0.1:3128")],
         &[WITH_KEY, AT_HTTPS, ("HTTPS_PROXY", "http://127.0.0.1:3128")],
     ];
     sandbox::run(
-        "real_proxy::a_proxy_that_refuses_costs_the_events_and_names_its_status",
+        "real_proxy::a_proxy_that_refuses_drops_the_events_and_logs_one_warning_with_its_status",
         &environments,
         || {
-            let world = World::new(&format!("BasicAuth me {PASSWORD}"));
-            let stats = world.report();
-            assert_eq!((stats.dropped.retries_exhausted, world.secure.connections()), (3, 0));
+            let servers = Servers::start(&format!("BasicAuth me {PASSWORD}"));
+            let stats = servers.report();
+            assert_eq!((stats.dropped.retries_exhausted, servers.secure.connections()), (3, 0));
             let warnings = log::warnings_with("tinker.test through the proxy at 127.0.0.1:3128: ");
             assert!(warnings.len() == 1 && warnings[0].contains(" 40"), "{warnings:?}");
             assert!(!log::everything().contains("hush"), "{warnings:?}");
@@ -190,26 +186,26 @@ fn a_proxy_that_refuses_costs_the_events_and_names_its_status() {
 }
 
 #[test]
-fn behind_a_dead_proxy_nothing_is_reached_directly() {
+fn with_a_dead_proxy_no_request_goes_directly() {
     let environments: [&[_]; 3] = [
         &[WITH_KEY, AT_HTTPS, ("HTTPS_PROXY", "http://127.0.0.1:9")],
         &[WITH_KEY, AT_HTTP, ("http_proxy", "http://127.0.0.1:9")],
         &[WITH_KEY, AT_HTTPS, ("ALL_PROXY", "http://gone.test:3128")],
     ];
-    sandbox::run("real_proxy::behind_a_dead_proxy_nothing_is_reached_directly", &environments, || {
-        let world = World::new("");
-        assert_eq!(world.report().dropped.retries_exhausted, 3);
-        assert_eq!((world.secure.connections(), world.plain.requests().len()), (0, 0));
+    sandbox::run("real_proxy::with_a_dead_proxy_no_request_goes_directly", &environments, || {
+        let servers = Servers::start("");
+        assert_eq!(servers.report().dropped.retries_exhausted, 3);
+        assert_eq!((servers.secure.connections(), servers.plain.requests().len()), (0, 0));
         assert_eq!(log::warnings_with("through the proxy at ").len(), 1, "{}", log::everything());
     });
 }
 
 #[test]
-fn a_proxy_of_the_environment_that_cannot_be_used_is_one_warning_and_switches_telemetry_off() {
+fn an_unusable_proxy_in_the_environment_causes_one_warning_and_turns_telemetry_off() {
     let urls = ["socks6://me:hush-hush.5f@127.0.0.1:3128", "http://me:hush-hush.5f@", "ftp://hush-hush.5f"];
     let environments = urls.map(|url| [WITH_KEY, AT_HTTPS, ("HTTPS_PROXY", url)]);
     let environments = environments.each_ref().map(<[_; 3]>::as_slice);
-    let test = "real_proxy::a_proxy_of_the_environment_that_cannot_be_used_is_one_warning_and_switches_telemetry_off";
+    let test = "real_proxy::an_unusable_proxy_in_the_environment_causes_one_warning_and_turns_telemetry_off";
     sandbox::run(test, &environments, || {
         log::keep();
         let reporter = Reporter::from_env("session-0001").unwrap();

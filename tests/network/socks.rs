@@ -1,5 +1,5 @@
-//! Keeps SOCKS proxies working, in each of their versions: the name is looked up where the scheme says, the proxy learns its
-//! own credentials and never the key, and one that fails costs no more than its retries. The proxy is the test's own.
+//! Keeps SOCKS proxies of each version working. The scheme decides where the name is looked up. The proxy learns its
+//! own credentials and never the key. A proxy that fails costs no more than the retries. The test plays the proxy.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -17,51 +17,51 @@ const KEY: &str = "tml-canary-50c5";
 const PASSWORD: &str = "hu:sh@";
 const IN_URL: &str = "hu:sh%40";
 
-/// What the proxy does once it knows the target.
+/// What the proxy does with a client.
 #[derive(Clone, Copy)]
 enum Play {
-    /// Connects the client to this port, whatever target it named.
+    /// Connects the client to this port, for any target.
     Tunnel(u16),
-    /// Answers that it cannot.
+    /// Reads the target and answers that it cannot connect.
     Refuse,
-    /// Says nothing at all, not even to the greeting.
-    Mute,
+    /// Sends nothing, not even an answer to the greeting.
+    Silent,
 }
 
 /// A proxy on loopback. Its threads end with the test's process.
 struct Socks {
     port: u16,
-    /// All that clients sent before the tunnel was open.
-    asked: Arc<Mutex<Vec<String>>>,
+    /// The version, the credentials and the target of each client.
+    clients: Arc<Mutex<Vec<String>>>,
 }
 
 impl Socks {
     fn start(play: Play) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let kept = Arc::clone(&asked);
+        let clients: Arc<Mutex<Vec<String>>> = Arc::default();
+        let received = Arc::clone(&clients);
         thread::spawn(move || {
             for client in listener.incoming() {
-                let kept = Arc::clone(&kept);
-                thread::spawn(move || drop(serve(client.unwrap(), play, &kept)));
+                let received = Arc::clone(&received);
+                thread::spawn(move || drop(serve(client.unwrap(), play, &received)));
             }
         });
-        Self { port, asked }
+        Self { port, clients }
     }
 
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    fn clients(&self) -> Vec<String> {
+        self.clients.lock().unwrap().clone()
     }
 }
 
-fn serve(mut client: TcpStream, play: Play, asked: &Mutex<Vec<String>>) -> io::Result<()> {
-    if matches!(play, Play::Mute) {
+fn serve(mut client: TcpStream, play: Play, clients: &Mutex<Vec<String>>) -> io::Result<()> {
+    if matches!(play, Play::Silent) {
         return client.read_to_end(&mut Vec::new()).map(drop);
     }
     let version = byte(&mut client)?;
     let target = if version == 5 { read_socks5(&mut client)? } else { read_socks4(&mut client)? };
-    asked.lock().unwrap().push(format!("{version} {target}"));
+    clients.lock().unwrap().push(format!("{version} {target}"));
     let is_open = matches!(play, Play::Tunnel(_));
     let answer: &[u8] = match (version, is_open) {
         (5, true) => &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0],
@@ -81,7 +81,7 @@ fn serve(mut client: TcpStream, play: Play, asked: &Mutex<Vec<String>>) -> io::R
     client.shutdown(Shutdown::Both)
 }
 
-/// The credentials and the target of a SOCKS 5 client, whose version byte has been read.
+/// Reads the credentials and the target of a SOCKS 5 client, after the version byte.
 fn read_socks5(client: &mut TcpStream) -> io::Result<String> {
     let methods = byte(client)?;
     let methods = bytes(client, methods)?;
@@ -109,7 +109,7 @@ fn read_socks5(client: &mut TcpStream) -> io::Result<String> {
     Ok(format!("{credentials}{host}:{}", u16::from_be_bytes([port[0], port[1]])))
 }
 
-/// The target of a SOCKS 4 client, whose version byte has been read.
+/// Reads the target of a SOCKS 4 client, after the version byte.
 fn read_socks4(client: &mut TcpStream) -> io::Result<String> {
     let request = bytes(client, 7)?;
     let port = u16::from_be_bytes([request[1], request[2]]);
@@ -145,7 +145,7 @@ fn builder(proxy: &str, target: &str) -> Builder {
     sessionless_to(config.proxy(proxy).no_proxy("")).max_retries(1)
 }
 
-/// What becomes of two batches of one event each.
+/// Reports two batches of one event each.
 fn report(builder: Builder) -> Stats {
     let reporter = builder.start().unwrap();
     for step in 0..2 {
@@ -157,11 +157,11 @@ fn report(builder: Builder) -> Stats {
 }
 
 #[test]
-fn every_version_carries_events_through_one_tunnel_that_is_kept() {
+fn every_version_carries_all_requests_through_one_tunnel() {
     log::keep();
     let collector = Collector::start().unwrap();
     let credentials = format!("me:{IN_URL}@");
-    // An address that leads nowhere, and a name that no lookup knows: both are reached by the proxy alone.
+    // An address without a host, and a name that no lookup finds. Only the proxy reaches them.
     let table = [
         ("socks5", credentials.as_str(), "192.0.2.1", format!("5 me {PASSWORD} 192.0.2.1:1234")),
         ("socks5", "", "192.0.2.1", "5 192.0.2.1:1234".to_owned()),
@@ -170,11 +170,11 @@ fn every_version_carries_events_through_one_tunnel_that_is_kept() {
         ("socks4", "", "192.0.2.1", "4 192.0.2.1:1234".to_owned()),
         ("socks4a", "", "tinker.test", "4 tinker.test:1234".to_owned()),
     ];
-    for (scheme, credentials, target, asked) in table {
+    for (scheme, credentials, target, client) in table {
         let proxy = Socks::start(Play::Tunnel(collector.port()));
         let url = format!("{scheme}://{credentials}127.0.0.1:{}", proxy.port);
         assert_eq!(report(builder(&url, target)).delivered, 2, "{scheme}");
-        assert_eq!(proxy.asked(), [asked], "{scheme}");
+        assert_eq!(proxy.clients(), [client], "{scheme}");
     }
     assert_eq!(collector.requests()[0].header("x-api-key"), Some(KEY));
     for secret in [KEY, PASSWORD, IN_URL] {
@@ -183,13 +183,13 @@ fn every_version_carries_events_through_one_tunnel_that_is_kept() {
 }
 
 #[test]
-fn a_proxy_that_refuses_costs_the_events_by_reason_and_one_warning() {
+fn a_proxy_that_refuses_drops_the_events_and_logs_one_warning() {
     log::keep();
     for scheme in ["socks5h", "socks4a"] {
         let proxy = Socks::start(Play::Refuse);
         let stats = report(builder(&format!("{scheme}://127.0.0.1:{}", proxy.port), "tinker.test"));
         assert_eq!(
-            (stats.dropped.retries_exhausted, proxy.asked().len()),
+            (stats.dropped.retries_exhausted, proxy.clients().len()),
             (2, 4),
             "{scheme}: one retry each"
         );
@@ -199,8 +199,8 @@ fn a_proxy_that_refuses_costs_the_events_by_reason_and_one_warning() {
 }
 
 #[test]
-fn a_proxy_that_is_mute_costs_one_timeout_for_each_attempt_and_holds_up_no_stop() {
-    let proxy = Socks::start(Play::Mute);
+fn a_silent_proxy_costs_one_timeout_per_attempt_and_does_not_delay_a_stop() {
+    let proxy = Socks::start(Play::Silent);
     let url = format!("socks5h://127.0.0.1:{}", proxy.port);
     let timeout = Duration::from_millis(200);
     let begun = Instant::now();
@@ -209,7 +209,7 @@ fn a_proxy_that_is_mute_costs_one_timeout_for_each_attempt_and_holds_up_no_stop(
     assert_eq!(stats.dropped.retries_exhausted, 2);
     assert!(spent >= 4 * timeout && spent < 4 * timeout + Duration::from_secs(2), "{spent:?}");
 
-    // A busy machine is late at times; the reporter would be late each time.
+    // A busy machine is sometimes late. A wrong reporter is late every time.
     let stops_on_time = || {
         let reporter = builder(&url, "tinker.test").start().unwrap();
         assert!(reporter.log("step", 1, Severity::Info));

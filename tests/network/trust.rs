@@ -1,5 +1,5 @@
-//! Keeps HTTPS honest: the authority that was set is trusted; any other server gets no request, and costs no more than
-//! its retries.
+//! Keeps the trust rules of HTTPS: a certificate of a configured authority is trusted. Any other server gets no
+//! request, and costs no more than the retries.
 #![cfg(all(feature = "collector", feature = "tls"))]
 
 use std::net::{Ipv4Addr, TcpListener};
@@ -16,14 +16,14 @@ use crate::tls::{Authority, TlsServer, Validity};
 
 const KEY: &str = "tml-canary-77aa";
 
-/// PEM of something that is no certificate.
+/// PEM whose content is not a certificate.
 const UNREADABLE: &str = "-----BEGIN CERTIFICATE-----\nY2FuYXJ5\n-----END CERTIFICATE-----\n";
 
 fn reporter(config: Config) -> Builder {
     sessionless_to(config.no_proxy("*")).max_retries(2)
 }
 
-/// What becomes of three events that are sent there.
+/// Reports three events with this configuration.
 fn report(config: Config) -> Stats {
     let reporter = reporter(config).start().unwrap();
     for step in 0..3 {
@@ -36,12 +36,12 @@ fn report(config: Config) -> Stats {
 }
 
 #[test]
-fn an_authority_that_was_set_is_trusted_and_its_connection_kept() {
+fn a_configured_authority_is_trusted_and_the_connection_is_reused() {
     let _alone = one_at_a_time();
     let authority = Authority::new();
     for name in ["localhost", "127.0.0.1"] {
         let server = TlsServer::start(&authority.certificate(name, Validity::Now));
-        // Several authorities in one file, as bundles are.
+        // Several certificates in one text, as in a bundle.
         let bundle = format!("{}{UNREADABLE}{}", Authority::new().pem(), authority.pem());
         let url = format!("https://{name}:{}", server.port());
         let reporter = reporter(Config::new(KEY).base_url(url).root_certificates(bundle)).start().unwrap();
@@ -55,14 +55,14 @@ fn an_authority_that_was_set_is_trusted_and_its_connection_kept() {
     }
 }
 
-/// Held by each test here: their warnings name the same host, and one test counts them.
+/// Each test here holds this lock: the warnings of all name the same host, and one test counts them.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn one_at_a_time() -> MutexGuard<'static, ()> {
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The warnings that this server is not reached for this reason, and by no proxy: those are other tests'.
+/// The warnings about a direct connection to this server for this reason. Those about proxies belong to other tests.
 fn warnings_of(reason: &str) -> Vec<String> {
     let mut warnings = log::warnings_with("telemetry does not reach localhost: ");
     warnings.retain(|warning| warning.contains(reason));
@@ -70,7 +70,7 @@ fn warnings_of(reason: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_server_that_cannot_prove_its_host_gets_no_request() {
+fn a_server_without_a_valid_certificate_gets_no_request() {
     let _alone = one_at_a_time();
     log::keep();
     let trusted = Authority::new();
@@ -91,19 +91,19 @@ fn a_server_that_cannot_prove_its_host_gets_no_request() {
         assert_eq!(
             (server.connections(), server.requests().len()),
             (3, 0),
-            "{what}: retried, and sent nothing"
+            "{what}: three attempts without a request"
         );
         let warnings = warnings_of(reason).split_off(before);
         assert_eq!(warnings.len(), 1, "{what}: {}", log::everything());
         assert!(warnings[0].contains("localhost") && warnings[0].contains("TLS:"), "{warnings:?}");
     }
 
-    // Without an authority of ours Mozilla's are asked, who do not know the test's.
+    // Without a configured authority those of Mozilla apply. The test's authority is not among them.
     let server = TlsServer::start(&trusted.certificate("localhost", Validity::Now));
     let stats = report(Config::new(KEY).base_url(format!("https://localhost:{}", server.port())));
     assert_eq!((stats.dropped.retries_exhausted, server.requests().len()), (3, 0));
 
-    // A server that does not speak TLS at all.
+    // A server without TLS.
     let collector = Collector::start().unwrap();
     let stats = report(Config::new(KEY).base_url(format!("https://localhost:{}", collector.port())));
     assert_eq!((stats.dropped.retries_exhausted, collector.requests().len()), (3, 0));
@@ -113,11 +113,11 @@ fn a_server_that_cannot_prove_its_host_gets_no_request() {
 }
 
 #[test]
-fn a_mute_tls_peer_costs_one_timeout_for_each_attempt() {
+fn a_silent_tls_server_costs_one_timeout_per_attempt() {
     let _alone = one_at_a_time();
-    // Its backlog takes the connections; none is ever answered.
-    let mute = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let url = format!("https://localhost:{}", mute.local_addr().unwrap().port());
+    // The kernel accepts the connections into the backlog. The test never answers them.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("https://localhost:{}", silent.local_addr().unwrap().port());
     let timeout = Duration::from_millis(200);
     let reporter = reporter(Config::new(KEY).base_url(url)).http_timeout(timeout).start().unwrap();
     reporter.log("step", 1, Severity::Info);
@@ -129,7 +129,7 @@ fn a_mute_tls_peer_costs_one_timeout_for_each_attempt() {
 }
 
 #[test]
-fn authorities_that_are_none_are_refused_at_the_start() {
+fn pem_without_a_valid_certificate_is_an_error_at_the_start() {
     let _alone = one_at_a_time();
     let certificate = Authority::new().certificate("localhost", Validity::Now);
     let broken = Authority::new().pem().replace("-----END CERTIFICATE-----", "");
@@ -144,7 +144,7 @@ fn authorities_that_are_none_are_refused_at_the_start() {
 }
 
 #[test]
-fn authorities_that_were_added_are_trusted_besides_the_others() {
+fn added_authorities_are_trusted_together_with_the_others() {
     let _alone = one_at_a_time();
     let (ours, theirs) = (Authority::new(), Authority::named("Another"));
     for authority in [&ours, &theirs] {
@@ -166,7 +166,8 @@ fn authorities_that_were_added_are_trusted_besides_the_others() {
 
 const CHILD: &str = "TELEMETRY_TEST_TRUST";
 
-/// The program: this binary again, with `SSL_CERT_FILE`. Prints what became of three events, and the warnings.
+/// The program under test: this binary, started again with `SSL_CERT_FILE`. It reports three events, and prints how
+/// many were delivered and the warnings.
 #[test]
 fn child() {
     let _alone = one_at_a_time();
@@ -190,7 +191,7 @@ fn run_with_file(file: &str, url: &str, roots: Option<&str>) -> String {
 }
 
 #[test]
-fn the_file_of_the_environment_adds_authorities_unless_others_were_set_instead() {
+fn ssl_cert_file_adds_authorities_unless_the_configuration_sets_others() {
     let _alone = one_at_a_time();
     let authority = Authority::new();
     let server = TlsServer::start(&authority.certificate("localhost", Validity::Now));
@@ -208,7 +209,7 @@ fn the_file_of_the_environment_adds_authorities_unless_others_were_set_instead()
 }
 
 #[test]
-fn a_file_of_the_environment_that_cannot_be_used_is_one_warning_that_names_it() {
+fn an_unusable_ssl_cert_file_causes_one_warning_with_its_name() {
     let _alone = one_at_a_time();
     let authority = Authority::new();
     let server = TlsServer::start(&authority.certificate("localhost", Validity::Now));
@@ -217,7 +218,7 @@ fn a_file_of_the_environment_that_cannot_be_used_is_one_warning_that_names_it() 
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("text"), "canary").unwrap();
     std::fs::write(path("broken"), UNREADABLE).unwrap();
-    std::fs::File::create(path("large")).unwrap().set_len(1 << 40).unwrap(); // holds nothing on disk
+    std::fs::File::create(path("large")).unwrap().set_len(1 << 40).unwrap(); // a sparse file uses no disk space
     let mut files = vec![path("missing"), path("text"), path("broken"), path("large"), path("")];
     #[cfg(unix)]
     {
@@ -226,7 +227,10 @@ fn a_file_of_the_environment_that_cannot_be_used_is_one_warning_that_names_it() 
     }
     for file in files {
         let output = run_with_file(&file, &url, Some(authority.pem()));
-        assert!(output.contains("delivered=3\n[]"), "not read where others were set instead: {output}");
+        assert!(
+            output.contains("delivered=3\n[]"),
+            "the file is not read where the configuration sets others: {output}"
+        );
         let output = run_with_file(&file, &url, None);
         assert!(output.contains(&format!("SSL_CERT_FILE ({file}): it ")), "{output}");
         assert!(output.contains("delivered=0") && output.matches("telemetry does").count() == 1, "{output}");

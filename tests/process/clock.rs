@@ -1,5 +1,5 @@
-//! Keeps durations and deadlines to the monotonic clock: the wall clock jumps by a day, back and forth, and only the events'
-//! timestamps follow. The clocks are the process's own, so this binary has its own `clock_gettime` and one test.
+//! Keeps durations and deadlines on the monotonic clock. The wall clock jumps by a day, forward and back, and only the
+//! timestamps of events follow. A process has one wall clock, so this binary has its own `clock_gettime` and one test.
 #![cfg(all(target_os = "linux", feature = "collector"))]
 
 #[path = "../support/mod.rs"]
@@ -14,37 +14,37 @@ use tinker_telemetry::event::Event;
 use tinker_telemetry::{Reporter, Severity};
 
 const DAY: i64 = 24 * 60 * 60;
-/// Far from the day that a jump would add, or take, and enough for a loaded machine.
+/// Enough for a loaded machine, and far less than the day of a jump.
 const SLACK: Duration = Duration::from_secs(10);
 
-/// What the wall clock is ahead by, in seconds.
-static JUMPED: AtomicI64 = AtomicI64::new(0);
+/// The seconds by which the wall clock is ahead.
+static OFFSET: AtomicI64 = AtomicI64::new(0);
 
-/// Stands in the place of the C library's, for everything in this program that asks for the time.
+/// Replaces the function of the C library for all code of this program.
 #[unsafe(no_mangle)]
 #[expect(unsafe_code, reason = "a function of the C library, with a system call in it")]
 unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> libc::c_int {
-    // SAFETY: the call that the caller meant to make; on success it has written the time.
+    // SAFETY: this is the system call that the caller expects. On success it has written the time.
     unsafe {
         let answer = libc::syscall(libc::SYS_clock_gettime, clock, time);
         if answer == 0 && clock == libc::CLOCK_REALTIME {
-            (*time).tv_sec += JUMPED.load(Ordering::Relaxed);
+            (*time).tv_sec += OFFSET.load(Ordering::Relaxed);
         }
         libc::c_int::try_from(answer).unwrap_or(-1)
     }
 }
 
-/// Lets the wall clock jump, and shows that it did.
+/// Lets the wall clock jump, and asserts that it did.
 fn jump(days: i64) {
     let (before, since) = (SystemTime::now(), Instant::now());
-    JUMPED.store(days * DAY, Ordering::Relaxed);
+    OFFSET.store(days * DAY, Ordering::Relaxed);
     let after = SystemTime::now();
     let jumped = after.duration_since(before).or_else(|_| before.duration_since(after)).unwrap();
     assert!(jumped > Duration::from_secs(12 * 60 * 60) && since.elapsed() < LIMIT, "{jumped:?}");
 }
 
 #[test]
-fn only_timestamps_follow_a_wall_clock_that_jumps() {
+fn only_timestamps_follow_a_jump_of_the_wall_clock() {
     let collector = Collector::start().unwrap();
     let reporter = Reporter::builder(config(&collector), SESSION)
         .enabled(true)
@@ -55,7 +55,7 @@ fn only_timestamps_follow_a_wall_clock_that_jumps() {
         .unwrap();
     let started = Instant::now();
 
-    // The ticker goes on, forward and back.
+    // The ticker is not affected, neither by a jump forward nor by one back.
     for (days, name) in [(1, "tomorrow"), (-1, "yesterday")] {
         jump(days);
         let known = collector.events().len();
@@ -65,7 +65,7 @@ fn only_timestamps_follow_a_wall_clock_that_jumps() {
         assert!(waited.elapsed() < SLACK, "{:?}", waited.elapsed());
     }
 
-    // So does the wait for a retry, and the limit of a wait for what is never answered.
+    // Nor is the wait for a retry, nor the timeout of a wait for an answer that does not come.
     jump(0);
     collector.answer(Answer::status(503));
     assert!(reporter.log("retried", (), Severity::Info));

@@ -1,5 +1,5 @@
-//! Keeps what a fork leaves behind: a child with a reporter that works, that never re-sends what is its parent's and
-//! never hangs in what it inherited; and a parent that noticed nothing.
+//! Keeps reporters working after a fork. The child's reporter works, never sends an event of its parent, and never
+//! hangs in an inherited lock. The parent is not affected.
 #![cfg(all(unix, feature = "collector"))]
 
 #[path = "../support/process.rs"]
@@ -23,7 +23,7 @@ use tinker_telemetry::event::Event;
 use tinker_telemetry::{Reporter, Severity, Stats};
 use uuid::Uuid;
 
-/// The names of the events that came from each process, in the order of arrival.
+/// The events of each process, in the order of arrival.
 fn by_process(collector: &Collector) -> HashMap<Uuid, Vec<Event>> {
     let mut processes: HashMap<Uuid, Vec<Event>> = HashMap::new();
     for request in checked_requests(collector) {
@@ -33,8 +33,8 @@ fn by_process(collector: &Collector) -> HashMap<Uuid, Vec<Event>> {
     processes
 }
 
-/// What came from the one process whose first event has this name.
-fn from_process_of(collector: &Collector, first: &str) -> Vec<Event> {
+/// The events of the only process whose first event has this name.
+fn events_of_process_with(collector: &Collector, first: &str) -> Vec<Event> {
     let mut found = by_process(collector).into_values().filter(|events| events[0].name() == first);
     let events = found.next().expect(first);
     assert!(found.next().is_none(), "{first} came from two processes");
@@ -47,7 +47,7 @@ fn log_and_drain(reporter: &Reporter, name: &'static str) {
 }
 
 #[test]
-fn a_child_reports_for_itself_and_nothing_of_its_parent() {
+fn a_child_reports_its_own_events_and_none_of_its_parent() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).start().unwrap();
     let hold = collector.hold_answers();
@@ -58,7 +58,7 @@ fn a_child_reports_for_itself_and_nothing_of_its_parent() {
 
     let child = fork(|| {
         assert_eq!(reporter.stats(), Stats::default());
-        assert!(reporter.wait_until_drained(Duration::ZERO), "nothing pending is the child's");
+        assert!(reporter.wait_until_drained(Duration::ZERO), "a child has no pending events at first");
         reporter.flush();
         assert!(reporter.log("of the child", (), Severity::Info));
         assert!(!reporter.wait_until_drained(Duration::ZERO));
@@ -73,18 +73,18 @@ fn a_child_reports_for_itself_and_nothing_of_its_parent() {
     assert_eq!(child.wait(), FINE);
 
     assert!(reporter.stop(LIMIT));
-    let parents = from_process_of(&collector, "SESSION_START");
+    let parents = events_of_process_with(&collector, "SESSION_START");
     assert_eq!(names(&parents), ["SESSION_START", "on the wire", "queued", "SESSION_END"]);
-    let childs = from_process_of(&collector, "of the child");
+    let childs = events_of_process_with(&collector, "of the child");
     assert_eq!(childs.len(), 1, "a child neither starts nor ends the session");
-    assert_eq!(childs[0].session_index(), 3, "it carries the session on from where it was");
+    assert_eq!(childs[0].session_index(), 3, "a child continues the indexes of its parent");
     let stats = reporter.stats();
     assert_adds_up(stats);
     assert_eq!((stats.offered, stats.delivered), (4, 4), "{stats}");
 }
 
 #[test]
-fn a_stop_in_a_child_is_the_childs_alone() {
+fn a_stop_in_a_child_does_not_stop_the_parent() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).start().unwrap();
     let child = fork(|| {
@@ -96,17 +96,20 @@ fn a_stop_in_a_child_is_the_childs_alone() {
     });
     assert_eq!(child.wait(), FINE);
     let child = fork(|| {
-        assert!(reporter.stop(LIMIT), "a stop is also the first use");
+        assert!(reporter.stop(LIMIT), "a stop as the first use works");
         assert!(!reporter.log("late", (), Severity::Info));
     });
     assert_eq!(child.wait(), FINE);
     log_and_drain(&reporter, "of the parent");
-    assert_eq!(names(&from_process_of(&collector, "SESSION_START")), ["SESSION_START", "of the parent"]);
+    assert_eq!(
+        names(&events_of_process_with(&collector, "SESSION_START")),
+        ["SESSION_START", "of the parent"]
+    );
     assert_eq!(by_process(&collector).len(), 2);
 }
 
 #[test]
-fn a_fatal_exception_of_a_child_is_through_when_the_call_returns() {
+fn a_fatal_exception_of_a_child_is_delivered_when_the_call_returns() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).start().unwrap();
     let child = fork(|| {
@@ -114,11 +117,11 @@ fn a_fatal_exception_of_a_child_is_through_when_the_call_returns() {
         assert_eq!(reporter.stats().delivered, 1);
     });
     assert_eq!(child.wait(), FINE);
-    assert_eq!(names(&from_process_of(&collector, "UNHANDLED_EXCEPTION")), ["UNHANDLED_EXCEPTION"]);
+    assert_eq!(names(&events_of_process_with(&collector, "UNHANDLED_EXCEPTION")), ["UNHANDLED_EXCEPTION"]);
 }
 
 #[test]
-fn each_generation_reports_for_itself() {
+fn each_generation_reports_its_own_events() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
     log_and_drain(&reporter, "parent");
@@ -145,7 +148,7 @@ fn each_generation_reports_for_itself() {
 }
 
 #[test]
-fn the_last_clone_of_a_child_stops_what_the_child_used_and_nothing_else() {
+fn the_drop_of_a_childs_last_clone_stops_only_the_childs_pipeline() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).start().unwrap();
     let hold = collector.hold_answers();
@@ -153,10 +156,10 @@ fn the_last_clone_of_a_child_stops_what_the_child_used_and_nothing_else() {
     reporter.flush();
     assert!(collector.next_request(LIMIT).is_some());
 
-    // The memory is the child's own, so it can drop what its parent keeps.
+    // The child has its own copy of the memory, so it can drop a clone that its parent keeps.
     let mut reporter = Some(reporter);
     let unused = fork(|| drop(reporter.take()));
-    assert_eq!(unused.wait(), FINE, "with nothing of its own it waits for nothing");
+    assert_eq!(unused.wait(), FINE, "a child without events of its own does not wait");
     drop(hold);
     let used = fork(|| {
         let reporter = reporter.take().unwrap();
@@ -166,16 +169,16 @@ fn the_last_clone_of_a_child_stops_what_the_child_used_and_nothing_else() {
         assert!(weak.upgrade().is_none());
     });
     assert_eq!(used.wait(), FINE);
-    assert_eq!(names(&from_process_of(&collector, "of the child")), ["of the child"]);
+    assert_eq!(names(&events_of_process_with(&collector, "of the child")), ["of the child"]);
     let reporter = reporter.unwrap();
     assert!(reporter.stop(LIMIT));
-    let parents = from_process_of(&collector, "SESSION_START");
+    let parents = events_of_process_with(&collector, "SESSION_START");
     assert_eq!(names(&parents), ["SESSION_START", "pending", "SESSION_END"]);
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_child_has_no_thread_of_ours_until_it_uses_the_reporter() {
+fn a_child_has_no_worker_until_it_uses_the_reporter() {
     fn threads() -> usize {
         fs::read_dir("/proc/self/task").unwrap().count()
     }
@@ -196,7 +199,7 @@ fn a_child_has_no_thread_of_ours_until_it_uses_the_reporter() {
 }
 
 #[test]
-fn a_reporter_that_is_switched_off_stays_so() {
+fn a_disabled_reporter_stays_disabled_in_a_child() {
     let reporter = Reporter::disabled();
     let child = fork(|| {
         assert!(!reporter.log("nothing", (), Severity::Info));
@@ -206,7 +209,7 @@ fn a_reporter_that_is_switched_off_stays_so() {
 }
 
 #[test]
-fn a_reporter_started_in_a_child_is_of_the_same_process_as_the_one_it_inherited() {
+fn a_reporter_started_in_a_child_has_the_process_uuid_of_the_inherited_one() {
     let collector = Collector::start().unwrap();
     let inherited = sessionless(&collector).start().unwrap();
     log_and_drain(&inherited, "parent");
@@ -217,20 +220,23 @@ fn a_reporter_started_in_a_child_is_of_the_same_process_as_the_one_it_inherited(
         assert!(own.stop(LIMIT));
     });
     assert_eq!(child.wait(), FINE);
-    assert_eq!(names(&from_process_of(&collector, "parent")), ["parent"]);
-    assert_eq!(names(&from_process_of(&collector, "child")), ["child", "child again"]);
+    assert_eq!(names(&events_of_process_with(&collector, "parent")), ["parent"]);
+    assert_eq!(names(&events_of_process_with(&collector, "child")), ["child", "child again"]);
 }
 
 #[test]
-fn a_fork_while_data_is_encoded_is_noticed() {
+fn a_fork_while_data_is_serialised_is_detected() {
     struct Forks<'a>(&'a Reporter, &'a RefCell<Option<Forked>>);
 
     impl Serialize for Forks<'_> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            // The child comes back through its copy of the parent's call, and goes on below with the answer.
+            // The child returns through its copy of the parent's call, and continues below with the result.
             let child = fork_here();
             if child.is_none() {
-                assert!(self.0.log("inside", (), Severity::Info), "this is no call of the child's");
+                assert!(
+                    self.0.log("inside", (), Severity::Info),
+                    "the child is not inside a call of its own"
+                );
             }
             *self.1.borrow_mut() = child;
             serializer.serialize_unit()
@@ -243,7 +249,7 @@ fn a_fork_while_data_is_encoded_is_noticed() {
     let logged = reporter.log("of the parent", Forks(&reporter, &child), Severity::Info);
     let Some(child) = child.take() else {
         end_here(|| {
-            assert!(!logged, "the event is the parent's");
+            assert!(!logged, "the event belongs to the parent");
             assert!(reporter.wait_until_drained(LIMIT));
             let stats = reporter.stats();
             assert_eq!((stats.offered, stats.delivered), (1, 1), "{stats}");
@@ -252,20 +258,20 @@ fn a_fork_while_data_is_encoded_is_noticed() {
     assert!(logged);
     assert_eq!(child.wait(), FINE);
     assert!(reporter.wait_until_drained(LIMIT));
-    assert_eq!(names(&from_process_of(&collector, "of the parent")), ["of the parent"]);
-    assert_eq!(names(&from_process_of(&collector, "inside")), ["inside"]);
+    assert_eq!(names(&events_of_process_with(&collector, "of the parent")), ["of the parent"]);
+    assert_eq!(names(&events_of_process_with(&collector, "inside")), ["inside"]);
 }
 
-/// The exit code of a child that may not forbid itself threads.
-const NO_RIGHT_TO_TRY: i32 = 77;
+/// The exit code of a child that cannot forbid threads.
+const CANNOT_FORBID: i32 = 77;
 
 #[test]
-fn a_child_that_gets_no_thread_refuses_and_says_why() {
+fn a_child_without_threads_refuses_events_as_stopped() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
     let child = fork_for_code(|| {
         if !forbid_threads() {
-            return NO_RIGHT_TO_TRY;
+            return CANNOT_FORBID;
         }
         assert!(!reporter.log("refused", (), Severity::Info));
         assert!(!reporter.log_exception(&std::fmt::Error, Severity::Error));
@@ -276,14 +282,14 @@ fn a_child_that_gets_no_thread_refuses_and_says_why() {
         0
     });
     match child.wait() {
-        End::Exited(NO_RIGHT_TO_TRY) => eprintln!("skipped: this account's threads cannot be limited"),
+        End::Exited(CANNOT_FORBID) => eprintln!("skipped: this account's threads cannot be limited"),
         end => assert_eq!(end, FINE),
     }
     log_and_drain(&reporter, "of the parent");
 }
 
 #[test]
-fn threads_of_a_child_that_come_at_once_share_one_line() {
+fn threads_of_a_child_at_its_first_use_share_one_pipeline() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
     for _ in 0..20 {
@@ -300,18 +306,18 @@ fn threads_of_a_child_that_come_at_once_share_one_line() {
 }
 
 #[test]
-fn a_thousand_forks_under_load_lose_double_and_hang_nothing() {
+fn a_thousand_forks_under_load_lose_and_double_no_event_and_no_child_hangs() {
     const FORKING: usize = 4;
     const FORKS: usize = 250;
     const LOGGING: usize = 3;
 
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).flush_threshold(20).start().unwrap();
-    let over = AtomicBool::new(false);
+    let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..LOGGING {
             scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
+                while !is_over.load(Ordering::Relaxed) {
                     for _ in 0..50 {
                         assert!(reporter.log("parent", (), Severity::Info));
                     }
@@ -335,23 +341,23 @@ fn a_thousand_forks_under_load_lose_double_and_hang_nothing() {
             })
             .collect();
         let ended: Vec<_> = forking.into_iter().map(thread::ScopedJoinHandle::join).collect();
-        over.store(true, Ordering::Relaxed);
+        is_over.store(true, Ordering::Relaxed);
         assert!(ended.iter().all(Result::is_ok));
     });
 
     let stats = reporter.stats();
     assert_eq!((stats.delivered, stats.pending), (stats.offered, 0), "{stats}");
     let processes = by_process(&collector);
-    assert_eq!(processes.len(), 1 + FORKING * FORKS, "a process_uuid each");
+    assert_eq!(processes.len(), 1 + FORKING * FORKS, "each process has its own process_uuid");
     let ids: HashSet<_> = processes.values().flatten().map(Event::id).collect();
-    assert_eq!(ids.len(), processes.values().map(Vec::len).sum::<usize>(), "no event came twice");
+    assert_eq!(ids.len(), processes.values().map(Vec::len).sum::<usize>(), "no event arrives twice");
     let (parents, children): (Vec<_>, Vec<_>) =
         processes.values().partition(|events| events[0].name() == "parent");
     assert_eq!(parents.len(), 1);
     assert_eq!(parents[0].len() as u64, stats.delivered);
     assert!(parents[0].iter().all(|event| event.name() == "parent"));
     assert!(children.iter().all(|events| names(events) == ["child"]));
-    println!("{} events of the parent beside {} forks", parents[0].len(), FORKING * FORKS);
+    println!("{} events of the parent during {} forks", parents[0].len(), FORKING * FORKS);
 }
 
 /// Runs `body` while other threads hold all the locks that crossbeam's `AtomicCell`s share in a process. A cell needs one of

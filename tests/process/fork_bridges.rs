@@ -1,6 +1,7 @@
-//! Keeps bridges usable in a child that was forked while another thread changed the attachments: it hangs in no lock
-//! that was held at the fork, and forwards what its parent forwarded. Keeps the collector of a parent from a child's drop.
-#![cfg(all(unix, feature = "collector", feature = "log-bridge", feature = "panic-hook"))]
+//! Keeps the bridges working in a child that is forked while another thread changes the attachments: the child does not
+//! hang in a lock that was held at the fork, and forwards the same as its parent. Keeps the parent's collector working
+//! after a drop in a child.
+#![cfg(all(unix, feature = "collector", feature = "log", feature = "panic"))]
 
 #[path = "../support/process.rs"]
 mod process;
@@ -8,6 +9,7 @@ mod process;
 mod support;
 
 use std::panic::{catch_unwind, panic_any};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -18,9 +20,9 @@ use tinker_telemetry::bridge::{Attachments, EventFilter, FatalPanics, LogBridge,
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Reporter, Severity};
 
-struct Nowhere;
+struct NoLogger;
 
-impl Log for Nowhere {
+impl Log for NoLogger {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         false
     }
@@ -28,33 +30,36 @@ impl Log for Nowhere {
     fn flush(&self) {}
 }
 
-/// Forks so many times, while another thread does something again and again.
-fn fork_beside(meanwhile: impl Fn() + Sync, forks: usize, child: impl Fn()) {
-    let over = AtomicBool::new(false);
+/// Forks this many times, while another thread repeats an action. That thread has done it once before the first fork.
+fn fork_during(action: impl Fn() + Sync, forks: usize, child: impl Fn()) {
+    let (is_over, has_begun) = (AtomicBool::new(false), Barrier::new(2));
     thread::scope(|scope| {
         scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                meanwhile();
+            action();
+            has_begun.wait();
+            while !is_over.load(Ordering::Relaxed) {
+                action();
             }
         });
+        has_begun.wait();
         let hung = (0..forks).map(|_| fork(&child).wait()).find(|end| *end != FINE);
-        over.store(true, Ordering::Relaxed);
+        is_over.store(true, Ordering::Relaxed);
         assert_eq!(hung, None);
     });
 }
 
-/// Telemetry is off, so that no reporter notices forks: the bridges do, from their own first use.
+/// Telemetry is off, so no reporter detects forks. The bridges detect them from their own first use.
 #[test]
-fn a_child_forked_beside_a_change_of_the_attachments_reads_and_changes_them_with_telemetry_off() {
-    let test = "a_child_forked_beside_a_change_of_the_attachments_reads_and_changes_them_with_telemetry_off";
+fn a_child_forked_during_a_change_of_the_attachments_reads_and_changes_them_with_telemetry_off() {
+    let test = "a_child_forked_during_a_change_of_the_attachments_reads_and_changes_them_with_telemetry_off";
     alone(test, "", |_| {
         let (attachments, disabled) = (Attachments::new(), Reporter::disabled());
-        let bridge = LogBridge::new(Nowhere, &attachments);
+        let bridge = LogBridge::new(NoLogger, &attachments);
         let change = |id| {
             attachments.attach(id, &disabled, EventFilter::all()).unwrap();
             attachments.detach(id).unwrap();
         };
-        fork_beside(
+        fork_during(
             || change("of the parent"),
             1_000,
             || {
@@ -66,54 +71,54 @@ fn a_child_forked_beside_a_change_of_the_attachments_reads_and_changes_them_with
 }
 
 #[test]
-fn a_child_and_its_child_forward_what_their_parent_did_and_each_changes_its_own_list() {
+fn a_child_and_a_grandchild_inherit_the_attachments_and_change_their_own_list() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).start().unwrap();
     let attachments = Attachments::new();
-    let bridge = LogBridge::new(Nowhere, &attachments);
-    let say = |target: &'static str| {
+    let bridge = LogBridge::new(NoLogger, &attachments);
+    let log = |target: &'static str| {
         let id = [("session_id", SESSION)];
         let mut record = Record::builder();
         let record = record.target(target).level(Level::Info).key_values(&id);
-        bridge.log(&record.args(format_args!("said")).build());
+        bridge.log(&record.args(format_args!("logged")).build());
     };
     attachments.attach("inherited", &reporter, EventFilter::new(["first", "second", "third"])).unwrap();
 
     let child = fork(|| {
-        say("first");
+        log("first");
         attachments.attach("own", &reporter, EventFilter::new(["own"])).unwrap();
-        say("own");
+        log("own");
         let grandchild = fork(|| {
-            say("second");
-            say("own");
-            assert_eq!(reporter.stats().offered, 2, "what its parent attached");
+            log("second");
+            log("own");
+            assert_eq!(reporter.stats().offered, 2, "the attachments of its parent");
             attachments.detach("inherited").unwrap();
-            say("second");
+            log("second");
             assert_eq!(reporter.stats().offered, 2);
         });
         assert_eq!(grandchild.wait(), FINE);
-        say("third");
+        log("third");
         assert_eq!(reporter.stats().offered, 3);
     });
     assert_eq!(child.wait(), FINE);
-    say("own");
-    say("third");
+    log("own");
+    log("third");
     assert!(reporter.stop(LIMIT));
     let events = collector.events();
     assert_eq!(names(&events), ["SESSION_START", "third", "SESSION_END"]);
 }
 
 #[test]
-fn a_child_forked_beside_an_installation_of_the_panic_hook_panics_and_goes_on() {
-    let test = "a_child_forked_beside_an_installation_of_the_panic_hook_panics_and_goes_on";
+fn a_child_forked_during_an_installation_of_the_panic_hook_panics_and_goes_on() {
+    let test = "a_child_forked_during_an_installation_of_the_panic_hook_panics_and_goes_on";
     alone(test, "", |_| {
-        std::panic::set_hook(Box::new(|_| ())); // the default one prints, under locks of the standard library's
+        std::panic::set_hook(Box::new(|_| ())); // the default hook prints, with locks of the standard library
         let collector = Collector::start().unwrap();
         let reporter = sessionless(&collector).start().unwrap();
         install_panic_hook_with(&reporter, FatalPanics::Always);
-        fork_beside(
+        fork_during(
             || install_panic_hook_with(&reporter, FatalPanics::Always),
-            30, // since each of these children has something to send
+            30, // fewer forks, since each of these children sends a request
             || {
                 catch_unwind(|| panic_any("as the test wants it")).unwrap_err();
                 install_panic_hook_with(&reporter, FatalPanics::Always);
@@ -123,7 +128,7 @@ fn a_child_forked_beside_an_installation_of_the_panic_hook_panics_and_goes_on() 
 }
 
 #[test]
-fn a_child_that_drops_its_parents_collector_ends_and_breaks_nothing() {
+fn a_child_can_drop_the_collector_of_its_parent_without_an_effect_on_the_parent() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
     let delivered = |count| {
@@ -139,13 +144,14 @@ fn a_child_that_drops_its_parents_collector_ends_and_breaks_nothing() {
     let (collector, hold) = inherited.unwrap();
     drop(hold);
     delivered(2);
-    assert_eq!(collector.requests().len(), 2, "nothing was sent twice");
+    assert_eq!(collector.requests().len(), 2, "no event is sent twice");
 }
 
-/// The lock of one span is its registry's, and a fork can catch that; but the threads of this test share none.
+/// The registry has locks of its own: one for each span, and one for a thread's first use (`thread_local::thread_id`). A
+/// fork can happen while one is held. So the threads of this test share no span, and both have used the registry before.
 #[test]
 #[cfg(feature = "tracing")]
-fn a_child_forked_beside_spans_and_events_of_another_thread_makes_its_own() {
+fn a_child_forked_during_spans_and_events_of_another_thread_makes_its_own() {
     use tinker_telemetry::bridge::TracingBridge;
     use tracing::{dispatcher, info, info_span};
     use tracing_subscriber::layer::SubscriberExt;
@@ -159,10 +165,11 @@ fn a_child_forked_beside_spans_and_events_of_another_thread_makes_its_own() {
         dispatcher::with_default(&dispatch, || {
             let span = info_span!("span", later = tracing::field::Empty).entered();
             span.record("later", "recorded");
-            info!(step = 1, "in it");
+            info!(step = 1, "in the span");
         });
     };
-    fork_beside(make, 100, || {
+    make();
+    fork_during(make, 100, || {
         make();
         assert_eq!(reporter.stats().offered, 3);
     });

@@ -1,5 +1,5 @@
-//! Keeps the panic hook to its word on the main thread of a program. A test harness runs tests on other threads, so this
-//! file is a program of its own: it starts itself again for each test.
+//! Keeps the panic hook's promises on the main thread. The test harness runs tests on other threads, so this file is a
+//! program of its own. It starts itself again for each test.
 
 use std::env;
 use std::panic::catch_unwind;
@@ -12,7 +12,7 @@ use tinker_telemetry::event::Event;
 use tinker_telemetry::{Builder, Config, Reporter, Severity};
 
 const LIMIT: Duration = Duration::from_secs(30);
-/// What a panic waits for where no answer comes. A slow machine takes less for all the rest.
+/// The shutdown timeout where no answer comes. All other steps take less, on a slow machine too.
 const WAIT: Duration = Duration::from_secs(4);
 
 fn main() {
@@ -20,7 +20,7 @@ fn main() {
         return play(&scenario);
     }
     a_panic_on_the_main_thread_ends_the_session_and_waits();
-    a_choice_keeps_the_session_going_after_a_caught_panic_on_the_main_thread();
+    an_explicit_choice_keeps_the_session_alive_after_a_caught_panic_on_the_main_thread();
     without_an_answer_the_panic_and_the_drop_wait_once_together();
 }
 
@@ -32,7 +32,7 @@ fn play(scenario: &str) {
     match scenario {
         "fatal" => fatal(builder),
         "chosen" => chosen(builder),
-        "mute" => mute(builder),
+        "silent server" => silent_server(builder),
         _ => panic!("unknown scenario {scenario}"),
     }
 }
@@ -41,7 +41,7 @@ fn fatal(builder: Builder) {
     let reporter = builder.shutdown_timeout(LIMIT).start().unwrap();
     bridge::install_panic_hook(&reporter);
     catch_unwind(|| panic!("loss is NaN")).unwrap_err();
-    assert_eq!(reporter.stats().pending, 0, "the panic waited");
+    assert_eq!(reporter.stats().pending, 0, "the panic waits for its report");
     assert_eq!(reporter.stats().delivered, 3);
 }
 
@@ -52,14 +52,14 @@ fn chosen(builder: Builder) {
     reporter.log("goes on", (), Severity::Info);
 }
 
-fn mute(builder: Builder) {
+fn silent_server(builder: Builder) {
     let reporter = builder.shutdown_timeout(WAIT).http_timeout(LIMIT).start().unwrap();
     bridge::install_panic_hook(&reporter);
     let _dropped_by_the_panic = reporter;
     panic!("without an answer")
 }
 
-// The program that watches.
+// The parent process.
 
 fn run(scenario: &str, collector: &Collector) -> Output {
     Command::new(env::current_exe().unwrap())
@@ -82,7 +82,7 @@ fn a_panic_on_the_main_thread_ends_the_session_and_waits() {
     assert_eq!((exception.severity, exception.error_message.as_str()), (Severity::Critical, "loss is NaN"));
 }
 
-fn a_choice_keeps_the_session_going_after_a_caught_panic_on_the_main_thread() {
+fn an_explicit_choice_keeps_the_session_alive_after_a_caught_panic_on_the_main_thread() {
     let collector = Collector::start().unwrap();
     let ended = run("chosen", &collector);
     assert!(ended.status.success(), "{ended:?}");
@@ -94,7 +94,7 @@ fn without_an_answer_the_panic_and_the_drop_wait_once_together() {
     let collector = Collector::start().unwrap();
     let _hold = collector.hold_answers();
     let started = Instant::now();
-    let ended = run("mute", &collector);
+    let ended = run("silent server", &collector);
     let elapsed = started.elapsed();
     assert_eq!(ended.status.code(), Some(101), "{ended:?}");
     assert!((WAIT..2 * WAIT).contains(&elapsed), "{elapsed:?}");

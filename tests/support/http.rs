@@ -1,4 +1,4 @@
-//! A request, as a server that a test plays reads it from a connection.
+//! The HTTP request reader of the servers that tests play.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
@@ -6,29 +6,30 @@ use std::io::{self, BufRead, ErrorKind, Read};
 
 use tinker_telemetry::event::{Event, TelemetrySendRequest};
 
-/// No head of ours is near this size.
+/// Bytes. Far above the size of any request head of ours.
 const LONGEST_HEAD: u64 = 64 * 1024;
-/// Nor has it this many headers.
+/// Far above the number of headers of any request of ours.
 const MOST_HEADERS: usize = 64;
 
-/// A request that arrived wholly.
+/// A complete request.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub head: Head,
     pub body: Vec<u8>,
 }
 
-/// The head of a request; its body may still be on the way.
+/// The head of a request. Its body may not have arrived yet.
 #[derive(Clone, Debug)]
 pub struct Head {
-    /// As it was sent, with the empty line at its end.
+    /// The text as received, including the empty line at its end.
     pub text: String,
     /// Names in lower case.
     headers: Vec<(String, String)>,
 }
 
 impl Request {
-    /// Reads a request whose length is declared. `None` where the connection ends before the request begins.
+    /// Reads a request with the length that its header declares. `None` where the connection ends before the request
+    /// begins.
     pub fn read(stream: &mut impl BufRead) -> io::Result<Option<Self>> {
         let Some(head) = Head::read(stream)? else { return Ok(None) };
         let mut body = vec![0; head.content_length()?];
@@ -44,7 +45,7 @@ impl Request {
         self.head.header("x-stainless-retry-count")?.parse().ok()
     }
 
-    /// The events of a telemetry request; none where the body is something else.
+    /// The events of a telemetry request. Empty where the body is something else.
     pub fn events(&self) -> Vec<Event> {
         let request = serde_json::from_slice::<TelemetrySendRequest>(&self.body);
         request.map(|request| request.events).unwrap_or_default()
@@ -82,7 +83,7 @@ impl Head {
     }
 }
 
-/// Reads up to and with the empty line that ends a head, of a request or of an answer. `None` where the connection ends
+/// Reads the head of a request or of an answer, including the empty line at its end. `None` where the connection ends
 /// before the head begins.
 pub fn read_to_empty_line(stream: &mut impl BufRead) -> io::Result<Option<String>> {
     let mut head = String::new();

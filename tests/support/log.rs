@@ -1,4 +1,4 @@
-//! Keeps what this crate writes to the program's log.
+//! Keeps the lines that this crate writes to the program's log.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
@@ -8,14 +8,14 @@ use std::thread::{self, ThreadId};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-/// What was said, how loud, and on which thread.
+/// The thread that logged it, its level and its text.
 pub type Line = (ThreadId, Level, String);
 
-struct Keep(Mutex<Vec<Line>>);
+struct LineStore(Mutex<Vec<Line>>);
 
-static KEPT: Keep = Keep(Mutex::new(Vec::new()));
+static STORE: LineStore = LineStore(Mutex::new(Vec::new()));
 
-impl Log for Keep {
+impl Log for LineStore {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
@@ -30,28 +30,29 @@ impl Log for Keep {
     fn flush(&self) {}
 }
 
-/// Begins to keep; each test of a binary may call it.
+/// Begins to keep lines. Each test of a binary may call it.
 pub fn keep() {
-    static BEGUN: Once = Once::new();
-    BEGUN.call_once(|| {
-        log::set_logger(&KEPT).unwrap();
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        log::set_logger(&STORE).unwrap();
         log::set_max_level(LevelFilter::Trace);
     });
 }
 
-/// The warnings so far that contain this text: what a test says must be its own, since others write too.
+/// The warnings so far that contain this text. The other tests of the binary log too, so a test needs a text of its
+/// own.
 pub fn warnings_with(text: &str) -> Vec<String> {
-    let kept = KEPT.0.lock().unwrap();
-    let warnings = kept.iter().filter(|(_, level, line)| *level <= Level::Warn && line.contains(text));
+    let lines = STORE.0.lock().unwrap();
+    let warnings = lines.iter().filter(|(_, level, line)| *level <= Level::Warn && line.contains(text));
     warnings.map(|(.., line)| line.clone()).collect()
 }
 
-/// Every line so far, of every test of this binary.
+/// All lines so far, of all tests of this binary.
 pub fn everything() -> String {
-    format!("{:?}", KEPT.0.lock().unwrap())
+    format!("{:?}", STORE.0.lock().unwrap())
 }
 
-/// The lines since the last time, for a binary of one test.
+/// The lines since the last call. For a binary with one test.
 pub fn take() -> Vec<Line> {
-    mem::take(&mut *KEPT.0.lock().unwrap())
+    mem::take(&mut *STORE.0.lock().unwrap())
 }

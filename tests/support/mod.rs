@@ -1,5 +1,5 @@
-//! What the tests share: a collector to report to, a reporter that is quick to retry, and the checks that hold for
-//! every request and every snapshot.
+//! What the tests share: a reporter that reports to the test's collector and retries at once, and the checks that hold
+//! for every request and every snapshot.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
@@ -16,10 +16,10 @@ use tinker_telemetry::collector::{Collector, Received};
 use tinker_telemetry::event::{Event, GenericEvent, TelemetrySendRequest};
 use tinker_telemetry::{Builder, Config, Reporter, Stats};
 
-/// Longer than anything here takes on a loaded machine: it is there to catch hangs.
+/// The limit on every wait. It catches hangs: nothing here takes as long, on a loaded machine either.
 pub const LIMIT: Duration = Duration::from_secs(30);
 
-/// Later than any test waits: a flush interval that takes no part.
+/// A flush interval that never ends within a test.
 pub const NEVER: Duration = Duration::from_secs(3600);
 
 pub const KEY: &str = "tml-example";
@@ -29,12 +29,12 @@ pub fn config(collector: &Collector) -> Config {
     Config::new(KEY).base_url(collector.url())
 }
 
-/// A session that reports to the collector and flushes only when asked to; retries follow at once.
+/// A session that reports to the collector. It flushes only on request and retries at once.
 pub fn session(collector: &Collector) -> Builder {
     in_tests(Reporter::builder(config(collector), SESSION))
 }
 
-/// The same without a session, so that only the test's own events are counted.
+/// The same without a session: the collector receives the test's own events only.
 pub fn sessionless(collector: &Collector) -> Builder {
     sessionless_to(config(collector))
 }
@@ -53,7 +53,7 @@ static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
     jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
 });
 
-/// Holds a request to what every request must be: valid by the schema, and the typed request's own JSON.
+/// Checks what holds for every request: path, headers, and a body that passes [`check_body`].
 pub fn check_request(received: &Received) -> TelemetrySendRequest {
     assert_eq!((received.method.as_str(), received.path.as_str()), ("POST", "/api/v1/telemetry"));
     assert_eq!(received.header("x-api-key"), Some(KEY));
@@ -61,7 +61,7 @@ pub fn check_request(received: &Received) -> TelemetrySendRequest {
     check_body(&received.body)
 }
 
-/// Holds a body to the schema and to the typed request, which must say the same JSON again.
+/// Checks that a body is valid by the schema, and that the typed request reads it and writes the same JSON again.
 pub fn check_body(body: &[u8]) -> TelemetrySendRequest {
     let value: Value = serde_json::from_slice(body).unwrap();
     if let Err(error) = SCHEMA.validate(&value) {
@@ -72,7 +72,7 @@ pub fn check_body(body: &[u8]) -> TelemetrySendRequest {
     request
 }
 
-/// All requests so far, each held to [`check_request`].
+/// All requests so far, each checked by [`check_request`].
 pub fn checked_requests(collector: &Collector) -> Vec<Arc<Received>> {
     let requests = collector.requests();
     for request in &requests {
@@ -92,7 +92,7 @@ pub fn assert_adds_up(stats: Stats) {
     assert_eq!(stats.accepted, stats.delivered + stats.dropped.total() + stats.pending, "{stats}");
 }
 
-/// The generic events that the collector has, once all that the reporter accepted is through.
+/// Waits until all accepted events are settled. Returns the generic events that the collector has.
 pub fn drained(collector: &Collector, reporter: &Reporter) -> Vec<GenericEvent> {
     assert!(reporter.wait_until_drained(LIMIT));
     assert_adds_up(reporter.stats());
@@ -106,7 +106,7 @@ pub fn data(event: &GenericEvent) -> Value {
     Value::Object(event.event_data.clone())
 }
 
-/// Data that cannot be serialised nor printed, an error too.
+/// A value that panics when it is serialised or printed. It can stand for an error as well.
 pub struct Panics;
 
 impl Serialize for Panics {

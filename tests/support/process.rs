@@ -1,7 +1,7 @@
-//! Child processes of a test, each with a limit on its life.
+//! Child processes of a test. An alarm kills a child that hangs.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
-#![expect(unsafe_code, reason = "fork, and what goes with it, is the C library's")]
+#![expect(unsafe_code, reason = "fork and the calls around it are functions of the C library")]
 
 use std::env;
 use std::ffi::c_void;
@@ -11,11 +11,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, Command, Stdio};
 use std::ptr;
 
-/// Seconds after which a child that hangs is killed, by its own alarm.
+/// Seconds until a child's alarm kills it.
 const LIMIT: u32 = 30;
 
-/// A forked child that is yet to be waited for.
-#[must_use = "a child is waited for"]
+/// A forked child. The parent must wait for it.
+#[must_use = "the parent must wait for its child"]
 pub struct Forked(libc::pid_t);
 
 /// How a child ended.
@@ -25,10 +25,10 @@ pub enum End {
     Killed(i32),
 }
 
-/// Its assertions held.
+/// The end of a child whose assertions held.
 pub const FINE: End = End::Exited(0);
 
-/// Forks. The child runs `child` and exits: 0, or 1 where it panicked.
+/// Forks. The child runs `child` and exits with 0, or with 1 where `child` panics.
 pub fn fork(child: impl FnOnce()) -> Forked {
     fork_for_code(|| {
         child();
@@ -36,15 +36,15 @@ pub fn fork(child: impl FnOnce()) -> Forked {
     })
 }
 
-/// Forks. The child exits with the code that it returns, or 1 where it panicked.
+/// Forks. The child exits with the code that `child` returns, or with 1 where `child` panics.
 pub fn fork_for_code(child: impl FnOnce() -> i32) -> Forked {
     fork_here().unwrap_or_else(|| end_with_code(child))
 }
 
-/// Forks. `None` in the child, which is to come to [`end_here`].
+/// Forks and returns twice: `None` in the child, which must end with [`end_here`].
 pub fn fork_here() -> Option<Forked> {
-    // SAFETY: the child has this one thread. It uses the allocator, which the C library keeps usable, and what the
-    // test is about.
+    // SAFETY: the child has one thread. It uses the allocator, which the C library keeps usable after a fork, and the
+    // code under test.
     match unsafe { libc::fork() } {
         0 => {
             unsafe { libc::alarm(LIMIT) };
@@ -57,7 +57,7 @@ pub fn fork_here() -> Option<Forked> {
     }
 }
 
-/// Ends a child: with 0, or with 1 where this panics.
+/// Runs `last` and ends the child: with 0, or with 1 where `last` panics.
 pub fn end_here(last: impl FnOnce()) -> ! {
     end_with_code(|| {
         last();
@@ -70,11 +70,11 @@ fn end_with_code(last: impl FnOnce() -> i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Runs `main` on as many threads at once, and waits for them. Those of the C library: the standard library's may hang
-/// in a forked child.
+/// Runs `main` on `count` threads at once and waits for them. The threads are the C library's: the standard library's
+/// may hang in a forked child.
 pub fn bare_threads(count: usize, main: &(dyn Fn() + Sync)) {
     extern "C" fn run(main: *mut c_void) -> *mut c_void {
-        // SAFETY: it is `&main` of the call below, which waits for this thread.
+        // SAFETY: the pointer is `&main` of the call below. That call waits for this thread.
         let main = unsafe { &*main.cast::<&(dyn Fn() + Sync)>() };
         let ended = catch_unwind(AssertUnwindSafe(main));
         ptr::without_provenance_mut(usize::from(ended.is_ok()))
@@ -97,7 +97,7 @@ pub fn bare_threads(count: usize, main: &(dyn Fn() + Sync)) {
 }
 
 impl Forked {
-    /// Waits until the child has ended, which its alarm sees to.
+    /// Waits until the child has ended. Its alarm bounds the wait.
     pub fn wait(self) -> End {
         let mut status = 0;
         let waited = unsafe { libc::waitpid(self.0, &raw mut status, 0) };
@@ -110,25 +110,25 @@ impl Forked {
     }
 }
 
-/// In the process that [`alone`] starts: what to report to, where the test says so.
+/// The variable that marks a process started by [`alone`] or [`started_alone`]. Its value is the URL to report to.
 const URL: &str = "TINKER_TEST_URL";
 
-/// Runs `body` in a process of its own, and gives it `url`. That process is this binary with the one test called `name`
-/// (the path that `--exact` takes).
+/// Runs `body` with `url` in a process of its own. That process is this binary, which runs only the test called `name`
+/// (the full path that `--exact` takes).
 pub fn alone(name: &str, url: &str, body: impl FnOnce(&str)) {
     let Ok(url) = env::var(URL).map_err(|_| url) else {
         let ended = command(name, url).stderr(Stdio::inherit()).output().unwrap();
         let output = String::from_utf8_lossy(&ended.stdout);
-        // With a name that no test has, nothing would run, and that would be a success.
+        // A wrong name runs no test, and that is a success too.
         assert!(ended.status.success() && output.contains("1 passed"), "{}: {output}", ended.status);
         return;
     };
-    // SAFETY: always is. A hang ends in a signal.
+    // SAFETY: `alarm` has no preconditions. It ends a hang with a signal.
     unsafe { libc::alarm(LIMIT) };
     body(&url);
 }
 
-/// The process of its own that a test with this name runs in, to be started by hand. `None` in that process.
+/// Starts a process like [`alone`], and leaves it to the caller. `None` in that process.
 pub fn started_alone(name: &str, url: &str) -> Option<Child> {
     if env::var_os(URL).is_some() {
         unsafe { libc::alarm(LIMIT) };
@@ -137,7 +137,7 @@ pub fn started_alone(name: &str, url: &str) -> Option<Child> {
     Some(command(name, url).stdin(Stdio::piped()).spawn().unwrap())
 }
 
-/// What [`alone`] gives the process that it starts.
+/// The URL that the parent process passed.
 pub fn url_of_parent() -> String {
     env::var(URL).unwrap()
 }
@@ -148,7 +148,7 @@ fn command(name: &str, url: &str) -> Command {
     command
 }
 
-/// Sends a signal to a child, and where that stops it waits until it has.
+/// Sends a signal to a child. After `SIGSTOP` it waits until the child has stopped.
 pub fn signal(child: &Child, signal: i32) {
     let pid = libc::pid_t::try_from(child.id()).unwrap();
     assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "{}", io::Error::last_os_error());
@@ -159,11 +159,11 @@ pub fn signal(child: &Child, signal: i32) {
     }
 }
 
-/// Whether this process starts no more threads from here on. For a child: there is no way back.
+/// Forbids this process to start threads, for good, so only a child may call it. Returns whether it worked.
 pub fn forbid_threads() -> bool {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     unsafe {
-        // No limit on processes holds for root.
+        // The limit does not hold for root.
         let _ = libc::setrlimit(libc::RLIMIT_NPROC, &raw const none) == 0
             && libc::geteuid() == 0
             && libc::setgid(65534) == 0
@@ -172,7 +172,7 @@ pub fn forbid_threads() -> bool {
     std::thread::Builder::new().spawn(|| ()).is_err()
 }
 
-/// Allows this process file descriptors below this number only. Gives the limit that was.
+/// Allows this process only file descriptors below this number. Returns the limit before.
 pub fn limit_descriptors(limit: libc::rlim_t) -> libc::rlim_t {
     let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limits) }, 0);

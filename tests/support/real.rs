@@ -1,7 +1,7 @@
-//! Servers of the operating system's packages, each started by the test that needs it and gone when it ends.
+//! Real servers from the operating system's packages. The test that needs one starts it; it ends with the test.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
-#![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
+#![expect(clippy::print_stderr, reason = "a skipped test prints the reason")]
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -14,8 +14,8 @@ use tempfile::TempDir;
 
 use crate::support::LIMIT;
 
-/// Whether all of these programs are there. Where one is not, the test that asks is skipped and says so, unless the
-/// variable `REQUIRE_REAL_SERVERS` is set: then it fails.
+/// Whether all of these programs are installed. Where one is missing, this prints that the test is skipped; with the
+/// variable `REQUIRE_REAL_SERVERS` the test fails instead.
 pub fn is_installed(programs: &[&str]) -> bool {
     match programs.iter().find(|program| find(program).is_none()) {
         Some(missing) => {
@@ -28,11 +28,11 @@ pub fn is_installed(programs: &[&str]) -> bool {
 
 pub fn skip(reason: &str) {
     assert!(std::env::var_os("REQUIRE_REAL_SERVERS").is_none(), "REQUIRE_REAL_SERVERS is set, but {reason}");
-    say_skipped(reason);
+    print_skipped(reason);
 }
 
-pub fn say_skipped(reason: &str) {
-    // Past the capture of a passing test's output, or it would not be seen.
+pub fn print_skipped(reason: &str) {
+    // Directly to standard error: the test harness hides the captured output of a test that passes.
     let name = thread::current().name().unwrap_or_default().to_owned();
     let _ =
         std::io::Write::write_all(&mut std::io::stderr(), format!("skipped {name}: {reason}\n").as_bytes());
@@ -40,12 +40,12 @@ pub fn say_skipped(reason: &str) {
 
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // Servers live where an ordinary user's path may not lead.
-    let places = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
-    places.map(|place| place.join(program)).find(|file| file.is_file())
+    // The search path of an ordinary user may lack the folders of servers.
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    folders.map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// A server's process and its directory; both go when this is dropped, by a panic too.
+/// A server's process and its directory. A drop removes both, and so does a panic.
 pub struct Server {
     process: Child,
     directory: TempDir,
@@ -53,9 +53,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the program with a configuration file, and returns when it takes connections. `configuration` makes the
-    /// file's text from the server's directory and a free port; should somebody take that port first, the next one
-    /// is tried. It must have the program write a file `pid` there, which tells that the port is its own.
+    /// Starts the program with a configuration file, and returns when the program accepts connections. `configuration`
+    /// makes the file's text from the server's directory and a free port. Where another program takes that port first,
+    /// the next port is tried. The configuration must name a file `pid` in the directory: the program writes it when it
+    /// has the port.
     pub fn start(program: &str, options: &[&str], configuration: impl Fn(&Path, u16) -> String) -> Self {
         for _ in 0..5 {
             let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
@@ -66,7 +67,7 @@ impl Server {
         panic!("{program} does not start");
     }
 
-    /// The same on a port that is known to be free. `None`, and its complaint in the test's output: the program ended.
+    /// The same on this port. `None` where the program ended; its log is then in the test's output.
     pub fn start_on(
         port: u16,
         program: &str,
@@ -92,8 +93,8 @@ impl Server {
                 eprintln!("{program} ended: {}", server.file("log"));
                 return None;
             }
-            assert!(begun.elapsed() < LIMIT, "{program} takes no connections");
-            thread::park_timeout(Duration::from_millis(5)); // nothing tells when a foreign server is ready
+            assert!(begun.elapsed() < LIMIT, "{program} accepts no connections");
+            thread::park_timeout(Duration::from_millis(5)); // a real server gives no signal when it is ready
         }
         Some(server)
     }
@@ -102,7 +103,7 @@ impl Server {
         self.port
     }
 
-    /// What the server has written into a file of its directory.
+    /// The text of a file in the server's directory.
     pub fn file(&self, name: &str) -> String {
         fs::read_to_string(self.directory.path().join(name)).unwrap_or_default()
     }

@@ -1,5 +1,5 @@
-//! A place with its own network, name table and environment: the test runs itself again in namespaces of its own, from
-//! which no packet leaves, and where the ports and names that a test likes are its own.
+//! A sandbox with its own network, name table and environment. The test runs itself again in namespaces of its own. No
+//! packet leaves them, and all ports and names are free for the test.
 
 use std::fs;
 use std::io::Read;
@@ -10,20 +10,20 @@ use std::thread;
 use crate::real::{is_installed, skip};
 use crate::support::LIMIT;
 
-/// Set within.
+/// The variable that is set inside the sandbox.
 const INSIDE: &str = "TINKER_TELEMETRY_TEST_SANDBOX";
 
-/// With the processes' own, so that all of them end with the first.
+/// The namespace of processes is among them, so that all processes end with the first one.
 const NAMESPACES: [&str; 5] = ["--map-root-user", "--net", "--mount", "--pid", "--kill-child"];
 
-/// What of the environment around goes within: nothing that a reporter reads.
+/// The variables that the sandbox inherits. A reporter reads none of them.
 const KEPT: [&str; 3] = ["PATH", "TMPDIR", "RUST_BACKTRACE"];
 
-/// Gives this process a loopback, and its names; then becomes the test.
-const ENTER: &str = r#"ip link set lo up && mount --bind "$0" /etc/hosts && exec "$@""#;
+/// Sets up the loopback interface and the name table, then becomes the test.
+const SETUP: &str = r#"ip link set lo up && mount --bind "$0" /etc/hosts && exec "$@""#;
 
-/// Runs the test called `name` (the path that `--exact` takes) within, once for each of these environments, and
-/// `inside` is what it does there. The variables of the environment are all that there are.
+/// Runs `inside` in the sandbox, once for each of these environments. `name` is the full path of the calling test, as
+/// `--exact` takes it. A reporter finds the variables of the environment and no others.
 pub fn run(name: &str, environments: &[&[(&str, &str)]], inside: impl Fn()) {
     if std::env::var_os(INSIDE).is_some() {
         return inside();
@@ -37,7 +37,7 @@ pub fn run(name: &str, environments: &[&[(&str, &str)]], inside: impl Fn()) {
         fs::write(&hosts, "127.0.0.1 localhost\n127.0.0.1 tinker.test\n").unwrap();
         let mut child = Command::new("unshare")
             .args(NAMESPACES)
-            .args(["sh", "-c", ENTER])
+            .args(["sh", "-c", SETUP])
             .arg(&hosts)
             .arg(std::env::current_exe().unwrap())
             .args(["--exact", name, "--nocapture"])
@@ -52,19 +52,19 @@ pub fn run(name: &str, environments: &[&[(&str, &str)]], inside: impl Fn()) {
         let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let (sender, done) = mpsc::channel();
         thread::spawn(move || {
-            let mut said = String::new();
-            let _ = out.read_to_string(&mut said);
-            let _ = err.read_to_string(&mut said);
-            sender.send(said)
+            let mut text = String::new();
+            let _ = out.read_to_string(&mut text);
+            let _ = err.read_to_string(&mut text);
+            sender.send(text)
         });
-        let said = done.recv_timeout(2 * LIMIT);
-        if said.is_err() {
+        let output = done.recv_timeout(2 * LIMIT);
+        if output.is_err() {
             let _ = child.kill();
         }
         let success = child.wait().unwrap().success();
-        let said = said.unwrap_or_else(|_| "it hangs".to_owned());
-        // A name that is none would pass with nothing run.
-        assert!(success && said.contains("1 passed"), "within {environment:?}:\n{said}");
+        let output = output.unwrap_or_else(|_| "it hangs".to_owned());
+        // A wrong name runs no test, and that is a success too.
+        assert!(success && output.contains("1 passed"), "in the sandbox with {environment:?}:\n{output}");
     }
 }
 
@@ -72,7 +72,7 @@ fn is_allowed() -> bool {
     let probe = ["sh", "-c", "ip link set lo up && mount --bind /etc/hosts /etc/hosts"];
     let output = Command::new("unshare").args(NAMESPACES).args(probe).output().unwrap();
     if !output.status.success() {
-        skip(&format!("namespaces cannot be made: {}", String::from_utf8_lossy(&output.stderr).trim()));
+        skip(&format!("namespaces are not available: {}", String::from_utf8_lossy(&output.stderr).trim()));
     }
     output.status.success()
 }

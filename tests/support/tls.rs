@@ -1,4 +1,4 @@
-//! Certificates of a test authority, and a server on loopback that shows one.
+//! Certificates of a test authority, and a server on loopback that presents one.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
@@ -18,13 +18,13 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use crate::support::LIMIT;
 use crate::support::http::Request;
 
-/// Whom the test trusts.
+/// A certificate authority that the test makes and may trust.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
-/// When a certificate holds.
+/// When a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Validity {
     Now,
@@ -91,13 +91,13 @@ impl Certificate {
         Arc::new(config.unwrap())
     }
 
-    /// The server's side of a connection.
+    /// The server side of a connection.
     pub fn accept(&self, stream: TcpStream) -> StreamOwned<ServerConnection, TcpStream> {
         StreamOwned::new(ServerConnection::new(self.server_config()).unwrap(), stream)
     }
 }
 
-/// A server that answers every request with 200, over connections that it keeps open.
+/// A server that answers every request with 200 and keeps its connections open.
 pub struct TlsServer {
     port: u16,
     seen: Arc<Seen>,
@@ -114,7 +114,7 @@ impl TlsServer {
         Self::start_on(0, certificate)
     }
 
-    /// The thread that accepts ends with the test's process.
+    /// The accepting thread ends with the test's process.
     pub fn start_on(port: u16, certificate: &Certificate) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
         let port = listener.local_addr().unwrap().port();

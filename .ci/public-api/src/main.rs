@@ -1,9 +1,9 @@
-//! Prints the public surface of a crate, one item a line, from the file that rustdoc wrote about it as JSON.
+//! Prints the public surface of a crate, one item per line, from the JSON of rustdoc.
 
 use std::env;
 use std::error::Error;
 
-/// Traits that no stable program can name. Which types have them changes with the compiler.
+/// Unstable traits, which no stable program can name. Their implementations change with the compiler.
 const UNSTABLE: &[&str] =
     &["core::marker::Freeze", "core::marker::StructuralPartialEq", "core::marker::UnsafeUnpin"];
 

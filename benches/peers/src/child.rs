@@ -1,4 +1,4 @@
-//! The process that measures, and its hard limit: a client that hangs costs the bench that long and no longer.
+//! The measuring process and its hard limit: a client that hangs costs the bench no more than the limit.
 
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -13,14 +13,14 @@ use crate::task::Task;
 /// How a child ended.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome {
-    /// By itself, with these figures. `ended` is the moment it was gone, in seconds since 1970.
+    /// It ended by itself, with these figures. `ended` is the moment of its end, in seconds since 1970.
     Done { figures: Figures, ended: f64 },
-    /// Not within its limit, and was killed. `figures`: those that it had printed by then.
+    /// It did not end within its limit and was killed. `figures` has those that it had printed by then.
     Killed { figures: Figures },
 }
 
 impl Outcome {
-    /// The figures, where hanging is not among the answers looked for.
+    /// The figures, where a hang is an error.
     pub(crate) fn figures(self) -> Result<Figures> {
         match self {
             Self::Done { figures, .. } => Ok(figures),
@@ -29,21 +29,21 @@ impl Outcome {
     }
 }
 
-/// Run `task` in a process of its own, for at most `limit`.
+/// Runs `task` in a process of its own, for at most `limit`.
 pub(crate) fn run(task: Task, limit: Duration) -> Result<Outcome> {
     let mut command = Command::new(env::current_exe()?);
     command.arg("run").args(task.to_args());
     outcome(command, limit).with_context(|| format!("{:?} by {}", task.work, task.contender.id()))
 }
 
-/// Run a command that prints figures, for at most `limit`, without a proxy from the environment.
+/// Runs a command that prints figures, for at most `limit`, without a proxy from the environment.
 pub(crate) fn outcome(mut command: Command, limit: Duration) -> Result<Outcome> {
     for proxy in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         command.env_remove(proxy);
     }
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let stdout = child.stdout.take().context("no standard output")?;
-    // Its standard output ends when it does, so waiting for that takes no processor from what is timed.
+    // The standard output ends with the process. A wait for that end takes no processor time from the measurement.
     let (sender, figures) = mpsc::channel();
     thread::spawn(move || sender.send(io::read_to_string(stdout)));
     let in_time = figures.recv_timeout(limit).ok();
@@ -59,7 +59,7 @@ pub(crate) fn outcome(mut command: Command, limit: Duration) -> Result<Outcome> 
     }
 }
 
-/// Seconds since 1970: the one clock that a parent and its child share without asking the system for more.
+/// Seconds since 1970, by the clock that a parent and its child share.
 pub(crate) fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }

@@ -1,11 +1,11 @@
-//! What one child process measured: named numbers, carried over its standard output.
+//! The measurements of one child process: named numbers on its standard output.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Context, Result};
 
-/// Named numbers; on the way between processes, a line each.
+/// Named numbers. Between processes, each is a line.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Figures(BTreeMap<String, f64>);
 
@@ -20,7 +20,7 @@ impl Figures {
         self.0.get(name).copied()
     }
 
-    /// Reads back what `Display` wrote.
+    /// Reads the output of `Display`.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let figure = |line: &str| {
             let (name, value) = line.split_once(' ').with_context(|| format!("no figure: {line:?}"))?;
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_come_back_as_they_were_written() {
+    fn parse_reads_the_written_figures() {
         let figures = Figures::default().with("p50", 341.25).with("sent", 50_000.0);
         assert_eq!(Figures::parse(&figures.to_string()).unwrap(), figures);
     }

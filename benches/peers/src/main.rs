@@ -29,7 +29,7 @@ use task::Task;
 fn main() -> Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();
     match args.split_first() {
-        // The two processes that the bench starts for itself.
+        // The two kinds of processes that the bench starts.
         Some((command, rest)) if command == "sink" => {
             sink::serve(rest.first().context("a manner")?.parse()?)?;
         }
@@ -42,12 +42,12 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Tables to standard output, as each part is through; what is going on meanwhile to standard error.
+/// Prints the tables of each part to standard output, and the progress to standard error.
 fn bench(plan: &Plan) -> Result<()> {
     println!("Measured {}.", machine::description());
     println!("Versions: {}.", versions::all());
     println!(
-        "Figures are medians of {} interleaved rounds, or as many as a table says, each a process of its own, with least \
+        "Figures are medians of {} interleaved rounds where a table has no other number, each a process of its own, with least \
          and most of the rounds; ratios are of medians, to {}.\n",
         plan.rounds,
         peer::Contender::REFERENCE.label(),

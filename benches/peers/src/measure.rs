@@ -1,4 +1,4 @@
-//! What a child process does: one piece of work with one client. It prints figures.
+//! The work of a child process: one task with one client. It prints figures.
 
 mod burst;
 mod drain;
@@ -22,7 +22,7 @@ use samples::Samples;
 /// What every client is given for its last call, where it takes a limit.
 pub(crate) const BUDGET: Duration = Duration::from_secs(1);
 
-/// Do the work of `task` and tell `out` what came of it, before the client is dropped, which may hang.
+/// Does the work of `task` and writes the figures to `out` before the client's drop, which may hang.
 pub(crate) fn measure(task: Task, out: &mut impl Write) -> Result<()> {
     let mut peer = task.contender.start(task.sink, BUDGET)?;
     let figures = match task.work {
@@ -49,12 +49,12 @@ fn timed(call: impl FnOnce()) -> u32 {
     before.elapsed().as_nanos().try_into().unwrap_or(u32::MAX)
 }
 
-/// What the bench itself costs in each call, in nanoseconds: measured with no client at all.
+/// The bench's own cost per call, in nanoseconds, measured without a client.
 #[derive(Clone, Copy)]
 struct Overhead {
-    /// Of a call that is timed by itself: two looks at the clock.
+    /// Of a call that is timed alone: two clock reads.
     timed: f64,
-    /// Of a call among many that are timed as one: the loop, and making the fields.
+    /// Of a call among many that are timed together: the loop and the fields.
     looped: f64,
 }
 
@@ -68,7 +68,7 @@ impl Overhead {
     }
 }
 
-/// The mean time of these calls, in nanoseconds, by one look at the clock before all and one after.
+/// The mean time of these calls, in nanoseconds, by one clock read before all and one after.
 fn whole(calls: Range<usize>, peer: &dyn Peer) -> f64 {
     let count = calls.len() as f64;
     let began = Instant::now();

@@ -1,4 +1,4 @@
-//! The smallest program that uses a library, as a cargo package of its own: what only a build of its own can tell.
+//! The smallest program that uses a library, as a cargo package of its own. Only a separate build shows its footprint.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::usage;
 
-/// A library with the features that a program would ask for.
+/// A library with the usual features of a program.
 pub(crate) struct Package {
     pub(crate) id: &'static str,
     pub(crate) label: &'static str,
@@ -24,7 +24,7 @@ const OTEL: [&str; 2] = [
 ];
 
 impl Package {
-    /// The program that does nothing: what sizes are compared with.
+    /// The program that does nothing. Sizes are compared with it.
     pub(crate) const EMPTY: Self = Self {
         id: "empty",
         label: "empty program",
@@ -111,7 +111,7 @@ impl Package {
         },
     ];
 
-    /// Writes the package below `parent`, with the lock file of the bench so that versions are the same.
+    /// Writes the package below `parent`, with the lock file of the bench, so that the versions are the same.
     pub(crate) fn write(&self, parent: &Path) -> Result<Written> {
         let root = parent.join(self.id);
         fs::create_dir_all(root.join("src"))?;
@@ -133,14 +133,14 @@ impl Package {
     }
 }
 
-/// A package on disk, its downloads done.
+/// A package on disk after its downloads.
 pub(crate) struct Written {
     root: PathBuf,
     name: String,
 }
 
 impl Written {
-    /// What the first build in release mode takes: seconds on the clock, and of all processors.
+    /// The time of the first build in release mode: seconds on the clock, and seconds of all processors.
     pub(crate) fn cold_build(&self) -> Result<(f64, f64)> {
         let (began, cpu) = (Instant::now(), usage::children()?);
         self.cargo(&["build", "--release"])?;
@@ -156,19 +156,19 @@ impl Written {
         Ok(fs::metadata(self.binary())?.len() as f64)
     }
 
-    /// Bytes of the binary without its symbols. It takes the place of the one with them.
+    /// Bytes of the binary without its symbols. This replaces the binary with symbols.
     pub(crate) fn stripped_size(&self) -> Result<f64> {
         self.cargo(&["rustc", "--release", "--", "-C", "strip=symbols"])?;
         self.size()
     }
 
-    /// A build as those make it who ship small programs: link-time optimization, one unit of code generation, no symbols.
+    /// The build of a small program: link-time optimization, one unit of code generation, no symbols.
     pub(crate) fn lean_build(&self) -> Result<PathBuf> {
         self.cargo(&["build", "--profile", "lean"])?;
         Ok(self.root.join("target/lean").join(&self.name))
     }
 
-    /// Crates in the tree beside the program itself, by `cargo tree -e` and this.
+    /// The number of crates in the tree without the program itself, by `cargo tree -e` with these edges.
     pub(crate) fn crates(&self, edges: &str) -> Result<usize> {
         let tree = self.cargo(&["tree", "-e", edges, "--prefix", "none"])?;
         let name_and_version = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
@@ -180,7 +180,7 @@ impl Written {
         Ok(fs::remove_dir_all(&self.root)?)
     }
 
-    /// Runs cargo here, in a target directory of this package's own whatever the environment says.
+    /// Runs cargo here, with the package's own target directory in any environment.
     fn cargo(&self, args: &[&str]) -> Result<String> {
         let output = Command::new("cargo")
             .args(args)

@@ -5,10 +5,10 @@ use serde::Serialize;
 /// The event's name. A dot and a verb, as every peer's naming advice has it.
 pub(crate) const NAME: &str = "checkpoint.saved";
 
-/// The short string. It is also what the sink counts events by, so it is in every event once and nowhere else.
+/// The short string. The sink counts events by it, so each event has it once, and nothing else has it.
 pub(crate) const SHARD: &str = "shard-eu-west-3";
 
-/// What a caller has in hand when it logs. The string is borrowed, as most are. A client that keeps it copies it.
+/// The caller's data. The string is borrowed, as in most calls. A client that keeps it copies it.
 #[derive(Clone, Copy, Serialize)]
 pub(crate) struct Fields<'a> {
     pub(crate) step: i64,

@@ -1,4 +1,4 @@
-//! Who is measured: one file per library, one face for the bench.
+//! The clients that are measured: one file per library, one trait for the bench.
 
 mod appender;
 mod nothing;
@@ -16,22 +16,22 @@ use crate::payload::Fields;
 
 pub(crate) use nothing::Nothing;
 
-/// How many events every queue may hold: the same for all, and more than any measurement leaves unsent.
+/// The size of every queue. It is the same for all clients, and larger than the unsent events of any measurement.
 pub(crate) const QUEUE: usize = 10_000;
 
-/// A telemetry client as a program would hold it.
+/// A telemetry client as in a program.
 pub(crate) trait Peer: Send + Sync {
-    /// Log one event by the library's public interface. This is what is timed.
+    /// Logs one event with the library's public interface. The bench times this call.
     fn log(&self, fields: Fields<'_>);
 
-    /// Wait until everything logged so far has been sent and answered.
+    /// Waits until all events so far have been sent and answered.
     fn flush(&self);
 
-    /// The last call of a program, as the library's documentation has it, with `budget` where it takes one.
-    /// It is called once, and nothing is logged after it.
+    /// The last call of a program by the library's documentation, with `budget` where it takes one. The bench calls it
+    /// once and logs nothing after it.
     fn shutdown(&mut self, budget: Duration);
 
-    /// Events that a peer without a network wrote, where there is no sink to ask.
+    /// The number of events that a peer without a network has written. A peer with a network has a sink instead.
     fn written(&self) -> Option<u64> {
         None
     }
@@ -74,10 +74,10 @@ impl Contender {
         Self::OursDisabled,
     ];
 
-    /// What all ratios are to.
+    /// All ratios are to this contender.
     pub(crate) const REFERENCE: Self = Self::OtelProto;
 
-    /// The word for it on the command line.
+    /// The name on the command line.
     pub(crate) fn id(self) -> &'static str {
         match self {
             Self::OtelProto => "otel-proto",
@@ -97,7 +97,7 @@ impl Contender {
         }
     }
 
-    /// The name that the tables show.
+    /// The name in the tables.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::OtelProto => "OpenTelemetry, protobuf",
@@ -125,12 +125,12 @@ impl Contender {
             .with_context(|| format!("no contender {id:?}; there are {}", known()))
     }
 
-    /// Whether its events go to a sink over HTTP; the others write a file, or nothing.
+    /// Whether its events go to a sink over HTTP. The others write a file or nothing.
     pub(crate) fn has_network(self) -> bool {
         !matches!(self, Self::AppenderText | Self::AppenderJson | Self::OursDisabled)
     }
 
-    /// A client of this kind, reporting to `sink`. At most one per process: several of them are global.
+    /// Starts a client that reports to `sink`. Only one per process, since several kinds are global.
     pub(crate) fn start(self, sink: SocketAddr, budget: Duration) -> Result<Box<dyn Peer>> {
         use appender::{Appender, Format};
         use otel::{DEFAULT_BATCH, Encoding, Otel, Way};

@@ -1,4 +1,4 @@
-//! What the command line asks for.
+//! The command line.
 
 use anyhow::{Context, Result, bail};
 
@@ -8,8 +8,8 @@ pub(crate) const USAGE: &str = "\
 peers [call] [sustained] [drain] [footprint] [--rounds N] [--quick] [--only ID,ID...]
 
 Without a part: all of them, in this order. Tables go to standard output.
-  --rounds N   interleaved rounds, 5 where not said
-  --quick      2 rounds, a third of the work: to see that everything runs
+  --rounds N   interleaved rounds, by default 5
+  --quick      2 rounds with a third of the work, to check that everything runs
   --only IDS   only these contenders (call, sustained, drain) or packages (footprint)
 ";
 
@@ -27,7 +27,7 @@ pub(crate) struct Plan {
     pub(crate) rounds: usize,
     /// A third of the work.
     pub(crate) quick: bool,
-    /// Only those with these ids, where not empty.
+    /// The selected ids. Empty selects all.
     only: Vec<String>,
 }
 
@@ -47,11 +47,11 @@ impl Plan {
                     let ids = args.next().context("--only takes ids")?;
                     plan.only = ids.split(',').map(str::to_owned).collect();
                 }
-                other => bail!("{other:?} is not known\n\n{USAGE}"),
+                other => bail!("unknown argument {other:?}\n\n{USAGE}"),
             }
         }
         if plan.rounds == 0 {
-            bail!("no rounds, no figures");
+            bail!("--rounds must be at least 1");
         }
         if plan.parts.is_empty() {
             plan.parts = vec![Part::Call, Part::Sustained, Part::Drain, Part::Footprint];
@@ -59,12 +59,12 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Whether the contender or package of this id is asked for.
+    /// Whether the contender or package with this id is selected.
     pub(crate) fn includes(&self, id: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|it| it == id)
     }
 
-    /// Of `contenders`, those asked for.
+    /// The selected ones of `contenders`.
     pub(crate) fn of(&self, contenders: &[Contender]) -> Vec<Contender> {
         contenders.iter().copied().filter(|it| self.includes(it.id())).collect()
     }
@@ -86,14 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_asked_for_is_measured() {
+    fn only_selected_parts_and_contenders_are_measured() {
         let plan = parse("drain --only otel-proto,ours-struct --rounds 3").unwrap();
         assert_eq!((plan.parts.as_slice(), plan.rounds), (&[Part::Drain][..], 3));
         assert_eq!(plan.of(&Contender::ALL), [Contender::OtelProto, Contender::OursStruct]);
     }
 
     #[test]
-    fn what_is_not_known_is_refused() {
+    fn an_invalid_argument_is_refused() {
         for line in ["dance", "--rounds", "--rounds 0", "--rounds many"] {
             assert!(parse(line).is_err(), "{line}");
         }

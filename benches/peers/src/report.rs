@@ -1,18 +1,18 @@
-//! What is printed: markdown tables of medians, with the range of the rounds beside them.
+//! The printed report: markdown tables of medians, with the range of the rounds beside them.
 
 use std::fmt;
 
 use crate::quantile::Spread;
 
 impl Spread {
-    /// `median (least–most)`, in units of `unit`, with so many decimals.
+    /// `median (least–most)`, in units of `unit`, with this number of decimals.
     pub(crate) fn show(self, unit: f64, decimals: usize) -> String {
         let show = |value: f64| grouped(value / unit, decimals);
         format!("{} ({}–{})", show(self.median), show(self.least), show(self.most))
     }
 }
 
-/// A number with its thousands apart.
+/// A number with a space between its thousands.
 pub(crate) fn grouped(value: f64, decimals: usize) -> String {
     let text = format!("{:.decimals$}", value.abs());
     let (whole, fraction) = text.split_once('.').map_or((text.as_str(), None), |(a, b)| (a, Some(b)));
@@ -27,7 +27,7 @@ pub(crate) fn grouped(value: f64, decimals: usize) -> String {
     fraction.map_or_else(|| format!("{sign}{out}"), |fraction| format!("{sign}{out}.{fraction}"))
 }
 
-/// Of the events that were sent, how many the sink counted.
+/// How many of the sent events the sink counted.
 pub(crate) fn arrived(sent: f64, received: f64) -> String {
     if (sent - received).abs() < 0.5 {
         "all".to_owned()
@@ -36,7 +36,7 @@ pub(crate) fn arrived(sent: f64, received: f64) -> String {
     }
 }
 
-/// A markdown table under a heading, with a sentence that says what its rows mean.
+/// A markdown table under a heading, with a sentence about the meaning of its rows.
 pub(crate) struct Table {
     title: String,
     about: String,
@@ -58,7 +58,7 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "### {}\n\n{}\n", self.title, self.about)?;
         writeln!(f, "| {} |", self.head.join(" | "))?;
-        // The name is read from the left, figures from the right.
+        // Names are aligned to the left, figures to the right.
         writeln!(f, "|---|{}", "--:|".repeat(self.head.len().saturating_sub(1)))?;
         for row in &self.rows {
             writeln!(f, "| {} |", row.join(" | "))?;
@@ -79,13 +79,13 @@ mod tests {
     }
 
     #[test]
-    fn thousands_stand_apart() {
+    fn thousands_are_separated() {
         assert_eq!(grouped(1_234_567.25, 1), "1\u{202f}234\u{202f}567.2");
         assert_eq!(grouped(-999.0, 0), "-999");
     }
 
     #[test]
-    fn what_did_not_arrive_is_counted() {
+    fn missing_events_are_counted() {
         assert_eq!(arrived(50.0, 50.0), "all");
         assert_eq!(arrived(50.0, 49.0), "49 of 50");
     }

@@ -1,4 +1,4 @@
-//! The same work by every contender, again and again: interleaved, so that a disturbance of the machine falls on all.
+//! Rounds of the same work by every contender. They are interleaved, so that a disturbance of the machine affects all.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use crate::report;
 use crate::sink::Sink;
 use crate::task::{Task, Work};
 
-/// No piece of work takes this long: what does, hangs.
+/// Work that takes this long hangs.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// What each contender measured, round by round.
+/// The figures of each contender, round by round.
 pub(crate) struct Results(BTreeMap<Contender, Vec<Figures>>);
 
 impl Results {
-    /// Let all do `work` in turn, `plan.rounds` times, each time beginning with another.
+    /// Lets all contenders do `work` in turn, `plan.rounds` times. Each round begins with another contender.
     pub(crate) fn of(work: Work, contenders: &[Contender], plan: &Plan, sink: &Sink) -> Result<Self> {
         let mut contenders = plan.of(contenders);
         let mut results: BTreeMap<_, Vec<_>> = contenders.iter().map(|&it| (it, Vec::new())).collect();
@@ -42,7 +42,7 @@ impl Results {
         Ok(Self(results))
     }
 
-    /// In the order of the tables.
+    /// The contenders in the order of the tables.
     pub(crate) fn contenders(&self) -> impl Iterator<Item = Contender> + '_ {
         self.0.keys().copied()
     }
@@ -55,18 +55,18 @@ impl Results {
         Spread::of(self.values(contender, name))
     }
 
-    /// `median (least–most)` of a figure.
+    /// A figure as `median (least–most)`.
     pub(crate) fn cell(&self, contender: Contender, name: &str, decimals: usize) -> String {
         self.spread(contender, name).map_or_else(dash, |it| it.show(1.0, decimals))
     }
 
-    /// The median as a multiple of the reference's.
+    /// The median as a multiple of that of the reference.
     pub(crate) fn ratio(&self, contender: Contender, reference: Contender, name: &str) -> String {
         let ratio = || Some(self.spread(contender, name)?.median / self.spread(reference, name)?.median);
         ratio().map_or_else(dash, |it| format!("{it:.2}"))
     }
 
-    /// Whether what was sent arrived, over all rounds.
+    /// How many of the sent events arrived, over all rounds.
     pub(crate) fn arrived(&self, contender: Contender) -> String {
         let sent: f64 = self.values(contender, "sent").sum();
         let received: f64 = self.values(contender, "received").sum();

@@ -14,16 +14,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// What the sink does with a request that it has read.
+/// What the sink does after it has read a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// Answers 200 when this time has passed since the request was read whole.
+    /// Answers 200 this long after the end of the request.
     After(Duration),
     /// Accepts and reads, and never answers.
     Stalled,
 }
 
-/// As the sink's process gets it: milliseconds, or `stalled`.
+/// The argument of the sink's process: milliseconds, or `stalled`.
 impl fmt::Display for Manner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,5 @@
-//! One measurement of one contender, done by a child process so that none shares its memory, threads or fate.
+//! One measurement of one contender. A child process does it, so that contenders share no memory and no threads, and a
+//! crash affects one only.
 
 use std::net::SocketAddr;
 
@@ -6,26 +7,26 @@ use anyhow::{Context, Result, bail};
 
 use crate::peer::Contender;
 
-/// What is done with the client.
+/// The kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// Thousands of calls in a row, drained between, on so many threads.
+    /// Thousands of calls without a pause on this many threads, with a drain between the bursts.
     Burst { threads: usize },
-    /// A call every 250 µs in all, on so many threads.
+    /// A call every 250 µs in total, on this many threads.
     Paced { threads: usize },
-    /// As many events as get through.
+    /// As many events as possible.
     Sustained,
     /// The last call of a program with events pending.
     Drain,
 }
 
-/// The work, who does it, and where the events go.
+/// The work, the contender that does it, and the sink of its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Task {
     pub(crate) work: Work,
     pub(crate) contender: Contender,
     pub(crate) sink: SocketAddr,
-    /// A third of the repetitions, to see that everything runs.
+    /// A third of the repetitions, to check that everything runs.
     pub(crate) quick: bool,
 }
 
@@ -44,7 +45,7 @@ impl Task {
             .into()
     }
 
-    /// Reads back what `to_args` made.
+    /// Reads the arguments of `to_args`.
     pub(crate) fn from_args(args: &[String]) -> Result<Self> {
         let [work, threads, contender, sink, pace] = args else { bail!("a task has five words: {args:?}") };
         let threads = threads.parse().context("how many threads")?;
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_child_process_gets_the_task_that_was_meant() {
+    fn from_args_reads_the_task_of_to_args() {
         let sink = "127.0.0.1:4318".parse().unwrap();
         let works = [Work::Burst { threads: 4 }, Work::Paced { threads: 1 }, Work::Sustained, Work::Drain];
         for work in works {

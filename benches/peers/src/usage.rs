@@ -1,4 +1,4 @@
-//! What processes have had of the processors: all threads, in their own code and in the system's.
+//! The processor time of processes: of all threads, in user code and in the system.
 
 use anyhow::Result;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -9,7 +9,7 @@ pub(crate) fn own() -> Result<f64> {
     seconds(UsageWho::RUSAGE_SELF)
 }
 
-/// Seconds of the children that have ended, and of theirs.
+/// Seconds of the ended children and of their children.
 pub(crate) fn children() -> Result<f64> {
     seconds(UsageWho::RUSAGE_CHILDREN)
 }

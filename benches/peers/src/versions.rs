@@ -1,6 +1,6 @@
 //! The versions that were measured: without them a comparison means nothing.
 
-/// What cargo chose, as this package's lock file has it.
+/// The lock file of this package, with the versions that cargo chose.
 const LOCK: &str = include_str!("../Cargo.lock");
 
 /// `name version` of every library that is measured.

@@ -16,7 +16,7 @@ fn main() {
     let (sink, full) = rss::task();
     let began = Instant::now();
     let config = Config::new("tml-peers").base_url(format!("http://{sink}"));
-    // Room for the session's start beside the 10 000.
+    // Room for the session's start and 10 000 events.
     let builder = Reporter::builder(config, "session-0001").enabled(true).max_queue_size(10_001);
     let reporter = builder.start().unwrap();
     println!("start_us {}", began.elapsed().as_micros());

@@ -1,4 +1,4 @@
-//! What a footprint program says of itself, in the bench's own form: a name and a number on each line.
+//! The figures of a footprint program, in the format of the bench: a name and a number on each line.
 
 /// `VmRSS` of this process, in bytes.
 pub fn print(name: &str) {
@@ -8,8 +8,8 @@ pub fn print(name: &str) {
     println!("{name} {}", kilobytes * 1024);
 }
 
-/// The sink's address, and whether the queue is to be filled: `idle ADDRESS` or `full ADDRESS`.
-#[allow(dead_code)] // not asked by the program that measures itself only
+/// The sink's address, and whether the program fills the queue: `idle ADDRESS` or `full ADDRESS`.
+#[allow(dead_code)] // the program without a client does not use it
 pub fn task() -> (String, bool) {
     let mut args = std::env::args().skip(1);
     let full = args.next().as_deref() == Some("full");

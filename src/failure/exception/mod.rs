@@ -1,14 +1,14 @@
 //! The type, the message and the traceback of an error or a panic.
 
-use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
 use std::fmt::{self, Display, Write};
 use std::io;
-use std::sync::Arc;
+use std::time::Duration;
 
 use crate::failure::text::cut;
 use crate::failure::user_error::{ApiError, MAX_DEPTH, UserError};
 use crate::payload::record::{Exception, Traceback};
+use crate::process::stack::Stack;
 
 /// Longer messages and tracebacks are cut: people read them, and they must fit beside other events in a batch.
 const MAX_MESSAGE: usize = 16 * 1024;
@@ -16,8 +16,14 @@ const MAX_TRACEBACK: usize = 64 * 1024;
 const MAX_TYPE: usize = 256;
 
 /// Type, message and traceback of an error, in at most `limit` bytes of JSON together. The traceback is the chain of
-/// sources and, if the environment asks for backtraces, the caller's stack. Runs the error's own code.
-pub(crate) fn describe(error: &(dyn Error + 'static), type_name: Option<&str>, limit: usize) -> Exception {
+/// sources and, if the environment asks for backtraces, the caller's stack, for which it may have to wait. Runs the
+/// error's own code.
+pub(crate) fn describe(
+    error: &(dyn Error + 'static),
+    type_name: Option<&str>,
+    limit: usize,
+    wait_for_stack: Duration,
+) -> Exception {
     let error_type = match type_name {
         // The names that users know, without the private modules of their paths.
         _ if error.is::<ApiError>() => "ApiError".to_owned(),
@@ -28,20 +34,18 @@ pub(crate) fn describe(error: &(dyn Error + 'static), type_name: Option<&str>, l
     let message = cut(error, MAX_MESSAGE.min(limit / 4));
     let max = MAX_TRACEBACK.min(limit / 2);
     let causes = cut(Causes { error, error_type: &error_type, message: &message }, max);
-    Exception { error_type, message, traceback: Traceback { causes, stack: capture_stack(), max } }
-}
-
-/// The stack of this call, if the environment asks for backtraces.
-pub(crate) fn capture_stack() -> Option<Arc<Backtrace>> {
-    let stack = Backtrace::capture();
-    (stack.status() == BacktraceStatus::Captured).then(|| Arc::new(stack))
+    Exception {
+        error_type,
+        message,
+        traceback: Traceback { causes, stack: Stack::capture(wait_for_stack), max },
+    }
 }
 
 /// Type, message and traceback of a panic. `report` is the message with the panic's thread and location.
 pub(crate) fn describe_panic(
     message: &str,
     report: impl Display,
-    stack: Option<Arc<Backtrace>>,
+    stack: Option<Stack>,
     limit: usize,
 ) -> Exception {
     let max = MAX_TRACEBACK.min(limit / 2);

@@ -1,5 +1,6 @@
 use super::*;
 use crate::failure::as_error::AsError;
+use crate::process::stack::SHORT_WAIT;
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -12,7 +13,7 @@ fn layers(inner: impl Error + Send + Sync + 'static) -> Layer {
 #[test]
 fn a_traceback_names_the_whole_chain() {
     let error = layers(fmt::Error);
-    let exception = describe(&error, AsError::type_name(&error), 10_000);
+    let exception = describe(&error, AsError::type_name(&error), 10_000, SHORT_WAIT);
     assert_eq!(exception.error_type, "tinker_telemetry::failure::exception::tests::Layer");
     assert_eq!(exception.message, "outer failed");
     let chain = "tinker_telemetry::failure::exception::tests::Layer: outer failed\n\
@@ -24,7 +25,7 @@ fn a_traceback_names_the_whole_chain() {
 
 #[test]
 fn a_boxed_error_has_its_own_name() {
-    let name = |name| describe(&fmt::Error, Some(name), 10_000).error_type;
+    let name = |name| describe(&fmt::Error, Some(name), 10_000, SHORT_WAIT).error_type;
     assert_eq!(name("alloc::boxed::Box<my::Error<u8>>"), "my::Error<u8>");
     assert_eq!(name("alloc::sync::Arc<my::Error>"), "my::Error");
     assert_eq!(name("my::Box<u8>"), "my::Box<u8>");
@@ -32,7 +33,7 @@ fn a_boxed_error_has_its_own_name() {
 
 #[test]
 fn a_trait_object_has_the_name_that_its_debug_begins_with() {
-    let name = |error: &(dyn Error + 'static)| describe(error, None, 10_000).error_type;
+    let name = |error: &(dyn Error + 'static)| describe(error, None, 10_000, SHORT_WAIT).error_type;
     assert_eq!(name(&Layer("x", None)), "Layer");
     assert_eq!(name(&io::Error::from(io::ErrorKind::NotFound)), "std::io::Error");
     assert_eq!(name(anyhow::anyhow!("text only").as_ref()), "Error");
@@ -53,6 +54,6 @@ fn the_chain_of_an_error_that_is_its_own_source_ends() {
         }
     }
     assert_eq!(crate::failure::user_error::find_user_error_in_chain(&Endless), None);
-    let causes = describe(&Endless, None, 100_000).traceback.to_string();
+    let causes = describe(&Endless, None, 100_000, SHORT_WAIT).traceback.to_string();
     assert_eq!(causes.matches("Caused by").count(), MAX_DEPTH);
 }

@@ -86,7 +86,7 @@ pub enum DropReason {
     Internal,
     /// A dry run: the event was printed, and not sent.
     Printed,
-    /// The builder's `before_send` returned nothing, or panicked.
+    /// The builder's `before_send` returned nothing, or data nested more than 100 levels deep, or it panicked.
     Withheld,
 }
 

@@ -24,6 +24,8 @@
 mod serializer;
 mod strict;
 
+pub(crate) use strict::is_strict;
+
 use std::io;
 
 use memchr::memchr;

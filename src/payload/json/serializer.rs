@@ -8,8 +8,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use super::strict::is_strict;
-use super::{EncodeError, FLOAT, INVALID, Json, expand};
+use super::{EncodeError, FLOAT, INVALID, Json, expand, is_strict};
 
 /// Stands for [`Members::before`] after the key of a map, and in a struct that stands for a JSON text: a value must
 /// come next.

@@ -12,7 +12,7 @@ use super::plain_len;
 /// Whether the text is one JSON value without spaces around it, nested at most so deep. Refuses the two kinds of JSON
 /// that strict parsers refuse: a number that is too large for a float (`1e999`), and half a surrogate pair
 /// (`"\ud800"`).
-pub(super) fn is_strict(text: &[u8], max_depth: usize) -> bool {
+pub(crate) fn is_strict(text: &[u8], max_depth: usize) -> bool {
     let mut reader = Reader { rest: text, levels_left: max_depth };
     reader.value().is_some() && reader.rest.is_empty()
 }

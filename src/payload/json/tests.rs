@@ -467,7 +467,7 @@ proptest! {
         let spliced = format!("{}{junk}{}", &json[..at], &json[at..]);
         for text in [json, spliced, soup, junk] {
             let is_read = serde_json::from_str::<Value>(&text).is_ok() && text.trim() == text;
-            prop_assert_eq!(strict::is_strict(text.as_bytes(), MAX_DEPTH), is_read, "{:?}", text);
+            prop_assert_eq!(is_strict(text.as_bytes(), MAX_DEPTH), is_read, "{:?}", text);
         }
     }
 }

@@ -1,9 +1,7 @@
 //! An event as the caller's thread makes it: complete, but not formatted. The worker writes it as JSON.
 
-use std::backtrace::Backtrace;
 use std::fmt;
 use std::str::from_utf8;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -12,6 +10,7 @@ use crate::model::event::Severity;
 use crate::model::stats::RefusalReason;
 use crate::payload::buffer::Buffer;
 use crate::payload::data;
+use crate::process::stack::Stack;
 
 /// The parts that every event has when it is offered.
 #[derive(Clone, Copy, Debug)]
@@ -70,10 +69,9 @@ pub(crate) struct Exception {
 #[derive(Debug)]
 pub(crate) struct Traceback {
     pub(crate) causes: String,
-    /// Only addresses until it is formatted. Their names are looked up on the worker, since the first lookup takes a
-    /// tenth of a second, and a program that ends must not wait for that. Shared, since several reporters may report
-    /// one panic.
-    pub(crate) stack: Option<Arc<Backtrace>>,
+    /// The worker formats it, since that takes a tenth of a second the first time, and a program that ends must not
+    /// wait for that.
+    pub(crate) stack: Option<Stack>,
     /// How many bytes of JSON its text may take.
     pub(crate) max: usize,
 }

@@ -37,7 +37,7 @@ fn the_weight_of_an_exception_counts_its_texts_and_its_stack() {
     assert!(empty >= TAG + size_of::<EventBody>());
     assert_eq!(exception("", "", "", None), empty);
     assert_eq!(exception("Error", "of some kind", "Error: of some kind", None), empty + 5 + 12 + 19);
-    let stack = Some(Arc::new(Backtrace::disabled()));
+    let stack = Some(Stack::empty());
     assert_eq!(exception("", "", "x", stack), empty + 1 + 4_096);
 }
 

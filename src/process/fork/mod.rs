@@ -13,6 +13,19 @@
 //! - Nothing here waits for a lock that a thread of the parent may hold.
 //! - The handler in the child does only what is allowed between a fork and an exec.
 //! - No thread of the crate goes on in a child: see [`exit_if_forked`].
+//!
+//! The locks of others that a call in a child could meet, and why it does not wait for them (looked for in the standard
+//! library of Rust 1.95, glibc 2.36 and the dependencies; 2 000 children beside threads that panic, resolve symbols, load
+//! libraries and start threads all returned):
+//!
+//! - The allocator's and the loader's locks: the C library makes them usable in a child.
+//! - The standard library's lock of stacks, and its lock of the environment, which a capture reads: a child captures no
+//!   stack, see [`stack`](crate::process::stack).
+//! - The locks that the standard library takes as a thread starts and ends: a child starts bare threads.
+//! - The lock of the panic hook: only a panic of the caller's own code takes it, and only `set_hook` closes it.
+//! - `getrandom`'s and `ureq`'s values that are made once: they are made before a parent's first call.
+//! - The channels' and the connection pool's locks: a child has its own.
+//! - The resolver's lock: only the thread that looks up a name takes it.
 
 #![expect(
     unsafe_code,
@@ -28,13 +41,17 @@ use std::thread;
 use crate::process::catch_panic::catch_panic;
 use crate::process::reentrancy;
 
-#[cfg(any(feature = "log-bridge", feature = "panic-hook", feature = "tracing"))]
+#[cfg(any(feature = "log", feature = "panic", feature = "tracing"))]
 mod inherited;
 mod process_cell;
+#[cfg(unix)]
+mod signals;
 
-#[cfg(any(feature = "log-bridge", feature = "panic-hook", feature = "tracing"))]
+#[cfg(any(feature = "log", feature = "panic", feature = "tracing"))]
 pub(crate) use inherited::Inherited;
 pub(crate) use process_cell::{ProcessCell, ProcessOwned};
+#[cfg(unix)]
+pub(crate) use signals::block_signals;
 
 /// The number of forks between the first process that called [`watch`] and this one. It changes only while a process
 /// has one thread, so a relaxed load is enough.
@@ -106,7 +123,12 @@ pub(crate) fn exit_if_forked() {
     }
 }
 
-/// Starts a thread inside the [reentrancy] scope. Works in a forked child too.
+/// The stack of each thread: as much as the standard library gives its own threads. The C library's default may be far
+/// smaller, and a thread of a forked child would get that: musl's 128 KiB overflowed in a TLS handshake of a debug build.
+/// Memory is used only for the part of the stack that is touched.
+const STACK_SIZE: usize = 2 * 1024 * 1024;
+
+/// Starts a thread inside the [reentrancy] scope, which receives no signals of the process. Works in a forked child too.
 ///
 /// In a child a thread of the standard library may hang: it takes a lock of the library when it starts and when it
 /// ends, and a fork can leave that lock closed. (Seen with Rust 1.95 on Linux, in one child of some hundreds, beside
@@ -125,8 +147,11 @@ pub(crate) fn start_thread(name: &str, main: impl FnOnce() + Send + 'static) -> 
 type Main = Box<dyn FnOnce() + Send>;
 
 fn start_boxed(name: &str, main: Main) -> io::Result<()> {
+    #[cfg(unix)]
+    let _inherited = block_signals();
     if ForkGeneration::current().is_first() {
-        return thread::Builder::new().name(name.to_owned()).spawn(main).map(drop);
+        let thread = thread::Builder::new().name(name.to_owned()).stack_size(STACK_SIZE);
+        return thread.spawn(main).map(drop);
     }
     #[cfg(unix)]
     return start_bare_thread(main);
@@ -147,18 +172,27 @@ fn start_bare_thread(main: Main) -> io::Result<()> {
         ptr::null_mut()
     }
 
-    let main = Box::into_raw(Box::new(main));
+    let check = |error| if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) };
     let mut thread = MaybeUninit::uninit();
-    // SAFETY: null means the default attributes. `run` takes ownership of the box, whose content is `Send`.
-    let error = unsafe { libc::pthread_create(thread.as_mut_ptr(), ptr::null(), run, main.cast()) };
-    if error != 0 {
+    let mut attributes = MaybeUninit::uninit();
+    let attributes = attributes.as_mut_ptr();
+    let main = Box::into_raw(Box::new(main));
+    // SAFETY: `pthread_attr_init` fills the attributes, and nothing uses them if it fails. A thread that starts owns the
+    // box, whose content is `Send`. It is detached and never joined, so its id is not needed.
+    let started = unsafe {
+        check(libc::pthread_attr_init(attributes)).and_then(|()| {
+            libc::pthread_attr_setdetachstate(attributes, libc::PTHREAD_CREATE_DETACHED);
+            libc::pthread_attr_setstacksize(attributes, STACK_SIZE); // every platform's minimum is smaller
+            let started = check(libc::pthread_create(thread.as_mut_ptr(), attributes, run, main.cast()));
+            libc::pthread_attr_destroy(attributes);
+            started
+        })
+    };
+    if started.is_err() {
         // SAFETY: no thread started, so no other thread owns the box.
         drop(unsafe { Box::from_raw(main) });
-        return Err(io::Error::from_raw_os_error(error));
     }
-    // SAFETY: the call succeeded, so it has written the thread's id. The thread is never joined.
-    unsafe { libc::pthread_detach(thread.assume_init()) };
-    Ok(())
+    started
 }
 
 #[cfg(test)]

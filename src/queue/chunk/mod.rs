@@ -85,6 +85,12 @@ impl Chunk {
         Some(u64::from_ne_bytes(*sequence))
     }
 
+    /// Whether every event has come out.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.read_at >= self.inline.len()
+    }
+
     /// Takes the next event out.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<QueuedEvent<'_>> {

@@ -4,6 +4,7 @@ use super::*;
 use crate::failure::exception::{describe, describe_panic};
 use crate::model::event::Severity;
 use crate::payload::record::{Exception, Record};
+use crate::process::stack::SHORT_WAIT;
 
 /// How large the other fields of an exception's event may be, as the documentation of `max_event_bytes` says.
 const FIXED: usize = 256;
@@ -28,8 +29,8 @@ fn an_exception_is_within_the_limit_as_json_with_any_texts() {
         let error = anyhow::Error::new(source()).context(long.clone());
         for limit in [1, 9, 80, 1_000, 262_144] {
             let exceptions = [
-                describe(error.as_ref(), Some(&long), limit),
-                describe(&source(), None, limit),
+                describe(error.as_ref(), Some(&long), limit, SHORT_WAIT),
+                describe(&source(), None, limit, SHORT_WAIT),
                 describe_panic(&long, &long, None, limit),
             ];
             for size in exceptions.map(size) {

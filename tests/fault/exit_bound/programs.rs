@@ -1,5 +1,5 @@
-//! Keeps the promise of a timely end for whole programs: their exit code is their own, and they end no more
-//! than the limit and 50 ms after the same program without telemetry.
+//! Keeps the promise of a timely end for whole programs: the exit code is the program's own, and the program ends at
+//! most the limit and 50 ms after the same program without telemetry.
 
 use std::process::{self, Command};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use log::{LevelFilter, Log, Metadata, Record};
 use tinker_telemetry::{Reporter, Severity};
 
-use crate::exit_bound::child::{again, await_end, role};
+use crate::exit_bound::child::{await_end, command_in_role, role};
 use crate::exit_bound::control::machine;
 use crate::exit_bound::report::{Finding, Lateness, Report, rounds};
 use crate::exit_bound::scene::{Hang, Leave, Load};
@@ -22,12 +22,13 @@ const URL: &str = "FAULT_URL";
 const LIMIT: &str = "FAULT_LIMIT_MS";
 const BULK: &str = "FAULT_BULK";
 const LOGGER: &str = "FAULT_LOGGER";
-/// The program's own exit code, unlike any that a panic or a test harness would make of it.
+/// The program's own exit code. No panic and no test harness has the same.
 const OWN_CODE: i32 = 71;
-/// Programs at a time for each core: at its start a program does nothing but work.
+/// Parallel programs per core. A program is busy at its start.
 const AT_A_TIME: usize = 2;
 
-/// The longest limit takes its time, and shows little that the others do not: it is left to the long form.
+/// The limits of this run. The longest limit takes long and finds little that the others do not, so only the long form
+/// has it.
 fn limits() -> &'static [Duration] {
     if rounds() > 1 { &Leave::LIMITS } else { &Leave::LIMITS[..2] }
 }
@@ -36,7 +37,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// The program: logs a little, takes leave of the reporter, and ends with a code of its own.
+/// The program: logs some events, leaves the reporter, and ends with its own exit code.
 fn run_program(role: &str) -> ! {
     let limit = Duration::from_millis(number(LIMIT).unwrap_or(0));
     let bulk = number(BULK).and_then(|bulk| bulk.try_into().ok()).unwrap_or(0);
@@ -45,12 +46,12 @@ fn run_program(role: &str) -> ! {
         load.log(&Reporter::disabled());
         process::exit(OWN_CODE);
     };
-    let trouble = std::env::var(LOGGER).ok().map(|kind| HostileLogger::install(&kind));
+    let records = std::env::var(LOGGER).ok().map(|kind| HostileLogger::install(&kind));
     let url = std::env::var(URL).unwrap_or_default();
     let reporter = leave.limit(load.builder(&url), limit).start().expect("the reporter starts");
     load.log(&reporter);
-    if let Some(trouble) = trouble {
-        trouble.recv_timeout(HANG).expect("the worker logs a warning");
+    if let Some(records) = records {
+        records.recv_timeout(HANG).expect("the worker logs a warning");
     }
     if let Some(left) = leave.leave(reporter, limit) {
         assert_eq!(contradiction(&left.reporter.stats()), None);
@@ -60,32 +61,32 @@ fn run_program(role: &str) -> ! {
 
 /// A program that waits when its worker panics.
 fn wait_through_a_panic() -> ! {
-    let trouble = HostileLogger::install("panics");
+    let records = HostileLogger::install("panics");
     let load = Load { bulk: 0, queue: None };
     let url = std::env::var(URL).unwrap_or_default();
     let reporter = load.builder(&url).start().expect("the reporter starts");
     reporter.log("fault.played", (), Severity::Info);
     assert!(reporter.wait_until_drained(HANG), "{}", reporter.stats());
-    assert!(trouble.try_recv().is_ok(), "the worker has come to grief");
+    assert!(records.try_recv().is_ok(), "the worker has panicked in the logger");
     assert_eq!(contradiction(&reporter.stats()), None);
     process::exit(OWN_CODE)
 }
 
-/// A program's logger that takes the reporter's worker down with it. Other threads come to no harm.
+/// A logger that panics or blocks on the reporter's worker, and does nothing on the program's thread.
 struct HostileLogger {
     program: ThreadId,
     panics: bool,
-    trouble: Sender<()>,
+    records: Sender<()>,
 }
 
 impl HostileLogger {
-    /// The receiver hears of the worker's first record, before the worker does.
+    /// Returns a receiver of a message for the worker's first record. It is sent before the panic or the block.
     fn install(kind: &str) -> Receiver<()> {
-        let (trouble, heard) = mpsc::channel();
-        let logger = Self { program: thread::current().id(), panics: kind == "panics", trouble };
+        let (records, receiver) = mpsc::channel();
+        let logger = Self { program: thread::current().id(), panics: kind == "panics", records };
         log::set_boxed_logger(Box::new(logger)).expect("it is the first logger");
         log::set_max_level(LevelFilter::Warn);
-        heard
+        receiver
     }
 }
 
@@ -98,7 +99,7 @@ impl Log for HostileLogger {
         if thread::current().id() == self.program {
             return;
         }
-        let _ = self.trouble.send(());
+        let _ = self.records.send(());
         assert!(!self.panics, "a logger that panics");
         loop {
             thread::park();
@@ -110,13 +111,13 @@ impl Log for HostileLogger {
 
 /// Compares the program with the same one without telemetry, run at the same time.
 fn compare(program: impl Fn(&str) -> Command + Sync, leave: Leave, limit: Duration) -> Finding {
-    let (without, (with, (code, said))) = thread::scope(|scope| {
+    let (without, (with, (code, output))) = thread::scope(|scope| {
         let without = scope.spawn(|| Lateness::of(Duration::ZERO, || await_end(program("without"))).0);
         let with = Lateness::of(limit, || await_end(program(leave.name())));
         (without.join().expect("the program without telemetry ends"), with)
     });
     let late = Lateness { ours: with.ours.saturating_sub(without.ours), control: with.control };
-    let wrong = (code != Some(OWN_CODE)).then(|| format!("exit code {code:?}\n{said}"));
+    let wrong = (code != Some(OWN_CODE)).then(|| format!("exit code {code:?}\n{output}"));
     Finding { late, wrong }
 }
 
@@ -130,7 +131,7 @@ fn a_program_ends_on_time_in_every_hang() {
     let report = Report::measure_all(AT_A_TIME, &Hang::all(), limits(), |hang, leave, limit| {
         let scene = hang.arrange().expect("the fault can be arranged");
         let program = |role: &str| {
-            let mut command = again(TEST, role);
+            let mut command = command_in_role(TEST, role);
             command.env(URL, &scene.base_url).env(LIMIT, limit.as_millis().to_string());
             command.env(BULK, scene.load().bulk.to_string());
             command
@@ -141,18 +142,19 @@ fn a_program_ends_on_time_in_every_hang() {
 }
 
 #[test]
-fn a_program_ends_on_time_when_its_logger_fails_the_worker() {
-    const TEST: &str = "exit_bound::programs::a_program_ends_on_time_when_its_logger_fails_the_worker";
+fn a_program_ends_on_time_when_its_logger_panics_or_blocks_on_the_worker() {
+    const TEST: &str =
+        "exit_bound::programs::a_program_ends_on_time_when_its_logger_panics_or_blocks_on_the_worker";
     if let Some(role) = role() {
         run_program(&role);
     }
     let _machine = machine();
-    // What the worker warns of.
+    // The worker logs a warning about this answer.
     let server = Server::start(Fault::Answer(Answer::new(401))).unwrap();
-    let hangs = [("a worker that panicked", "panics"), ("a worker stuck in the logger", "blocks")];
+    let hangs = [("a worker that panicked", "panics"), ("a worker that is blocked in the logger", "blocks")];
     let report = Report::measure_all(AT_A_TIME, &hangs, limits(), |logger, leave, limit| {
         let program = |role: &str| {
-            let mut command = again(TEST, role);
+            let mut command = command_in_role(TEST, role);
             command.env(URL, server.base_url()).env(LIMIT, limit.as_millis().to_string());
             command.env(LOGGER, logger);
             command
@@ -163,14 +165,14 @@ fn a_program_ends_on_time_when_its_logger_fails_the_worker() {
 }
 
 #[test]
-fn a_waiter_is_freed_when_the_worker_panics_over_its_flush() {
+fn a_wait_ends_when_the_worker_panics_during_its_flush() {
     if role().is_some() {
         wait_through_a_panic();
     }
     let server = Server::start(Fault::Answer(Answer::new(401))).unwrap();
     let mut program =
-        again("exit_bound::programs::a_waiter_is_freed_when_the_worker_panics_over_its_flush", "waits");
+        command_in_role("exit_bound::programs::a_wait_ends_when_the_worker_panics_during_its_flush", "waits");
     program.env(URL, server.base_url());
-    let (code, said) = await_end(program);
-    assert_eq!(code, Some(OWN_CODE), "{said}");
+    let (code, output) = await_end(program);
+    assert_eq!(code, Some(OWN_CODE), "{output}");
 }

@@ -1,4 +1,4 @@
-//! Measures how late something is past its limit, again and again, and makes a table of the worst.
+//! Measures many times how late a call or a program ends after its limit, and prints a table of the worst.
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,23 +9,23 @@ use std::time::{Duration, Instant};
 use crate::exit_bound::control::Control;
 use crate::exit_bound::scene::Leave;
 
-/// What the contract allows past the limit.
+/// The time that the contract allows after the limit.
 const GRACE: Duration = Duration::from_millis(50);
-/// How often a measurement is made until it is on time. The control cannot show all that a busy machine does to a
-/// thread. What the reporter does each time is found all the same; what it does once in many times is not, so each
-/// one that was made again is printed: on an idle machine there should be none.
+/// The maximum number of tries until a measurement is on time. The control cannot see every effect of a busy machine on
+/// a thread. A lateness of the reporter at each try is still found. A rare one is not, so each repeated measurement is
+/// printed: on an idle machine there should be none.
 pub(crate) const TRIES: usize = 5;
 
-/// How late something was past its limit.
+/// How late the end came after the limit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lateness {
     pub(crate) ours: Duration,
-    /// That of plain waits at the same time, at worst.
+    /// The worst lateness of plain waits at the same time.
     pub(crate) control: Duration,
 }
 
 impl Lateness {
-    /// Runs what should end within the limit.
+    /// Runs a function that should end within the limit.
     pub(crate) fn of<T>(limit: Duration, run: impl FnOnce() -> T) -> (Self, T) {
         let control = Control::start(limit);
         let started = Instant::now();
@@ -43,37 +43,37 @@ impl Lateness {
 #[derive(Debug)]
 pub(crate) struct Finding {
     pub(crate) late: Lateness,
-    /// What else was wrong.
+    /// Another broken promise.
     pub(crate) wrong: Option<String>,
 }
 
-/// `FAULT_REPEAT`: how often everything is measured.
+/// `FAULT_REPEAT`: the number of rounds.
 pub(crate) fn rounds() -> usize {
     std::env::var("FAULT_REPEAT").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-/// What each hang and way out showed at worst, and every broken promise.
+/// The worst of each hang and leave, and every broken promise.
 #[derive(Debug)]
 pub(crate) struct Report {
     rows: Vec<(&'static str, [Duration; Leave::ALL.len()])>,
     broken: Vec<String>,
     measured: usize,
-    /// Of the plain waits beside them, those that were later than the bound.
+    /// The number of measurements with a plain wait later than the bound.
     controls_late: usize,
-    /// What was late and made again.
+    /// The measurements that were late and repeated.
     repeated: Vec<String>,
 }
 
 impl Report {
-    /// A row for each of these.
+    /// An empty report with a row for each of these.
     pub(crate) fn of(hangs: impl IntoIterator<Item = &'static str>) -> Self {
         let rows = hangs.into_iter().map(|hang| (hang, Default::default())).collect();
         Self { rows, broken: Vec::new(), measured: 0, controls_late: 0, repeated: Vec::new() }
     }
 
-    /// Measures every round, way out, hang and limit: so many at a time for each core, long and short ones mixed.
+    /// Measures every round, leave, hang and limit, this many in parallel per core, with long and short ones mixed.
     pub(crate) fn measure_all<H: Sync>(
-        at_a_time: usize,
+        per_core: usize,
         hangs: &[(&'static str, H)],
         limits: &[Duration],
         measure: impl Fn(&H, Leave, Duration) -> Finding + Sync,
@@ -88,9 +88,9 @@ impl Report {
         }
         let report = Mutex::new(Self::of(hangs.iter().map(|(name, _)| *name)));
         let next = AtomicUsize::new(0);
-        let lanes = at_a_time * thread::available_parallelism().map_or(2, NonZero::get);
+        let workers = per_core * thread::available_parallelism().map_or(2, NonZero::get);
         thread::scope(|scope| {
-            for _ in 0..lanes {
+            for _ in 0..workers {
                 scope.spawn(|| {
                     while let Some(&(name, hang, leave, limit)) =
                         jobs.get(next.fetch_add(1, Ordering::Relaxed))
@@ -98,7 +98,7 @@ impl Report {
                         for tries_left in (0..TRIES).rev() {
                             let finding = measure(hang, leave, limit);
                             let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
-                            if report.note(name, leave, limit, finding, tries_left) {
+                            if report.record(name, leave, limit, finding, tries_left) {
                                 break;
                             }
                         }
@@ -109,8 +109,8 @@ impl Report {
         report.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters a measurement. `false`: it is late, and should be tried again.
-    pub(crate) fn note(
+    /// Records a measurement. Returns `false` where it is late and should be repeated.
+    pub(crate) fn record(
         &mut self,
         hang: &str,
         leave: Leave,
@@ -118,16 +118,16 @@ impl Report {
         Finding { late, wrong }: Finding,
         tries_left: usize,
     ) -> bool {
-        let say = |what| format!("{hang}: {}({limit:?}): {what}", leave.name());
-        self.broken.extend(wrong.map(say));
+        let describe = |what| format!("{hang}: {}({limit:?}): {what}", leave.name());
+        self.broken.extend(wrong.map(describe));
         self.controls_late += usize::from(late.control > GRACE);
         if !late.is_within_grace() {
-            let said = say(format!("late by {late:?}"));
+            let text = describe(format!("late by {late:?}"));
             if tries_left > 0 {
-                self.repeated.push(said);
+                self.repeated.push(text);
                 return false;
             }
-            self.broken.push(said);
+            self.broken.push(text);
         }
         self.measured += 1;
         if let Some((_, worst)) = self.rows.iter_mut().find(|(name, _)| *name == hang) {
@@ -137,13 +137,13 @@ impl Report {
         true
     }
 
-    /// Prints the table for the README, then fails if a promise was broken.
+    /// Prints the table for the documents, then fails if a promise was broken.
     #[track_caller]
     pub(crate) fn conclude(self, title: &str) {
         let Self { measured, repeated, controls_late, .. } = &self;
         println!("\n{title}: the worst of {} rounds, in milliseconds past the limit.", rounds());
         println!(
-            "{measured} measurements; {} were later than bound and plain waits, and made again;",
+            "{measured} measurements; {} were later than the bound and the plain waits, and were repeated;",
             repeated.len()
         );
         println!("in {controls_late} a plain wait at the same time was later than the bound.\n");

@@ -1,25 +1,26 @@
-//! Keeps the promise of a timely end where a name does not resolve: in a network namespace of the test's own, with a
-//! resolver that takes questions and never answers. Skipped, with the reason, where that needs rights it lacks.
+//! Keeps the promise of a timely end where a name does not resolve. The test runs in a network namespace of its own,
+//! with a name server that accepts queries and never answers. Without the right to make one it is skipped and prints
+//! why.
 
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{self, Command};
 use std::time::Duration;
 
-use crate::exit_bound::child::{as_role, await_end, role};
+use crate::exit_bound::child::{await_end, role, set_role};
 use crate::exit_bound::control::machine;
 use crate::exit_bound::report::{Finding, Lateness, Report, TRIES, rounds};
 use crate::exit_bound::scene::{Leave, Load};
 use crate::server::journal::HANG;
 use crate::truth::audit::contradiction;
 
-/// Begins a line with a measurement.
+/// The beginning of a line with a measurement.
 const LATE: &str = "lateness:";
 
-/// What becomes a namespace of its own: no network but loopback, and a name server that never answers.
+/// Sets up the namespace: only the loopback network, and a name server that never answers.
 const NAMESPACE: &str = r#"mount --bind "$0" /etc/resolv.conf && ip link set lo up && exec "$@""#;
 
-/// A command that runs this binary in such a namespace, or why there is none.
+/// A command that runs this binary in such a namespace, or the reason why there is none.
 fn namespaced(resolv_conf: &Path) -> Result<Command, String> {
     let mut reasons = Vec::new();
     for rights in [&["--net", "--mount"][..], &["--user", "--map-root-user", "--net", "--mount"]] {
@@ -39,7 +40,7 @@ fn namespaced(resolv_conf: &Path) -> Result<Command, String> {
     Err(reasons.join("; "))
 }
 
-/// In the namespace: a line for each way out and limit, and the lateness of the two.
+/// Runs in the namespace. Prints the lateness of each leave and limit, one in a line.
 fn leave_without_names() {
     let resolver = UdpSocket::bind("127.0.0.1:53").expect("the port is free in a namespace of its own");
     resolver.set_read_timeout(Some(HANG)).unwrap();
@@ -52,7 +53,7 @@ fn leave_without_names() {
             load.log(&reporter);
             let mut query = [0; 512];
             while !String::from_utf8_lossy(&query).contains(&name) {
-                resolver.recv(&mut query).expect("the worker asks for the name");
+                resolver.recv(&mut query).expect("the worker looks up the name");
             }
             let (late, left) = Lateness::of(limit, || leave.leave(reporter, limit));
             assert_eq!(left.and_then(|left| contradiction(&left.reporter.stats())), None);
@@ -63,7 +64,7 @@ fn leave_without_names() {
 
 /// Reads such a line.
 fn read_lateness(line: &str) -> Option<(Leave, Duration, Lateness)> {
-    // What the test harness had begun to say may stand before it.
+    // The line may begin with a text of the test harness.
     let mut words = line.split_once(LATE)?.1.split_whitespace();
     let name = words.next()?;
     let leave = Leave::ALL.into_iter().find(|leave| leave.name() == name)?;
@@ -90,16 +91,16 @@ fn a_resolver_that_never_answers_ends_on_time() {
         for _ in 0..rounds() {
             let on_time = (0..TRIES).rev().any(|tries_left| {
                 let mut command = namespaced().unwrap();
-                as_role(&mut command, TEST, "nameless");
-                let (code, said) = await_end(command);
-                let lines: Vec<_> = said.lines().filter_map(read_lateness).collect();
+                set_role(&mut command, TEST, "nameless");
+                let (code, output) = await_end(command);
+                let lines: Vec<_> = output.lines().filter_map(read_lateness).collect();
                 let expected = Leave::ALL.len() * Leave::LIMITS.len();
-                assert!(code == Some(0) && lines.len() == expected, "exit code {code:?}\n{said}");
+                assert!(code == Some(0) && lines.len() == expected, "exit code {code:?}\n{output}");
                 lines.into_iter().all(|(leave, limit, late)| {
-                    report.note(HANG_NAME, leave, limit, Finding { late, wrong: None }, tries_left)
+                    report.record(HANG_NAME, leave, limit, Finding { late, wrong: None }, tries_left)
                 })
             });
-            assert!(on_time, "the last try is always entered");
+            assert!(on_time, "the last try is always recorded");
         }
         report.conclude("Calls that return");
     }

@@ -1,4 +1,4 @@
-//! Everything that a program may hang in when it ends, and how to bring a reporter there.
+//! The hangs that a program may meet when it ends, and how a reporter gets there.
 
 use std::io;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use tinker_telemetry::{Builder, Config, Reporter, Severity};
 use crate::server::fault::{Acknowledged, Answer, Fault};
 use crate::server::{FullBacklog, Server};
 
-/// What passes a small receive window many times over.
+/// Bytes of data, many times larger than a small receive window.
 const BULKY: usize = 40 * 1024;
 const SMALL: usize = 20;
-/// The full queue's limit.
+/// The size of the queue in the scene with a full queue.
 const FEW: usize = 8;
 
-/// One way in which nothing goes forward.
+/// One state in which no request makes progress.
 #[derive(Clone, Debug)]
 pub(crate) struct Hang {
     cause: Cause,
@@ -27,18 +27,18 @@ pub(crate) struct Hang {
 #[derive(Clone, Debug)]
 enum Cause {
     Fault(Fault),
-    MuteTls,
+    SilentTls,
     FullBacklog,
 }
 
 impl Hang {
-    /// Each by its name.
+    /// All hangs with their names in `docs/faults.md`.
     pub(crate) fn all() -> Vec<(&'static str, Self)> {
         let of = |cause| Self { cause, bulk: SMALL, queue: None };
         let fault = |fault| of(Cause::Fault(fault));
         let bulky = |fault| Self { bulk: BULKY, ..of(Cause::Fault(fault)) };
         let answer = |status| Fault::Answer(Answer::new(status));
-        let patience = Answer::new(503).header("retry-after", 60);
+        let retry_later = Answer::new(503).header("retry-after", 60);
         let mut all = vec![
             ("never answers", fault(Fault::NeverAnswer)),
             ("never reads (zero window)", bulky(Fault::ReadStall)),
@@ -60,12 +60,12 @@ impl Hang {
             ("floods with 1xx", fault(Fault::InformationalFlood)),
             ("never ends its body", fault(Fault::EndlessBody)),
             ("answers 503", fault(answer(503))),
-            ("asks for a retry in 60 s", fault(Fault::Answer(patience))),
+            ("asks for a retry in 60 s", fault(Fault::Answer(retry_later))),
             ("never answers, queue full", Self { queue: Some(FEW), ..fault(Fault::NeverAnswer) }),
             ("connecting hangs (full backlog)", of(Cause::FullBacklog)),
         ];
         if cfg!(feature = "tls") {
-            all.push(("mute in the TLS handshake", of(Cause::MuteTls)));
+            all.push(("mute in the TLS handshake", of(Cause::SilentTls)));
         }
         all
     }
@@ -76,8 +76,8 @@ impl Hang {
                 let full = FullBacklog::start()?;
                 (full.base_url(), Place::FullBacklog(full))
             }
-            Cause::MuteTls => {
-                let server = Server::start(Fault::Mute)?;
+            Cause::SilentTls => {
+                let server = Server::start(Fault::Silent)?;
                 (server.tls_base_url(), Place::Server(server))
             }
             Cause::Fault(fault) => {
@@ -88,16 +88,16 @@ impl Hang {
         Ok(Scene { hang: self.clone(), base_url, place })
     }
 
-    /// Whether the server may be taken to have acknowledged something.
+    /// Whether the client may believe that the server acknowledged a request.
     pub(crate) fn acknowledges(&self) -> bool {
         match &self.cause {
             Cause::Fault(fault) => fault.acknowledged() != Acknowledged::No,
-            Cause::MuteTls | Cause::FullBacklog => false,
+            Cause::SilentTls | Cause::FullBacklog => false,
         }
     }
 }
 
-/// A hang and the server that causes it, for as long as it lives.
+/// A hang and the server that causes it. It lasts until the drop.
 #[derive(Debug)]
 pub(crate) struct Scene {
     pub(crate) hang: Hang,
@@ -108,8 +108,8 @@ pub(crate) struct Scene {
 #[derive(Debug)]
 enum Place {
     Server(Server),
-    /// Held only so that it stays full.
-    FullBacklog(#[expect(dead_code, reason = "what counts is that it lives")] FullBacklog),
+    /// The backlog stays full until this is dropped.
+    FullBacklog(#[expect(dead_code, reason = "only its drop matters")] FullBacklog),
 }
 
 impl Scene {
@@ -117,7 +117,7 @@ impl Scene {
         Load { bulk: self.hang.bulk, queue: self.hang.queue }
     }
 
-    /// Returns when the worker is in the hang. (A server cannot see a connect that hangs.)
+    /// Waits until the worker is in the hang. A connect that hangs cannot be seen, so there is no wait for it.
     pub(crate) fn wait_for_the_hang(&self) {
         if let Place::Server(server) = &self.place {
             server.wait_until(|entries| entries.begun > 0);
@@ -125,7 +125,7 @@ impl Scene {
     }
 }
 
-/// What a program logs in a scene.
+/// The events that a program logs in a scene.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     /// Bytes of data in each event.
@@ -151,13 +151,13 @@ impl Load {
         reporter.flush();
     }
 
-    /// To the last event that is taken, where the scene is about that.
+    /// Fills the queue where the scene has a limit for it.
     pub(crate) fn fill(self, reporter: &Reporter) {
         while self.queue.is_some() && reporter.log("fault.filler", (), Severity::Info) {}
     }
 }
 
-/// The ways in which a program takes leave of a reporter, each within a time limit.
+/// The calls that end the use of a reporter, each with a time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leave {
     Stop,
@@ -169,7 +169,7 @@ pub(crate) enum Leave {
 impl Leave {
     pub(crate) const ALL: [Self; 4] =
         [Self::Stop, Self::WaitUntilDrained, Self::LogFatalException, Self::Drop];
-    /// The limits that the promise is tried with.
+    /// The limits that the tests use.
     pub(crate) const LIMITS: [Duration; 3] =
         [Duration::ZERO, Duration::from_millis(100), Duration::from_secs(1)];
 
@@ -182,14 +182,14 @@ impl Leave {
         }
     }
 
-    /// Sets the limits that are set at the start. Those that this way does not use are 0, so that what
-    /// comes after it takes no time.
+    /// Sets the timeouts of the builder. Those that this leave does not use are 0, so that the later drop takes no
+    /// time.
     pub(crate) fn limit(self, builder: Builder, limit: Duration) -> Builder {
-        let only_if = |way| if self == way { limit } else { Duration::ZERO };
+        let only_if = |leave| if self == leave { limit } else { Duration::ZERO };
         builder.flush_timeout(only_if(Self::LogFatalException)).shutdown_timeout(only_if(Self::Drop))
     }
 
-    /// Leaves. The reporter comes back where it is still there to be asked.
+    /// Leaves. Returns the reporter where it still exists.
     pub(crate) fn leave(self, reporter: Reporter, limit: Duration) -> Option<Left> {
         let drained = match self {
             Self::Stop => Some(reporter.stop(limit)),
@@ -207,10 +207,10 @@ impl Leave {
     }
 }
 
-/// A reporter after a leave that it survived.
+/// A reporter after a leave.
 #[derive(Debug)]
 pub(crate) struct Left {
     pub(crate) reporter: Reporter,
-    /// The answer, where the way out gives one.
+    /// The return value of a stop or a wait.
     pub(crate) drained: Option<bool>,
 }

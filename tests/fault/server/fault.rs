@@ -1,18 +1,18 @@
-//! The faults by name: one value is what is played to one request.
+//! The faults by name. One value describes what the server does with one request.
 
 use std::fmt::{Display, Write};
 
-/// A whole answer, for the faults that break one.
-pub(crate) const FINE: &[u8] =
+/// A complete answer, for the faults that send a part of one.
+pub(crate) const COMPLETE: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
 /// The length of its head.
-pub(crate) const FINE_HEAD: usize = FINE.len() - 2;
+pub(crate) const COMPLETE_HEAD: usize = COMPLETE.len() - 2;
 
-/// An answer without fault.
+/// An answer without a fault.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     status: u16,
-    /// As they are written, each with its line end.
+    /// The header lines, each with its line end.
     headers: String,
 }
 
@@ -22,7 +22,7 @@ impl Answer {
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: impl Display) -> Self {
-        // Cannot fail: it is a string that is written to.
+        // Writing to a string cannot fail.
         let _ = write!(self.headers, "{name}: {value}\r\n");
         self
     }
@@ -41,51 +41,51 @@ impl Answer {
 /// What a connection does with one request.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
-    /// None: reads the request, answers, and keeps the connection.
+    /// No fault: reads the request, answers, and keeps the connection open.
     Answer(Answer),
-    /// Answers, then closes without having announced it: a keep-alive connection gone stale.
+    /// Answers, then closes without an announcement: a stale keep-alive connection.
     AnswerThenClose(Answer),
     /// Reads the request and never answers.
     NeverAnswer,
-    /// Never reads a byte, behind a receive window that is soon full.
+    /// Never reads a byte. The receive window is small and soon full.
     ReadStall,
-    /// Resets once this many bytes of the request were read.
+    /// Resets when it has read this many bytes of the request.
     ResetAfterReading(usize),
-    /// Reads the request, resets once this many bytes of a 200 were written.
+    /// Reads the request, and resets when it has written this many bytes of a 200.
     ResetAfterWriting(usize),
-    /// Reads the request, then closes without a word.
+    /// Reads the request, then closes without an answer.
     Close,
-    /// Reads the request, ends its own half without a word, and goes on reading.
+    /// Reads the request, closes its writing half without an answer, and goes on reading.
     HalfClose,
-    /// Reads the request, writes half the head of a 200, then nothing.
+    /// Reads the request, writes half of the head of a 200, then nothing.
     PartialHead,
-    /// Reads the request, writes a head of a 200 that never ends, a byte at a time.
+    /// Reads the request, writes the head of a 200 one byte at a time and never ends it.
     HeaderTrickle,
-    /// Reads the request, writes a 200 whose body comes a byte at a time and never ends.
+    /// Reads the request, writes the body of a 200 one byte at a time and never ends it.
     BodyTrickle,
-    /// Answers at the end of the request's head and never reads the body, behind a small receive window.
+    /// Answers after the request's head and never reads the body. The receive window is small.
     EarlyReply(Answer),
-    /// Reads the request, writes what is no HTTP, and keeps the connection.
+    /// Reads the request, writes bytes that are not HTTP, and keeps the connection open.
     Garbage,
-    /// Reads the request, writes a 200 whose body is longer than its Content-Length says.
+    /// Reads the request, writes a 200 whose body is longer than its Content-Length.
     LengthTooShort,
-    /// Reads the request, writes a 200 whose body is shorter than its Content-Length says, then nothing.
+    /// Reads the request, writes a 200 whose body is shorter than its Content-Length, then nothing.
     LengthTooLong,
-    /// Reads the request, writes one 1xx after the other.
+    /// Reads the request, writes 1xx answers without end.
     InformationalFlood,
-    /// Reads the request, writes a 200 with a body that never ends, as fast as it is taken.
+    /// Reads the request, writes a 200 with a body that never ends, as fast as the client reads it.
     EndlessBody,
-    /// Reads the request, writes a 200 that promises 1 GiB, then nothing.
+    /// Reads the request, writes a 200 with a Content-Length of 1 GiB, then nothing.
     HugeLength,
-    /// Takes what comes and never speaks, from the first byte on: what a TLS client sees of a dead server.
-    Mute,
+    /// Reads all bytes and never writes one. A TLS client sees the same of a dead server.
+    Silent,
 }
 
-/// Whether the sender of a request may believe that it was taken.
+/// Whether the client may believe that its request was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Acknowledged {
     No,
-    /// The head of a 2xx was written, but what followed it was broken: the sender may or may not know.
+    /// The server wrote the head of a 2xx and then a broken rest. The client may or may not know.
     Perhaps,
     Yes,
 }
@@ -96,7 +96,7 @@ impl Fault {
         matches!(self, Self::ReadStall | Self::EarlyReply(_))
     }
 
-    /// Whether it is an answer with one of these statuses, which the answer does not ask to retry.
+    /// Whether the fault is an answer with one of these statuses and without a request for a retry.
     pub(crate) fn answers_with(&self, statuses: &[u16]) -> bool {
         let (Self::Answer(answer) | Self::AnswerThenClose(answer)) = self else { return false };
         statuses.contains(&answer.status) && !answer.headers.contains("x-should-retry: true")
@@ -106,14 +106,14 @@ impl Fault {
     pub(crate) fn acknowledged(&self) -> Acknowledged {
         match self {
             Self::Answer(answer) | Self::AnswerThenClose(answer) => answer.acknowledged(),
-            Self::ResetAfterWriting(bytes) if *bytes < FINE_HEAD => Acknowledged::No,
+            Self::ResetAfterWriting(bytes) if *bytes < COMPLETE_HEAD => Acknowledged::No,
             Self::ResetAfterWriting(_)
             | Self::BodyTrickle
             | Self::LengthTooShort
             | Self::LengthTooLong
             | Self::EndlessBody
             | Self::HugeLength => Acknowledged::Perhaps,
-            // Though the server lies: it never had the request.
+            // The server acknowledges a request that it never received completely.
             Self::EarlyReply(answer) if answer.acknowledged() == Acknowledged::Yes => Acknowledged::Perhaps,
             Self::EarlyReply(_)
             | Self::NeverAnswer
@@ -125,7 +125,7 @@ impl Fault {
             | Self::HeaderTrickle
             | Self::Garbage
             | Self::InformationalFlood
-            | Self::Mute => Acknowledged::No,
+            | Self::Silent => Acknowledged::No,
         }
     }
 }

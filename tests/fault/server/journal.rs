@@ -1,4 +1,4 @@
-//! What the fault server saw and what it said, in order, for a test to ask and to wait on.
+//! The requests and the faults of the server, in order. A test reads them and waits for them.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use crate::http::Request;
 use crate::server::fault::Fault;
 
-/// How long a test waits for something that is sure to come. Past it the test has found a hang.
+/// The limit on every wait for an event that must come. After it the test has found a hang.
 pub(crate) const HANG: Duration = Duration::from_secs(30);
 
-/// A request and what was played to it.
+/// A request and the fault that answered it.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
-    /// Counted from 0 in the order they were accepted.
+    /// The number of the connection, from 0, in the order of acceptance.
     pub(crate) connection: usize,
     pub(crate) request: Request,
     pub(crate) fault: Fault,
@@ -21,15 +21,15 @@ pub(crate) struct Exchange {
 /// The counts and exchanges so far.
 #[derive(Debug, Default)]
 pub(crate) struct Entries {
-    /// Connections accepted.
+    /// The number of accepted connections.
     pub(crate) connections: usize,
-    /// Faults that have reached the point from which the client sees them.
+    /// The number of faults that the client can see by now.
     pub(crate) begun: usize,
-    /// Requests that arrived wholly. One is here before the first byte of its answer is written.
+    /// The complete requests. Each is here before the first byte of its answer is written.
     pub(crate) exchanges: Vec<Exchange>,
 }
 
-/// See the module. Shared by the server's threads and the test.
+/// See the module. The server's threads and the test share it.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     entries: Mutex<Entries>,
@@ -37,7 +37,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// The entries as they are now.
+    /// The current entries.
     pub(crate) fn read(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -47,17 +47,17 @@ impl Journal {
         self.changed.notify_all();
     }
 
-    /// Waits until the entries are as asked.
+    /// Waits until the entries fulfil a condition.
     ///
     /// # Panics
-    /// When they are not within [`HANG`].
+    /// When they do not within [`HANG`].
     #[track_caller]
     pub(crate) fn wait_until(&self, mut fulfilled: impl FnMut(&Entries) -> bool) {
         let deadline = Instant::now() + HANG;
         let mut entries = self.read();
         while !fulfilled(&entries) {
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "the server never saw it: {entries:?}");
+            assert!(!left.is_zero(), "the condition is never fulfilled: {entries:?}");
             entries = self.changed.wait_timeout(entries, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }

@@ -1,4 +1,4 @@
-//! One accepted connection, as a fault sees it: bytes in, bytes out, silence, and the ways to end it.
+//! One accepted connection with the steps of the faults: read, write, pause, and the ways to end it.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,7 +11,7 @@ use crate::http::{Head, Request};
 use crate::server::fault::Fault;
 use crate::server::journal::{Exchange, Journal};
 
-/// Set when the server goes; ends every pause.
+/// Set when the server is dropped. It ends every pause.
 #[derive(Debug, Default)]
 pub(crate) struct Closing {
     set: Mutex<bool>,
@@ -35,7 +35,7 @@ impl Closing {
     }
 }
 
-/// The connection's socket, which the server shuts when it goes.
+/// The connection's socket. The server shuts it down when it is dropped.
 #[derive(Debug)]
 struct Socket(Arc<TcpStream>);
 
@@ -64,7 +64,7 @@ impl Line {
         Self { input: BufReader::new(Socket(stream)), connection, journal, closing }
     }
 
-    /// Tells the journal that the client sees the fault from here on.
+    /// Records in the journal that the client sees the fault from now on.
     pub(crate) fn begin(&self) {
         self.journal.write(|entries| entries.begun += 1);
     }
@@ -73,24 +73,24 @@ impl Line {
         &self.input.get_ref().0
     }
 
-    /// Waits for the first byte of the next request. An error when the client has gone.
+    /// Waits for the first byte of the next request. An error where the client has closed the connection.
     pub(crate) fn wait_for_request(&mut self) -> io::Result<()> {
         if self.input.fill_buf()?.is_empty() { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
-    /// Takes this many bytes of a request.
+    /// Reads this many bytes of a request.
     pub(crate) fn receive(&mut self, bytes: usize) -> io::Result<()> {
         let bytes = bytes as u64;
         let received = io::copy(&mut self.input.by_ref().take(bytes), &mut io::sink())?;
         if received < bytes { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 
-    /// Reads the head of a request and leaves its body.
+    /// Reads the head of a request and not its body.
     pub(crate) fn read_head(&mut self) -> io::Result<()> {
         Head::read(&mut self.input)?.map(drop).ok_or_else(|| ErrorKind::UnexpectedEof.into())
     }
 
-    /// Reads a request and enters it into the journal, which thereby knows the answer before the client does.
+    /// Reads a request and records it in the journal, before the client gets an answer.
     pub(crate) fn read_request(&mut self, fault: &Fault) -> io::Result<()> {
         let request = Request::read(&mut self.input)?.ok_or(ErrorKind::UnexpectedEof)?;
         let exchange = Exchange { connection: self.connection, request, fault: fault.clone() };
@@ -102,30 +102,30 @@ impl Line {
         self.stream().write_all(bytes)
     }
 
-    /// A pause between two bytes: part of the fault, not a wait for anything.
+    /// A pause between two bytes. It is part of the fault and no wait for an event.
     pub(crate) fn pause(&self, pause: Duration) {
         self.closing.wait(pause);
     }
 
-    /// Says nothing more and takes whatever comes, until the client or the server goes.
-    pub(crate) fn listen(&self) {
+    /// Writes nothing more and reads all bytes, until the client closes the connection or the server is dropped.
+    pub(crate) fn read_silently(&self) {
         let mut piece = [0; 16 * 1024];
         while matches!(self.stream().read(&mut piece), Ok(1..)) {}
     }
 
-    /// Neither says nor takes anything until the server goes.
+    /// Neither writes nor reads until the server is dropped.
     pub(crate) fn freeze(&self) {
         while !self.closing.is_set() {
             self.closing.wait(Duration::MAX);
         }
     }
 
-    /// Ends our half: the client reads to the end of what was sent, and can still write.
+    /// Closes the writing half. The client reads to the end and can still write.
     pub(crate) fn shut_write(&self) -> io::Result<()> {
         self.stream().shutdown(Shutdown::Write)
     }
 
-    /// Makes the close that follows a reset.
+    /// Turns the later close into a reset.
     pub(crate) fn reset_on_close(&self) -> io::Result<()> {
         SockRef::from(self.stream()).set_linger(Some(Duration::ZERO))
     }

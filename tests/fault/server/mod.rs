@@ -1,6 +1,6 @@
-//! A server on loopback that plays the faults it is given, one to a request, and keeps a journal.
+//! A server on loopback. It plays one fault of a script per request and keeps a journal.
 //!
-//! Nothing outlives it: dropping it shuts every socket and joins every thread.
+//! A drop of the server shuts down every socket and joins every thread.
 
 pub(crate) mod fault;
 pub(crate) mod journal;
@@ -22,19 +22,19 @@ use crate::server::journal::{Entries, Journal};
 use crate::server::line::{Closing, Line};
 use crate::server::play::Next;
 
-/// What the kernel makes a receive buffer at the least is a little more; it takes the wish.
+/// Bytes. The kernel makes the buffer a little larger: its minimum.
 const SMALL_WINDOW: usize = 2048;
-/// A client's first send buffer is a multiple of its segment: with the 64 KiB segments of loopback it would
-/// take in 2.5 MiB before a write could stall.
+/// Bytes. A client's first send buffer is a multiple of its segment. With the 64 KiB segments of loopback it would hold
+/// 2.5 MiB before a write stalls.
 const SMALL_SEGMENT: u32 = 536;
 const BACKLOG: i32 = 128;
 
-/// Which fault the next request gets, whatever connection it comes on.
+/// The faults in the order of the requests, over all connections.
 #[derive(Clone, Debug)]
 pub(crate) enum Script {
-    /// The same one each time.
+    /// The same fault each time.
     Always(Fault),
-    /// One after the other, then the last one over and over.
+    /// One after the other, then the last one again and again.
     InOrder(Vec<Fault>),
 }
 
@@ -73,13 +73,13 @@ impl From<Vec<Fault>> for Script {
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
-    house: Arc<House>,
+    shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
 }
 
-/// What the acceptor and the connections share.
+/// The state that the acceptor and the connections share.
 #[derive(Debug)]
-struct House {
+struct Shared {
     journal: Arc<Journal>,
     closing: Arc<Closing>,
     state: Mutex<State>,
@@ -88,9 +88,9 @@ struct House {
 #[derive(Debug)]
 struct State {
     script: Script,
-    /// Faults handed out so far.
+    /// The number of faults used so far.
     played: usize,
-    /// Weak, because a socket is only closed when its last owner goes, and a fault ends with the close.
+    /// Weak, since a fault ends with the close of the socket, and only the drop of its last owner closes it.
     streams: Vec<Weak<TcpStream>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -100,22 +100,22 @@ impl Server {
         let script = script.into();
         let listener = listen(BACKLOG, script.stalls_the_writer())?;
         let address = listener.local_addr()?;
-        let house = Arc::new(House {
+        let shared = Arc::new(Shared {
             journal: Arc::default(),
             closing: Arc::default(),
             state: Mutex::new(State { script, played: 0, streams: Vec::new(), threads: Vec::new() }),
         });
         let acceptor = thread::Builder::new().name("fault-accept".to_owned()).spawn({
-            let house = Arc::clone(&house);
-            move || accept(&listener, &house)
+            let shared = Arc::clone(&shared);
+            move || accept(&listener, &shared)
         })?;
-        Ok(Self { address, house, acceptor: Some(acceptor) })
+        Ok(Self { address, shared, acceptor: Some(acceptor) })
     }
 
-    /// Begins another script with an empty journal, for clients that are yet to come: one that still talks has its
-    /// part in it.
+    /// Begins another script with an empty journal. An earlier client must be done: its later requests count for the
+    /// new script.
     pub(crate) fn begin(&self, script: impl Into<Script>) {
-        let mut state = self.house.state();
+        let mut state = self.shared.state();
         (state.script, state.played) = (script.into(), 0);
         self.write(|entries| *entries = Entries::default());
     }
@@ -124,12 +124,12 @@ impl Server {
         self.address
     }
 
-    /// For a [`Config`](tinker_telemetry::Config).
+    /// The URL for a [`Config`](tinker_telemetry::Config).
     pub(crate) fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The same, spoken to in TLS.
+    /// The same for a client with TLS.
     pub(crate) fn tls_base_url(&self) -> String {
         format!("https://{}", self.address)
     }
@@ -139,20 +139,20 @@ impl Deref for Server {
     type Target = Journal;
 
     fn deref(&self) -> &Journal {
-        &self.house.journal
+        &self.shared.journal
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.house.closing.set();
-        // Wakes the acceptor, which then sees that it is over.
+        self.shared.closing.set();
+        // Wakes the acceptor, which then sees that the server is closing.
         let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }
         let (streams, threads) = {
-            let mut state = self.house.state();
+            let mut state = self.shared.state();
             (std::mem::take(&mut state.streams), std::mem::take(&mut state.threads))
         };
         for stream in streams.iter().filter_map(Weak::upgrade) {
@@ -164,7 +164,7 @@ impl Drop for Server {
     }
 }
 
-impl House {
+impl Shared {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -176,21 +176,21 @@ impl House {
     }
 }
 
-fn accept(listener: &TcpListener, house: &Arc<House>) {
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     for (connection, stream) in listener.incoming().enumerate() {
-        if house.closing.is_set() {
+        if shared.closing.is_set() {
             return;
         }
         let Ok(stream) = stream.map(Arc::new) else { continue };
         let _ = stream.set_nodelay(true);
-        house.journal.write(|entries| entries.connections += 1);
+        shared.journal.write(|entries| entries.connections += 1);
         let watched = Arc::downgrade(&stream);
-        let line = Line::new(stream, connection, Arc::clone(&house.journal), Arc::clone(&house.closing));
+        let line = Line::new(stream, connection, Arc::clone(&shared.journal), Arc::clone(&shared.closing));
         let serving = thread::Builder::new().name("fault-serve".to_owned()).spawn({
-            let house = Arc::clone(house);
-            move || serve(line, &house)
+            let shared = Arc::clone(shared);
+            move || serve(line, &shared)
         });
-        let mut state = house.state();
+        let mut state = shared.state();
         state.streams.retain(|stream| stream.strong_count() > 0);
         state.threads.retain(|thread| !thread.is_finished());
         state.streams.push(watched);
@@ -198,12 +198,12 @@ fn accept(listener: &TcpListener, house: &Arc<House>) {
     }
 }
 
-/// One fault after the other until one ends the connection. A fault is only used up by a client that has
-/// something to say, or that stalls before it can.
-fn serve(mut line: Line, house: &House) {
-    let silent = matches!(house.state().script, Script::Always(Fault::ReadStall));
+/// Plays one fault after the other until one ends the connection. Only a client that sends a byte uses up a fault. A
+/// fault that never reads begins without one.
+fn serve(mut line: Line, shared: &Shared) {
+    let silent = matches!(shared.state().script, Script::Always(Fault::ReadStall));
     while silent || line.wait_for_request().is_ok() {
-        match house.next_fault().play(&mut line) {
+        match shared.next_fault().play(&mut line) {
             Ok(Next::Keep) => {}
             Ok(Next::Close) | Err(_) => return,
         }
@@ -220,12 +220,12 @@ pub(crate) struct FullBacklog {
 
 impl FullBacklog {
     pub(crate) fn start() -> io::Result<Self> {
-        // Kernels round a backlog of 0 up, but none to this many.
-        const MOST: usize = 64;
+        // Kernels round a backlog of 0 up, and none up to this number.
+        const MAX_FILLERS: usize = 64;
         let listener = listen(0, false)?;
         let address = listener.local_addr()?;
         let mut fillers = Vec::new();
-        while fillers.len() < MOST {
+        while fillers.len() < MAX_FILLERS {
             match TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
                 Ok(filler) => fillers.push(filler),
                 Err(error) if error.kind() == io::ErrorKind::TimedOut => {
@@ -249,7 +249,7 @@ impl FullBacklog {
 fn listen(backlog: i32, small_window: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     if small_window {
-        // Accepted sockets inherit both; set later, they would come after the handshake.
+        // Accepted sockets inherit both. On the accepted socket itself they would be set only after the handshake.
         socket.set_recv_buffer_size(SMALL_WINDOW)?;
         SockRef::from(&socket).set_tcp_mss(SMALL_SEGMENT)?;
     }

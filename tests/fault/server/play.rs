@@ -1,35 +1,35 @@
-//! How each fault is played on a connection.
+//! Plays each fault on a connection.
 
 use std::io;
 use std::time::Duration;
 
-use crate::server::fault::{FINE, FINE_HEAD, Fault};
+use crate::server::fault::{COMPLETE, COMPLETE_HEAD, Fault};
 use crate::server::line::Line;
 
-/// Between two bytes of a trickle: often enough to defeat any timeout that each byte starts anew.
+/// The pause between two bytes of a trickle. It is shorter than any timeout that each byte restarts.
 const TRICKLE: Duration = Duration::from_millis(5);
 const GIBIBYTE: usize = 1 << 30;
 
-/// What becomes of the connection.
+/// What happens to the connection after the fault.
 pub(crate) enum Next {
-    /// The next request is welcome.
+    /// It stays open for the next request.
     Keep,
     /// It is closed.
     Close,
 }
 
 impl Fault {
-    /// Plays it to its end: the answer given, the client gone, or the server gone. An error is the client
-    /// or the server going in the middle, which is an end like any other.
+    /// Plays the fault until the answer is written, the client closes the connection, or the server is dropped. An
+    /// error means that the client or the server ended early. That is a normal end.
     pub(crate) fn play(&self, line: &mut Line) -> io::Result<Next> {
         match self {
             Self::ReadStall => {
                 line.begin();
                 line.freeze();
             }
-            Self::Mute => {
+            Self::Silent => {
                 line.begin();
-                line.listen();
+                line.read_silently();
             }
             Self::ResetAfterReading(bytes) => {
                 line.receive(*bytes)?;
@@ -51,7 +51,7 @@ impl Fault {
         Ok(Next::Close)
     }
 
-    /// The faults that begin where the request has been read.
+    /// Plays the faults that begin after the request.
     fn answer(&self, line: &Line) -> io::Result<Next> {
         match self {
             Self::Answer(answer) => {
@@ -60,16 +60,16 @@ impl Fault {
             }
             Self::AnswerThenClose(answer) => line.write(&answer.bytes())?,
             Self::ResetAfterWriting(bytes) => {
-                line.write(&FINE[..FINE.len().min(*bytes)])?;
+                line.write(&COMPLETE[..COMPLETE.len().min(*bytes)])?;
                 line.reset_on_close()?;
             }
             Self::HalfClose => {
                 line.shut_write()?;
-                line.listen();
+                line.read_silently();
             }
             Self::PartialHead => {
-                line.write(&FINE[..FINE_HEAD / 2])?;
-                line.listen();
+                line.write(&COMPLETE[..COMPLETE_HEAD / 2])?;
+                line.read_silently();
             }
             Self::HeaderTrickle => {
                 line.write(b"HTTP/1.1 200 OK\r\n")?;
@@ -81,17 +81,17 @@ impl Fault {
             }
             Self::Garbage => {
                 line.write(b"\x16\x03\x01\x00\xff\xfe no \r\n HTTP \0\r\n\r\n")?;
-                line.listen();
+                line.read_silently();
             }
             Self::LengthTooShort => {
                 write_head(line, 2)?;
                 line.write(b"{} and then what was not announced")?;
-                line.listen();
+                line.read_silently();
             }
             Self::LengthTooLong => {
                 write_head(line, 4096)?;
                 line.write(b"{}")?;
-                line.listen();
+                line.read_silently();
             }
             Self::InformationalFlood => loop {
                 line.write(&b"HTTP/1.1 103 Early Hints\r\nlink: </>\r\n\r\n".repeat(100))?;
@@ -104,12 +104,15 @@ impl Fault {
             }
             Self::HugeLength => {
                 write_head(line, GIBIBYTE)?;
-                line.listen();
+                line.read_silently();
             }
-            Self::NeverAnswer => line.listen(),
-            // Close needs nothing more; the others never come here.
-            Self::Close | Self::ReadStall | Self::Mute | Self::ResetAfterReading(_) | Self::EarlyReply(_) => {
-            }
+            Self::NeverAnswer => line.read_silently(),
+            // `Close` needs no step. `play` has handled the others.
+            Self::Close
+            | Self::ReadStall
+            | Self::Silent
+            | Self::ResetAfterReading(_)
+            | Self::EarlyReply(_) => {}
         }
         Ok(Next::Close)
     }
@@ -122,7 +125,7 @@ fn write_head(line: &Line, length: usize) -> io::Result<()> {
     )
 }
 
-/// Writes the bytes over and over, each on its own.
+/// Writes the bytes again and again, one at a time.
 fn trickle(line: &Line, bytes: &[u8]) -> io::Result<()> {
     for byte in bytes.iter().cycle() {
         line.write(&[*byte])?;

@@ -1,5 +1,5 @@
-//! Keeps each fault true to its name: plain sockets show that it happens. A suite that plays a fault which does not happen
-//! proves nothing.
+//! Keeps each fault as its name promises: plain sockets show that it happens. A suite whose faults do not happen proves
+//! nothing.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,8 +9,8 @@ use crate::server::fault::{Acknowledged, Answer, Fault};
 use crate::server::journal::HANG;
 use crate::server::{FullBacklog, Script, Server};
 
-/// How long a silence must last to count as one. It can only be too short to notice a lie, never fail a
-/// truth.
+/// The time without a byte that counts as silence. A time that is too short can miss a broken fault, and it never fails
+/// a correct one.
 const SILENCE: Duration = Duration::from_millis(150);
 
 fn request(body: &[u8]) -> Vec<u8> {
@@ -36,21 +36,21 @@ fn client(server: &Server) -> TcpStream {
     stream
 }
 
-/// Starts a server for the fault, and a client that has sent a request to it.
-fn meet(fault: Fault) -> (Server, TcpStream) {
+/// Starts a server with the fault, and a client that has sent a request to it.
+fn server_and_client(fault: Fault) -> (Server, TcpStream) {
     let server = Server::start(fault).unwrap();
     let client = client(&server);
     (server, client)
 }
 
-/// Reads to the end, and what the end was.
-fn read_out(mut client: &TcpStream) -> (Vec<u8>, io::Result<()>) {
+/// Reads to the end. Returns the bytes and how the connection ended.
+fn read_to_end_of(mut client: &TcpStream) -> (Vec<u8>, io::Result<()>) {
     let mut bytes = Vec::new();
     let end = client.read_to_end(&mut bytes).map(drop);
     (bytes, end)
 }
 
-/// Reads until the text has come.
+/// Reads until the text has arrived.
 fn read_until(mut client: &TcpStream, text: &str) -> String {
     let mut bytes = Vec::new();
     while !String::from_utf8_lossy(&bytes).contains(text) {
@@ -65,9 +65,12 @@ fn read_until(mut client: &TcpStream, text: &str) -> String {
 #[track_caller]
 fn assert_silence(mut client: &TcpStream) {
     client.set_read_timeout(Some(SILENCE)).unwrap();
-    let heard = client.read(&mut [0; 64]);
-    let kind = heard.as_ref().map_err(io::Error::kind);
-    assert!(matches!(kind, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "no silence: {heard:?}");
+    let received = client.read(&mut [0; 64]);
+    let kind = received.as_ref().map_err(io::Error::kind);
+    assert!(
+        matches!(kind, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)),
+        "the server sent bytes: {received:?}"
+    );
     client.set_read_timeout(Some(HANG)).unwrap();
 }
 
@@ -114,18 +117,18 @@ fn the_journal_reads_the_events_of_a_request() {
 }
 
 #[test]
-fn a_stale_connection_answers_and_then_closes_unannounced() {
-    let (_server, client) = meet(Fault::AnswerThenClose(Answer::new(200)));
-    let (bytes, end) = read_out(&client);
+fn a_stale_connection_answers_and_then_closes_without_an_announcement() {
+    let (_server, client) = server_and_client(Fault::AnswerThenClose(Answer::new(200)));
+    let (bytes, end) = read_to_end_of(&client);
     let text = String::from_utf8(bytes).unwrap();
     assert!(text.starts_with("HTTP/1.1 200 ") && text.ends_with("{}") && !text.contains("close"), "{text}");
     end.unwrap();
 }
 
 #[test]
-fn never_answering_and_a_mute_peer_take_everything_and_say_nothing() {
-    for fault in [Fault::NeverAnswer, Fault::Mute] {
-        let (server, mut client) = meet(fault);
+fn a_server_that_never_answers_and_a_silent_one_read_all_bytes_and_write_none() {
+    for fault in [Fault::NeverAnswer, Fault::Silent] {
+        let (server, mut client) = server_and_client(fault);
         server.wait_until(|entries| entries.begun == 1);
         assert_silence(&client);
         client.write_all(&vec![0; 4 << 20]).unwrap();
@@ -146,10 +149,10 @@ fn a_read_stall_blocks_a_write_within_64_kib() {
             Ok(bytes) => written += bytes,
             Err(error) => break error.kind(),
         }
-        assert!(written < body.len(), "the window never closes");
+        assert!(written < body.len(), "the window never fills");
     };
     assert_eq!(error, ErrorKind::WouldBlock);
-    assert!(written < 64 << 10, "{written} bytes went through");
+    assert!(written < 64 << 10, "{written} bytes were written");
     assert_silence(&client);
 }
 
@@ -157,9 +160,9 @@ fn a_read_stall_blocks_a_write_within_64_kib() {
 fn a_reset_while_reading_arrives_as_a_reset_at_any_byte() {
     let whole = request(b"{}").len();
     for bytes in [1, 10, whole - 1, whole] {
-        let (server, client) = meet(Fault::ResetAfterReading(bytes));
-        let (heard, end) = read_out(&client);
-        assert!(heard.is_empty(), "{heard:?}");
+        let (server, client) = server_and_client(Fault::ResetAfterReading(bytes));
+        let (received, end) = read_to_end_of(&client);
+        assert!(received.is_empty(), "{received:?}");
         assert_reset(&end);
         assert!(server.read().exchanges.is_empty());
     }
@@ -168,31 +171,33 @@ fn a_reset_while_reading_arrives_as_a_reset_at_any_byte() {
 #[test]
 fn a_reset_while_writing_arrives_as_a_reset_at_any_byte() {
     for bytes in [0, 1, 12, 40, usize::MAX] {
-        let (server, client) = meet(Fault::ResetAfterWriting(bytes));
-        let (heard, end) = read_out(&client);
-        assert!(heard.len() <= bytes && b"HTTP/1.1 200 OK".starts_with(&heard[..heard.len().min(15)]));
+        let (server, client) = server_and_client(Fault::ResetAfterWriting(bytes));
+        let (received, end) = read_to_end_of(&client);
+        assert!(
+            received.len() <= bytes && b"HTTP/1.1 200 OK".starts_with(&received[..received.len().min(15)])
+        );
         assert_reset(&end);
-        let known = if bytes == usize::MAX { Acknowledged::Perhaps } else { Acknowledged::No };
-        assert_eq!(server.read().exchanges[0].fault.acknowledged(), known);
+        let expected = if bytes == usize::MAX { Acknowledged::Perhaps } else { Acknowledged::No };
+        assert_eq!(server.read().exchanges[0].fault.acknowledged(), expected);
     }
 }
 
 #[test]
-fn a_close_without_a_word_is_an_end_and_no_reset() {
-    let (server, client) = meet(Fault::Close);
-    let (heard, end) = read_out(&client);
+fn a_close_without_an_answer_is_an_orderly_end_and_no_reset() {
+    let (server, client) = server_and_client(Fault::Close);
+    let (received, end) = read_to_end_of(&client);
     end.unwrap();
-    assert!(heard.is_empty());
+    assert!(received.is_empty());
     assert_eq!(server.read().exchanges.len(), 1);
 }
 
 #[test]
-fn a_half_close_ends_reading_but_not_writing() {
-    let (_server, mut client) = meet(Fault::HalfClose);
-    let (heard, end) = read_out(&client);
+fn after_a_half_close_the_client_can_write_and_reads_the_end() {
+    let (_server, mut client) = server_and_client(Fault::HalfClose);
+    let (received, end) = read_to_end_of(&client);
     end.unwrap();
-    assert!(heard.is_empty());
-    // The second write is the one that a full close would have answered with a reset.
+    assert!(received.is_empty());
+    // After a full close the second write would fail with a reset.
     for _ in 0..2 {
         client.write_all(&vec![0; 1 << 20]).unwrap();
     }
@@ -200,20 +205,20 @@ fn a_half_close_ends_reading_but_not_writing() {
 
 #[test]
 fn a_partial_head_stops_before_its_end() {
-    let (_server, client) = meet(Fault::PartialHead);
-    let heard = read_until(&client, "HTTP/1.1 200 OK\r\n");
-    assert!(!heard.contains("\r\n\r\n"));
+    let (_server, client) = server_and_client(Fault::PartialHead);
+    let received = read_until(&client, "HTTP/1.1 200 OK\r\n");
+    assert!(!received.contains("\r\n\r\n"));
     assert_silence(&client);
 }
 
 #[test]
-fn a_trickle_goes_on_byte_by_byte() {
+fn a_trickle_continues_byte_by_byte() {
     for (fault, trickled) in
         [(Fault::HeaderTrickle, "x-slow: a\r\nx-slow"), (Fault::BodyTrickle, "\r\n\r\n   ")]
     {
-        let (_server, mut client) = meet(fault);
-        let heard = read_until(&client, trickled);
-        assert_eq!(trickled.starts_with('x'), !heard.contains("\r\n\r\n"));
+        let (_server, mut client) = server_and_client(fault);
+        let received = read_until(&client, trickled);
+        assert_eq!(trickled.starts_with('x'), !received.contains("\r\n\r\n"));
         for _ in 0..3 {
             assert_eq!(client.read(&mut [0; 1]).unwrap(), 1);
         }
@@ -221,7 +226,7 @@ fn a_trickle_goes_on_byte_by_byte() {
 }
 
 #[test]
-fn an_early_reply_comes_while_the_body_is_still_being_written() {
+fn an_early_reply_arrives_while_the_body_is_being_written() {
     let server = Server::start(Fault::EarlyReply(Answer::new(413))).unwrap();
     let client = connect(server.address());
     let mut writer = client.try_clone().unwrap();
@@ -234,36 +239,36 @@ fn an_early_reply_comes_while_the_body_is_still_being_written() {
 }
 
 #[test]
-fn garbage_is_no_http() {
-    let (_server, client) = meet(Fault::Garbage);
+fn garbage_is_not_http() {
+    let (_server, client) = server_and_client(Fault::Garbage);
     assert!(!read_until(&client, "\r\n\r\n").starts_with("HTTP/"));
 }
 
 #[test]
-fn content_lengths_lie_both_ways() {
-    for (fault, body, lie) in [
+fn a_wrong_content_length_is_too_short_or_too_long() {
+    for (fault, body, header) in [
         (Fault::LengthTooShort, "{} and then what was not announced", "content-length: 2\r\n"),
         (Fault::LengthTooLong, "{}", "content-length: 4096\r\n"),
         (Fault::HugeLength, "\r\n\r\n", "content-length: 1073741824\r\n"),
     ] {
-        let (_server, client) = meet(fault);
-        let heard = read_until(&client, body);
-        assert!(heard.contains(lie) && heard.ends_with(body), "{heard}");
+        let (_server, client) = server_and_client(fault);
+        let received = read_until(&client, body);
+        assert!(received.contains(header) && received.ends_with(body), "{received}");
         assert_silence(&client);
     }
 }
 
 #[test]
-fn a_flood_and_an_endless_body_go_on_for_megabytes() {
+fn a_flood_and_an_endless_body_continue_for_megabytes() {
     for (fault, start) in [
         (Fault::InformationalFlood, "HTTP/1.1 103 Early Hints\r\n"),
         (Fault::EndlessBody, "HTTP/1.1 200 OK\r\n"),
     ] {
-        let (_server, mut client) = meet(fault);
-        let mut heard = vec![0; 8 << 20];
-        client.read_exact(&mut heard).unwrap();
-        assert!(heard.starts_with(start.as_bytes()));
-        let ends = heard.windows(4).filter(|bytes| bytes == b"\r\n\r\n").count();
+        let (_server, mut client) = server_and_client(fault);
+        let mut received = vec![0; 8 << 20];
+        client.read_exact(&mut received).unwrap();
+        assert!(received.starts_with(start.as_bytes()));
+        let ends = received.windows(4).filter(|bytes| bytes == b"\r\n\r\n").count();
         assert_eq!(ends == 1, start.contains("200"));
     }
 }
@@ -276,9 +281,9 @@ fn connecting_to_a_full_backlog_times_out() {
 }
 
 #[test]
-fn the_last_fault_of_a_script_goes_on() {
+fn the_last_fault_of_a_script_repeats() {
     let server = Server::start(vec![Fault::Close, Fault::Answer(Answer::new(200))]).unwrap();
-    assert!(read_out(&client(&server)).0.is_empty());
+    assert!(read_to_end_of(&client(&server)).0.is_empty());
     for _ in 0..2 {
         read_until(&client(&server), "{}");
     }
@@ -286,7 +291,7 @@ fn the_last_fault_of_a_script_goes_on() {
 }
 
 #[test]
-fn a_dropped_server_leaves_nothing_and_at_once_whatever_it_was_playing() {
+fn a_dropped_server_closes_its_connections_at_once_during_any_fault() {
     let answer = || Answer::new(200);
     for fault in [
         Fault::Answer(answer()),
@@ -304,7 +309,7 @@ fn a_dropped_server_leaves_nothing_and_at_once_whatever_it_was_playing() {
         Fault::InformationalFlood,
         Fault::EndlessBody,
         Fault::HugeLength,
-        Fault::Mute,
+        Fault::Silent,
     ] {
         let name = format!("{fault:?}");
         let begins = !matches!(fault, Fault::ResetAfterReading(_));
@@ -314,8 +319,8 @@ fn a_dropped_server_leaves_nothing_and_at_once_whatever_it_was_playing() {
         let dropping = Instant::now();
         drop(server);
         assert!(dropping.elapsed() < Duration::from_secs(2), "{name}: {:?}", dropping.elapsed());
-        // To the end of what had been sent, be it an end or a reset; a timeout would say that it is alive.
-        let (_, end) = read_out(&client);
+        // The connection ends with an orderly end or a reset. A timeout would mean that it is still open.
+        let (_, end) = read_to_end_of(&client);
         let end = end.map_err(|error| error.kind());
         assert!(matches!(end, Ok(()) | Err(ErrorKind::ConnectionReset)), "{name}: {end:?}");
     }

@@ -1,4 +1,4 @@
-//! Compares the reporter's counts with what the server saw.
+//! Compares the reporter's counts with the requests that the server received.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,34 +19,34 @@ macro_rules! ensure {
     };
 }
 
-/// What a snapshot may not say, as a sentence.
+/// A contradiction within a snapshot, as a sentence.
 pub(crate) fn contradiction(stats: &Stats) -> Option<String> {
     let adds_up = stats.offered == stats.accepted + stats.refused.total()
         && stats.accepted == stats.delivered + stats.dropped.total() + stats.pending;
     (!adds_up).then(|| format!("the counts do not add up: {stats:?}"))
 }
 
-/// The first thing that is not true.
+/// Checks all rules. Returns the first one that is broken.
 pub(crate) fn audit(script: &Script, account: &Account, exchanges: &[Exchange]) -> Result<(), String> {
-    same_words_each_time(script, exchanges)?;
-    one_key_to_a_batch(script, exchanges)?;
-    let seen = seen_events(exchanges)?;
-    only_what_was_taken(script, account, &seen)?;
-    once_is_enough(script, exchanges)?;
-    the_counts_are_theirs(script, account, &seen)
+    check_retries(script, exchanges)?;
+    check_keys(script, exchanges)?;
+    let received = received_events(exchanges)?;
+    check_acceptance(script, account, &received)?;
+    check_acknowledged_once(script, exchanges)?;
+    check_counts(script, account, &received)
 }
 
-/// An event as the server came to know it.
-struct Seen {
+/// An event as the server received it.
+struct ReceivedEvent {
     event: Event,
-    /// The strongest acknowledgement it got.
+    /// The strongest acknowledgement of its requests.
     acknowledged: Acknowledged,
-    /// What was played to the last request that had it, and how many events that request had.
+    /// The fault of its last request, and the number of events in that request.
     last: (Fault, usize),
 }
 
 /// A batch is sent again under the same key byte for byte, and its retries are counted.
-fn same_words_each_time(script: &Script, exchanges: &[Exchange]) -> Result<(), String> {
+fn check_retries(script: &Script, exchanges: &[Exchange]) -> Result<(), String> {
     let mut batches: HashMap<&str, &Exchange> = HashMap::new();
     for exchange in exchanges {
         let request = &exchange.request;
@@ -57,7 +57,7 @@ fn same_words_each_time(script: &Script, exchanges: &[Exchange]) -> Result<(), S
         ensure!(request.events().len() <= script.max_batch_size, "more events than a batch may have");
         if let Some(before) = batches.insert(key, exchange) {
             ensure!(before.request.body == request.body, "{key}: another body under the same key");
-            // What a hasty client has given up may be read after what it sent next.
+            // The server may read a request that a hasty client has given up after the client's next one.
             let in_order = script.clarity == Clarity::Hasty || before.request.retry_count() <= Some(retry);
             ensure!(in_order, "{key}: the retry count went back");
         }
@@ -65,10 +65,10 @@ fn same_words_each_time(script: &Script, exchanges: &[Exchange]) -> Result<(), S
     Ok(())
 }
 
-/// An event changes to another key only where a server had its batch halved: it was too large, or one event was rejected.
-fn one_key_to_a_batch(script: &Script, exchanges: &[Exchange]) -> Result<(), String> {
+/// An event changes its key only where its batch is halved: the batch was too large, or one event was rejected.
+fn check_keys(script: &Script, exchanges: &[Exchange]) -> Result<(), String> {
     if script.clarity == Clarity::Hasty {
-        return Ok(()); // what it had given up may be read late
+        return Ok(()); // the server may read a given-up request late
     }
     let mut carried: HashMap<Uuid, &Exchange> = HashMap::new();
     for exchange in exchanges {
@@ -82,15 +82,15 @@ fn one_key_to_a_batch(script: &Script, exchanges: &[Exchange]) -> Result<(), Str
     Ok(())
 }
 
-/// Events by id; and each is the same each time.
-fn seen_events(exchanges: &[Exchange]) -> Result<HashMap<Uuid, Seen>, String> {
-    let mut all: HashMap<Uuid, Seen> = HashMap::new();
+/// The events by id. Each has the same content each time.
+fn received_events(exchanges: &[Exchange]) -> Result<HashMap<Uuid, ReceivedEvent>, String> {
+    let mut all: HashMap<Uuid, ReceivedEvent> = HashMap::new();
     for exchange in exchanges {
         let events = exchange.request.events();
         let acknowledged = exchange.fault.acknowledged();
         let last = (exchange.fault.clone(), events.len());
         for event in events {
-            let fresh = Seen { event, acknowledged, last: last.clone() };
+            let fresh = ReceivedEvent { event, acknowledged, last: last.clone() };
             let id = fresh.event.id();
             if let Some(before) = all.insert(id, fresh) {
                 let Some(now) = all.get_mut(&id) else { continue };
@@ -107,11 +107,15 @@ fn seen_events(exchanges: &[Exchange]) -> Result<HashMap<Uuid, Seen>, String> {
     Ok(all)
 }
 
-/// After removing duplicates by id the server has no event twice, and none that was not accepted.
-fn only_what_was_taken(script: &Script, account: &Account, seen: &HashMap<Uuid, Seen>) -> Result<(), String> {
+/// After the removal of duplicates by id, the server has each event once, and only accepted events.
+fn check_acceptance(
+    script: &Script,
+    account: &Account,
+    received: &HashMap<Uuid, ReceivedEvent>,
+) -> Result<(), String> {
     let mut names = HashSet::new();
     let mut indices = HashSet::new();
-    for Seen { event, .. } in seen.values() {
+    for ReceivedEvent { event, .. } in received.values() {
         let name = event.name();
         ensure!(names.insert(name), "{name} came under two ids");
         ensure!(indices.insert(event.session_index()), "the index of {name} came twice");
@@ -124,10 +128,10 @@ fn only_what_was_taken(script: &Script, account: &Account, seen: &HashMap<Uuid, 
     Ok(())
 }
 
-/// What the server acknowledged is not sent again.
-fn once_is_enough(script: &Script, exchanges: &[Exchange]) -> Result<(), String> {
+/// An acknowledged event is not sent again.
+fn check_acknowledged_once(script: &Script, exchanges: &[Exchange]) -> Result<(), String> {
     if script.clarity == Clarity::Hasty {
-        return Ok(()); // it may not have heard
+        return Ok(()); // it may not have received the acknowledgement
     }
     let mut done = HashSet::new();
     for exchange in exchanges {
@@ -141,10 +145,11 @@ fn once_is_enough(script: &Script, exchanges: &[Exchange]) -> Result<(), String>
     Ok(())
 }
 
-fn the_counts_are_theirs(
+/// The counts are those of the server and of the program.
+fn check_counts(
     script: &Script,
     account: &Account,
-    seen: &HashMap<Uuid, Seen>,
+    received: &HashMap<Uuid, ReceivedEvent>,
 ) -> Result<(), String> {
     let stats = &account.stats;
     let session_events = if script.session { 2 } else { 0 };
@@ -154,21 +159,23 @@ fn the_counts_are_theirs(
     ensure!(stats.pending == 0, "pending after the stop");
     ensure!(stats.dropped.internal == 0, "the reporter itself failed");
 
-    let count = |is: &dyn Fn(&Seen) -> bool| seen.values().filter(|seen| is(seen)).count() as u64;
-    let certain = count(&|seen| seen.acknowledged == Acknowledged::Yes);
-    let perhaps = count(&|seen| seen.acknowledged == Acknowledged::Perhaps);
+    let count = |is: &dyn Fn(&ReceivedEvent) -> bool| {
+        received.values().filter(|received| is(received)).count() as u64
+    };
+    let certain = count(&|received| received.acknowledged == Acknowledged::Yes);
+    let perhaps = count(&|received| received.acknowledged == Acknowledged::Perhaps);
     let delivered = stats.delivered;
     ensure!(delivered <= certain + perhaps, "{delivered} delivered, of {certain} and perhaps {perhaps} more");
     let clear = script.clarity != Clarity::Hasty && script.end == End::Drain;
     if !clear {
-        return Ok(()); // the client may have gone before the server's answer came
+        return Ok(()); // the client may have ended before the server's answer
     }
     ensure!(delivered >= certain, "{delivered} delivered, {certain} acknowledged");
-    // The session end comes with the stop, which does not wait for a server that gave no answer.
+    // The stop makes the session's end, and does not wait for a server that gave no answer.
     ensure!(stats.dropped.deadline <= u64::from(script.session), "a deadline where there was time");
-    let unauthorized = count(&|seen| seen.last.0.answers_with(&[401, 403]));
+    let unauthorized = count(&|received| received.last.0.answers_with(&[401, 403]));
     ensure!(stats.dropped.unauthorized == unauthorized, "{unauthorized} were unauthorized");
-    let too_large = count(&|seen| seen.last.1 == 1 && seen.last.0.answers_with(&[413]));
+    let too_large = count(&|received| received.last.1 == 1 && received.last.0.answers_with(&[413]));
     ensure!(stats.dropped.too_large == too_large, "{too_large} were too large");
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! Random scripts: what a server does, and what a program logs to it. Each comes from one number, so that a script
-//! that fails can be played again.
+//! Random scripts: the faults of a server, and the events that a program logs. Each script is made from one number, so
+//! a script that fails can be played again.
 
 use std::time::Duration;
 
 use crate::server::fault::{Answer, Fault};
 
-/// `SplitMix64`: a page of arithmetic would not make these scripts any more random.
+/// `SplitMix64`. A more complex generator would not make better scripts.
 #[derive(Debug)]
 pub(crate) struct Chance(u64);
 
@@ -17,7 +17,7 @@ impl Chance {
         mixed ^ (mixed >> 31)
     }
 
-    /// 0 to `bound`, without it.
+    /// A number from 0 up to, but not including, `bound`.
     fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
@@ -35,23 +35,23 @@ impl Chance {
     }
 }
 
-/// How much the client can know of what the server did.
+/// How much the client knows about the server's answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Clarity {
-    /// What the server answered has reached the client, whole.
+    /// Each answer reaches the client completely.
     Clear,
-    /// Some answers break off after their head.
+    /// Some answers are incomplete after their head.
     Broken,
-    /// The client runs out of patience: an answer may come when it has gone.
+    /// The client times out early: an answer may come after it.
     Hasty,
 }
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// It waits for all to be settled.
+    /// It waits until all events are settled.
     Drain,
-    /// It stops in the middle, with this much time.
+    /// It stops at once, with this timeout.
     Stop(Duration),
 }
 
@@ -63,7 +63,7 @@ pub(crate) enum Event {
     TooLarge,
     /// Data that fails to serialise.
     Invalid,
-    /// Not an event: asks for a flush.
+    /// Not an event: a call of `flush`.
     Flush,
 }
 
@@ -72,7 +72,7 @@ pub(crate) const MAX_EVENT_BYTES: usize = 2048;
 #[derive(Debug)]
 pub(crate) struct Script {
     pub(crate) faults: Vec<Fault>,
-    /// What each of the program's threads logs.
+    /// The events of each thread of the program.
     pub(crate) threads: Vec<Vec<Event>>,
     pub(crate) clarity: Clarity,
     pub(crate) end: End,
@@ -85,8 +85,8 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// Whether a request may still be on its way when the reporter has stopped.
-    pub(crate) fn leaves_something_behind(&self) -> bool {
+    /// Whether a request may still be on the way after the stop.
+    pub(crate) fn may_leave_a_request(&self) -> bool {
         self.clarity == Clarity::Hasty || self.end != End::Drain
     }
 
@@ -142,7 +142,7 @@ fn fault(chance: &mut Chance, clarity: Clarity) -> Fault {
     }
     if clarity == Clarity::Broken && chance.one_in(2) {
         let broken = [Fault::ResetAfterWriting(usize::MAX), Fault::LengthTooShort, Fault::EndlessBody];
-        // These cost half a second each: what the client grants a body.
+        // Each of these costs half a second, the client's limit for a body.
         let slow = [Fault::BodyTrickle, Fault::LengthTooLong, Fault::HugeLength];
         return if chance.one_in(10) { chance.pick(&slow) } else { chance.pick(&broken) };
     }
@@ -156,8 +156,8 @@ fn fault(chance: &mut Chance, clarity: Clarity) -> Fault {
         }
         7 => answer(413),
         8 => {
-            let refused = [400, 401, 403, 404, 410, 418, 422, 431, 302, 304, 307];
-            Fault::Answer(Answer::new(chance.pick(&refused)).header("location", "/elsewhere"))
+            let rejected = [400, 401, 403, 404, 410, 418, 422, 431, 302, 304, 307];
+            Fault::Answer(Answer::new(chance.pick(&rejected)).header("location", "/elsewhere"))
         }
         9 => {
             let status = chance.pick(&[200, 302, 400, 401, 404, 413, 429, 500, 503]);
@@ -167,7 +167,7 @@ fn fault(chance: &mut Chance, clarity: Clarity) -> Fault {
         }
         10 => Fault::AnswerThenClose(Answer::new(chance.pick(&[200, 200, 413, 503, 400]))),
         11 => Fault::ResetAfterReading(chance.size(1, 300)),
-        // All of these are in the head.
+        // All these numbers of bytes are within the head.
         12 => Fault::ResetAfterWriting(chance.size(0, 60)),
         _ => chance.pick(&[Fault::Close, Fault::HalfClose, Fault::Garbage]),
     }

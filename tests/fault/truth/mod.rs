@@ -1,9 +1,9 @@
-//! Keeps the promise that the counts are the truth: whatever the server does, each event has one fate, and it is the
-//! one that the server knows of.
+//! Keeps the promise that the counts are true: with any behaviour of the server, each event is counted once, with the
+//! outcome that the server knows.
 //!
-//! Plays 10 000 random scripts, or as many as `TRUTH_SCRIPTS` says. The long form is
-//! `TRUTH_SCRIPTS=100000 cargo test --release --test fault truth`; a script that failed is played again with
-//! `TRUTH_SEED=<its number> TRUTH_SCRIPTS=1`.
+//! Plays 10 000 random scripts, or `TRUTH_SCRIPTS` of them. The long form is
+//! `TRUTH_SCRIPTS=100000 cargo test --release --test fault truth`. `TRUTH_SEED=<its number> TRUTH_SCRIPTS=1` plays a
+//! script that failed again.
 
 pub(crate) mod audit;
 mod chance;
@@ -27,17 +27,17 @@ use crate::truth::audit::{audit, contradiction};
 use crate::truth::chance::{End, Event, MAX_EVENT_BYTES, Script};
 
 const SCRIPTS: u64 = 10_000;
-/// Scripts at a time for each core: they wait more than they work.
+/// Parallel scripts per core. They wait more than they work.
 const AT_A_TIME: usize = 4;
-/// Between two looks of the watcher.
-const GLANCE: Duration = Duration::from_micros(200);
+/// The time between two snapshots of the watcher.
+const INTERVAL: Duration = Duration::from_micros(200);
 
-/// What the program knows at its end.
+/// The program's own counts at its end.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
-    /// The names of the events that `log` took.
+    /// The names of the accepted events.
     pub(crate) accepted: HashSet<String>,
-    /// How many it did not take.
+    /// The number of refused events.
     pub(crate) refused: u64,
     pub(crate) stats: Stats,
 }
@@ -54,11 +54,11 @@ fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
-/// One of the program's threads.
+/// Runs one thread of the program.
 fn log_all(reporter: &Reporter, thread: usize, events: &[Event], account: &Mutex<Account>) {
     for (place, event) in events.iter().enumerate() {
         let name = format!("event-{thread}-{place}");
-        let taken = match event {
+        let accepted = match event {
             Event::Small => reporter.log(name.clone(), json!({ "place": place }), Severity::Info),
             Event::TooLarge => {
                 reporter.log(name.clone(), json!({ "pad": "x".repeat(MAX_EVENT_BYTES) }), Severity::Info)
@@ -70,7 +70,7 @@ fn log_all(reporter: &Reporter, thread: usize, events: &[Event], account: &Mutex
             }
         };
         let mut account = account.lock().unwrap();
-        if taken {
+        if accepted {
             account.accepted.insert(name);
         } else {
             account.refused += 1;
@@ -78,11 +78,11 @@ fn log_all(reporter: &Reporter, thread: usize, events: &[Event], account: &Mutex
     }
 }
 
-/// Looks at the counts until it is over. What was wrong with them, if anything.
-fn watch(reporter: &Reporter, over: &AtomicBool) -> Result<(), String> {
+/// Checks snapshots of the counts until the end. Returns the first error.
+fn watch(reporter: &Reporter, is_over: &AtomicBool) -> Result<(), String> {
     let mut before = Stats::default();
     loop {
-        let last = over.load(Ordering::Acquire);
+        let last = is_over.load(Ordering::Acquire);
         let now = reporter.stats();
         if let Some(contradiction) = contradiction(&now) {
             return Err(contradiction);
@@ -96,14 +96,14 @@ fn watch(reporter: &Reporter, over: &AtomicBool) -> Result<(), String> {
             return Ok(());
         }
         before = now;
-        thread::park_timeout(GLANCE);
+        thread::park_timeout(INTERVAL);
     }
 }
 
-/// Plays a script to its end and compares what the reporter counted with what the server saw.
+/// Plays a script to its end and compares the reporter's counts with the requests at the server.
 fn play(server: &Server, script: &Script, seed: u64) -> Result<(), String> {
     server.begin(script.faults.clone());
-    // Another test's server may have had the port a moment ago, and its clients may still try it.
+    // The server of another test may have had this port before, and its clients may still send requests to it.
     let path = format!("/truth-{}-{seed}", process::id());
     let config = Config::new("tml-truth").base_url(format!("{}{path}", server.base_url()));
     let builder = if script.session {
@@ -124,9 +124,9 @@ fn play(server: &Server, script: &Script, seed: u64) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
 
     let account = Mutex::new(Account::default());
-    let over = AtomicBool::new(false);
+    let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        let watcher = scope.spawn(|| watch(&reporter, &over));
+        let watcher = scope.spawn(|| watch(&reporter, &is_over));
         thread::scope(|scope| {
             for (thread, events) in script.threads.iter().enumerate() {
                 let (reporter, account) = (&reporter, &account);
@@ -142,19 +142,19 @@ fn play(server: &Server, script: &Script, seed: u64) -> Result<(), String> {
         };
         let before_the_end = reporter.stats();
         reporter.stop(HANG);
-        over.store(true, Ordering::Release);
+        is_over.store(true, Ordering::Release);
         watcher.thread().unpark();
         watcher.join().map_err(|_| "the watcher panicked".to_owned())??;
         if !drained || (script.end == End::Drain && before_the_end.dropped.deadline > 0) {
-            return Err(format!("not drained in the time there was: {before_the_end}"));
+            return Err(format!("not drained within the limit: {before_the_end}"));
         }
         if reporter.log("late", (), Severity::Info) {
-            return Err("an event was taken after the stop".to_owned());
+            return Err("an event was accepted after the stop".to_owned());
         }
         Ok(())
     })?;
     let mut account = account.into_inner().unwrap_or_else(PoisonError::into_inner);
-    account.refused += 1; // the late one
+    account.refused += 1; // the late event
     account.stats = reporter.stats();
     let mut exchanges = std::mem::take(&mut server.read().exchanges);
     exchanges.retain(|exchange| exchange.request.head.line().contains(&format!(" {path}/")));
@@ -172,17 +172,17 @@ fn summary(exchanges: &[Exchange]) -> String {
 }
 
 #[test]
-fn the_counts_are_what_the_server_knows_in_ten_thousand_scripts() {
+fn the_counts_agree_with_the_server_in_ten_thousand_scripts() {
     let _machine = machine();
     let scripts = number("TRUTH_SCRIPTS", SCRIPTS);
     let first = number("TRUTH_SEED", 0);
     let next = AtomicU64::new(first);
     let failures = Mutex::new(Vec::new());
-    let lanes = AT_A_TIME * thread::available_parallelism().map_or(2, NonZero::get);
+    let workers = AT_A_TIME * thread::available_parallelism().map_or(2, NonZero::get);
     thread::scope(|scope| {
-        for _ in 0..lanes {
+        for _ in 0..workers {
             scope.spawn(|| {
-                // A new one each time would use up the machine's ports.
+                // One server for many scripts, since a new one each time would use up the ports of the machine.
                 let mut server = Server::start(Fault::Close).unwrap();
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -194,7 +194,7 @@ fn the_counts_are_what_the_server_knows_in_ten_thousand_scripts() {
                         let failure = format!("TRUTH_SEED={seed}: {error}\n{script:#?}");
                         failures.lock().unwrap().push(failure);
                     }
-                    if script.leaves_something_behind() {
+                    if script.may_leave_a_request() {
                         server = Server::start(Fault::Close).unwrap();
                     }
                 }

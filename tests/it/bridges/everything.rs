@@ -1,6 +1,6 @@
-//! Keeps the bridges to their word in a program with one session: everything is forwarded without an id, unless a filter
-//! leaves it out by its name or severity, or it belongs to another session.
-#![cfg(all(feature = "log-bridge", feature = "tracing", feature = "collector"))]
+//! Keeps the bridges of a program with one session: all records, events and spans are forwarded without an id, except
+//! those that a filter excludes by name or severity and those of another session.
+#![cfg(all(feature = "log", feature = "tracing", feature = "collector"))]
 
 use log::{LevelFilter, Log, Metadata, Record};
 use serde_json::Value;
@@ -15,9 +15,9 @@ use tracing_subscriber::registry::Registry;
 use super::data;
 use crate::support::{SESSION, config, drained, session};
 
-struct Nowhere;
+struct NoLogger;
 
-impl Log for Nowhere {
+impl Log for NoLogger {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         false
     }
@@ -47,9 +47,9 @@ fn traced(attachments: &Attachments) -> DefaultGuard {
     set_default(Registry::default().with(TracingBridge::new(attachments)))
 }
 
-fn logged(attachments: &Attachments) -> LogBridge<Nowhere> {
-    log::set_max_level(LevelFilter::Trace); // the macros ask it whichever logger they are given
-    LogBridge::new(Nowhere, attachments)
+fn logged(attachments: &Attachments) -> LogBridge<NoLogger> {
+    log::set_max_level(LevelFilter::Trace); // the macros check this level for every logger
+    LogBridge::new(NoLogger, attachments)
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn records_events_and_spans_are_forwarded_without_an_id() {
     let program = Program::new();
     let attachments = Attachments::everything(&program.reporter);
     let (_traced, logger) = (traced(&attachments), logged(&attachments));
-    log::info!(logger: logger, target: "record", step = 1; "of no session");
+    log::info!(logger: logger, target: "record", step = 1; "without a session");
     info_span!("span").in_scope(|| info!(name: "event", step = 1));
     log::info!(logger: logger, target: "labelled", session_id = SESSION; "");
     log::info!(logger: logger, target: "ureq::run", "never");
@@ -67,7 +67,7 @@ fn records_events_and_spans_are_forwarded_without_an_id() {
 }
 
 #[test]
-fn a_filter_chooses_by_name_and_severity() {
+fn a_filter_selects_by_name_and_severity() {
     let program = Program::new();
     let attachments = Attachments::new();
     let filter = EventFilter::all().without_session_id().min_severity(Severity::Info).except(["noisy*"]);
@@ -90,13 +90,13 @@ fn a_filter_chooses_by_name_and_severity() {
 }
 
 #[test]
-fn the_id_of_another_session_is_forwarded_as_a_field_unless_that_session_is_attached() {
+fn the_id_of_another_session_is_a_field_unless_that_session_is_attached() {
     let (program, other) = (Program::new(), Program::new());
     let attachments = Attachments::everything(&program.reporter);
     let (_traced, logger) = (traced(&attachments), logged(&attachments));
     let make_events = || {
-        log::info!(logger: logger, target: "record", session_id = "of a visitor"; "");
-        info_span!("span", session_id = "of a visitor").in_scope(|| info!(name: "event", ""));
+        log::info!(logger: logger, target: "record", session_id = "visitor"; "");
+        info_span!("span", session_id = "visitor").in_scope(|| info!(name: "event", ""));
         info!(name: "own", session_id = SESSION);
     };
     make_events();
@@ -104,11 +104,11 @@ fn the_id_of_another_session_is_forwarded_as_a_field_unless_that_session_is_atta
     let names: Vec<_> = events.iter().map(|event| event.event_name.as_str()).collect();
     assert_eq!(names, ["record", "span.start", "event", "span.stop", "own"]);
     for event in &events[..4] {
-        assert_eq!(data(event)["metadata"]["session_id"], "of a visitor", "{event:?}");
+        assert_eq!(data(event)["metadata"]["session_id"], "visitor", "{event:?}");
     }
     assert_eq!(data(&events[4])["metadata"]["session_id"], Value::Null, "{:?}", events[4]);
 
-    let visitor = Reporter::builder(config(&other.collector), "of a visitor").enabled(true).start().unwrap();
+    let visitor = Reporter::builder(config(&other.collector), "visitor").enabled(true).start().unwrap();
     attachments.add(&visitor, EventFilter::new(["record", "event"]));
     make_events();
     assert_eq!(program.forwarded()[5..], ["own"]);
@@ -119,7 +119,7 @@ fn the_id_of_another_session_is_forwarded_as_a_field_unless_that_session_is_atta
 }
 
 #[test]
-fn a_reporter_that_is_switched_off_takes_nothing() {
+fn a_disabled_reporter_accepts_nothing() {
     let attachments = Attachments::everything(&Reporter::disabled());
     let (_traced, logger) = (traced(&attachments), logged(&attachments));
     log::info!(logger: logger, target: "record", "");

@@ -1,6 +1,6 @@
-//! Keeps the bridge from `log`: the session's records become events, every record is handed on, and records of the
-//! reporter's own work never become events.
-#![cfg(all(feature = "log-bridge", feature = "collector"))]
+//! Keeps the bridge from `log`: the session's records become events, the wrapped logger gets every record, and records
+//! that the reporter itself causes never become events.
+#![cfg(all(feature = "log", feature = "collector"))]
 
 use std::fmt::{self, Display};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -19,12 +19,12 @@ use tinker_telemetry::{Reporter, Severity};
 use super::data;
 use crate::support::{LIMIT, Panics, SESSION, config, drained, session};
 
-/// The macros ask the program's level whichever logger they are given.
-fn at_every_level() {
+/// Enables all levels of the process. The macros check this level for every logger.
+fn enable_all_levels() {
     log::set_max_level(LevelFilter::Trace);
 }
 
-/// A logger that keeps the targets of what it gets.
+/// A logger that records the targets of its records.
 #[derive(Clone, Default)]
 struct Printer(Arc<Mutex<Vec<String>>>);
 
@@ -36,7 +36,7 @@ impl Printer {
 
 impl Log for Printer {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
-        false // and yet it is to get every record: it knows itself what it prints
+        false // the bridge passes it every record all the same, and it filters by itself
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -48,7 +48,7 @@ impl Log for Printer {
     }
 }
 
-/// A session, and a bridge from a printer to it that forwards everything.
+/// A session, and a bridge that forwards all records to it and wraps a printer.
 struct Listener {
     collector: Collector,
     reporter: Reporter,
@@ -59,11 +59,11 @@ struct Listener {
 
 impl Listener {
     fn new() -> Self {
-        Self::asking_for(EventFilter::all())
+        Self::with_filter(EventFilter::all())
     }
 
-    fn asking_for(filter: EventFilter) -> Self {
-        at_every_level();
+    fn with_filter(filter: EventFilter) -> Self {
+        enable_all_levels();
         let collector = Collector::start().unwrap();
         let reporter = session(&collector).start().unwrap();
         let attachments = Attachments::new();
@@ -73,7 +73,7 @@ impl Listener {
         Self { collector, reporter, attachments, printer, bridge }
     }
 
-    /// The events that the bridge made, once all are delivered.
+    /// Waits until all events are delivered. Returns those of the bridge.
     fn received(&self) -> Vec<GenericEvent> {
         drained(&self.collector, &self.reporter)
     }
@@ -119,19 +119,23 @@ fn the_level_is_the_severity_and_an_exception_is_an_error() {
     use Severity::{Debug, Error, Info, Warning};
     assert_eq!(severities("step"), [Error, Warning, Info, Debug, Debug]);
     assert_eq!(severities("request.exception"), [Error; 5]);
-    assert_eq!(data(&received[0]), json!({"measurements": {}, "metadata": {}}), "an empty message is none");
+    assert_eq!(
+        data(&received[0]),
+        json!({"measurements": {}, "metadata": {}}),
+        "an empty message is no field"
+    );
 }
 
 #[test]
-fn records_of_other_sessions_and_of_none_are_only_handed_on() {
+fn records_of_another_session_or_of_no_session_are_not_forwarded() {
     let listener = Listener::new();
     let logger = &listener.bridge;
-    log::info!(logger: logger, target: "none", step = 1; "of no session");
-    log::info!(logger: logger, target: "other", session_id = "session-0002"; "of another");
-    log::info!(logger: logger, target: "longer", session_id = "session-00011"; "of another");
-    log::info!(logger: logger, target: "empty", session_id = ""; "of another");
-    log::info!(logger: logger, target: "null", session_id = kv::Value::null(); "of another");
-    log::info!(logger: logger, target: "nested", data:? = json!({"session_id": SESSION}); "further in");
+    log::info!(logger: logger, target: "none", step = 1; "without a session");
+    log::info!(logger: logger, target: "other", session_id = "session-0002"; "of another session");
+    log::info!(logger: logger, target: "longer", session_id = "session-00011"; "of another session");
+    log::info!(logger: logger, target: "empty", session_id = ""; "of another session");
+    log::info!(logger: logger, target: "null", session_id = kv::Value::null(); "of another session");
+    log::info!(logger: logger, target: "nested", data:? = json!({"session_id": SESSION}); "in a nested value");
     log::info!(logger: logger, target: "ours", session_id = SESSION; "ours");
     assert_eq!(listener.received_names(), ["ours"]);
     assert_eq!(listener.printer.printed(), ["none", "other", "longer", "empty", "null", "nested", "ours"]);
@@ -141,7 +145,7 @@ fn records_of_other_sessions_and_of_none_are_only_handed_on() {
 
 #[test]
 fn a_session_id_is_compared_by_its_text() {
-    at_every_level();
+    enable_all_levels();
     let collector = Collector::start().unwrap();
     let attachments = Attachments::new();
     let ids = ["7", "-7", "340282366920938463463374607431768211455", "2.5", "true", "[98, 121]", "a \"b\""];
@@ -171,8 +175,8 @@ fn a_session_id_is_compared_by_its_text() {
 }
 
 #[test]
-fn an_attachment_gets_only_the_names_it_asks_for() {
-    let listener = Listener::asking_for(EventFilter::default());
+fn an_attachment_gets_only_the_names_of_its_filter() {
+    let listener = Listener::with_filter(EventFilter::default());
     listener.attachments.attach("sampler", &listener.reporter, EventFilter::new(["sampler::*"])).unwrap();
     let logger = &listener.bridge;
     for target in [
@@ -212,12 +216,12 @@ fn an_attachment_gets_only_the_names_it_asks_for() {
 
 #[test]
 fn a_handler_id_names_one_attachment_until_it_is_detached() {
-    let listener = Listener::asking_for(EventFilter::new(["first"]));
+    let listener = Listener::with_filter(EventFilter::new(["first"]));
     let logger = &listener.bridge;
     let again = listener.attachments.attach("listener", &listener.reporter, EventFilter::all());
     assert_eq!(again, Err(AttachError::AlreadyExists));
     log::info!(logger: logger, target: "first", session_id = SESSION; "");
-    log::info!(logger: logger, target: "second", session_id = SESSION; "the first attachment stayed as it was");
+    log::info!(logger: logger, target: "second", session_id = SESSION; "the first attachment is unchanged");
 
     assert_eq!(listener.attachments.detach("other"), Err(AttachError::NotFound));
     assert_eq!(listener.attachments.detach("listener"), Ok(()));
@@ -229,13 +233,13 @@ fn a_handler_id_names_one_attachment_until_it_is_detached() {
         Ok(())
     );
     assert_eq!(listener.attachments.attach("more", &listener.reporter, EventFilter::all()), Ok(()));
-    log::info!(logger: logger, target: "third", session_id = SESSION; "two listen");
+    log::info!(logger: logger, target: "third", session_id = SESSION; "two attachments");
     assert_eq!(listener.received_names(), ["first", "third", "third"]);
 }
 
 #[test]
-fn an_attachment_without_a_handler_id_gets_one_of_its_own() {
-    let listener = Listener::asking_for(EventFilter::new(["first"]));
+fn an_attachment_without_a_handler_id_gets_a_new_one() {
+    let listener = Listener::with_filter(EventFilter::new(["first"]));
     let logger = &listener.bridge;
     let second = listener.attachments.add(&listener.reporter, EventFilter::new(["second"]));
     let third = listener.attachments.add(&listener.reporter, EventFilter::new(["third"]));
@@ -249,13 +253,13 @@ fn an_attachment_without_a_handler_id_gets_one_of_its_own() {
 }
 
 #[test]
-fn an_id_of_an_attachments_own_is_none_that_the_program_has_given() {
+fn a_new_handler_id_is_never_one_that_the_program_uses() {
     let attachments = Attachments::new();
     let disabled = Reporter::disabled();
     let made = attachments.add(&disabled, EventFilter::all());
     let (stem, number) = made.rsplit_once('-').unwrap();
     let next: u64 = number.parse::<u64>().unwrap() + 1;
-    // Other tests take numbers meanwhile, so several of the next are taken.
+    // Other tests use up numbers at the same time, so this takes a hundred of the next ones.
     for number in next..next + 100 {
         attachments.attach(format!("{stem}-{number}"), &disabled, EventFilter::all()).unwrap();
     }
@@ -264,7 +268,7 @@ fn an_id_of_an_attachments_own_is_none_that_the_program_has_given() {
 }
 
 #[test]
-fn each_session_gets_its_own() {
+fn each_session_gets_its_own_records() {
     let listener = Listener::new();
     let others = Collector::start().unwrap();
     let other = Reporter::builder(config(&others), "session-0002").enabled(true).start().unwrap();
@@ -277,14 +281,18 @@ fn each_session_gets_its_own() {
 }
 
 #[test]
-fn a_bridge_does_not_keep_a_session_going() {
+fn a_bridge_does_not_keep_a_session_alive() {
     let Listener { collector, reporter, attachments, printer, bridge } = Listener::new();
     drop(reporter);
     assert_eq!(collector.events().last().map(Event::name), Some("SESSION_END"));
     log::info!(logger: bridge, target: "late", session_id = SESSION; "");
     assert_eq!(collector.events().len(), 2);
     assert_eq!(printer.printed(), ["late"]);
-    assert_eq!(attachments.detach("listener"), Err(AttachError::NotFound), "it went with its reporter");
+    assert_eq!(
+        attachments.detach("listener"),
+        Err(AttachError::NotFound),
+        "the attachment ended with its reporter"
+    );
 
     let next = session(&collector).start().unwrap();
     assert_eq!(attachments.attach("listener", &next, EventFilter::all()), Ok(()));
@@ -293,8 +301,8 @@ fn a_bridge_does_not_keep_a_session_going() {
 }
 
 #[test]
-fn a_reporter_that_is_switched_off_is_attached_like_any_other() {
-    at_every_level();
+fn a_disabled_reporter_can_be_attached() {
+    enable_all_levels();
     let attachments = Attachments::of(&Reporter::disabled());
     let bridge = LogBridge::new(Printer::default(), &attachments);
     log::info!(logger: bridge, target: "tinkex.queue.state_change", session_id = SESSION; "");
@@ -303,23 +311,23 @@ fn a_reporter_that_is_switched_off_is_attached_like_any_other() {
     assert_eq!(attachments.detach("tinker-telemetry"), Ok(()));
 }
 
-/// Says on one channel that it is being formatted, and goes on after a message on the other.
-struct Stops(Sender<()>, Mutex<Receiver<()>>);
+/// A value that blocks when it is formatted. It sends on one channel, then waits for a message on the other.
+struct Blocks(Sender<()>, Mutex<Receiver<()>>);
 
-impl Display for Stops {
+impl Display for Blocks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.send(()).unwrap();
         self.1.lock().unwrap().recv_timeout(LIMIT).unwrap();
-        f.write_str("went on")
+        f.write_str("released")
     }
 }
 
 #[test]
-fn the_drop_of_the_last_clone_waits_though_a_record_is_being_forwarded() {
+fn the_drop_of_the_last_clone_waits_while_a_record_is_being_forwarded() {
     let Listener { collector, reporter, bridge, .. } = Listener::new();
     let (formatting, is_formatting) = mpsc::channel();
-    let (go_on, wait) = mpsc::channel();
-    let slow = Stops(formatting, Mutex::new(wait));
+    let (release, released) = mpsc::channel();
+    let slow = Blocks(formatting, Mutex::new(released));
     thread::scope(|scope| {
         let logging = scope.spawn(|| {
             log::info!(logger: bridge, target: "slow", session_id = SESSION, slow:%; "");
@@ -329,16 +337,16 @@ fn the_drop_of_the_last_clone_waits_though_a_record_is_being_forwarded() {
         assert_eq!(
             collector.events().last().map(Event::name),
             Some("SESSION_END"),
-            "this drop waited for it"
+            "the drop waits for the end of the session"
         );
-        go_on.send(()).unwrap();
+        release.send(()).unwrap();
         logging.join().unwrap();
     });
-    assert_eq!(collector.events().len(), 2, "the start and the end: the record came too late");
+    assert_eq!(collector.events().len(), 2, "the start and the end: the record is late");
 }
 
 #[test]
-fn what_is_detached_and_attached_while_others_log_is_forwarded_whole_or_not_at_all() {
+fn an_attachment_that_comes_and_goes_gets_each_record_once_or_not() {
     let listener = Listener::new();
     let logger = &listener.bridge;
     let (threads, records) = (4, 200);
@@ -359,18 +367,17 @@ fn what_is_detached_and_attached_while_others_log_is_forwarded_whole_or_not_at_a
     let all = threads * records;
     assert!(
         (all..=2 * all).contains(&received.len()),
-        "{}: once by the first, once or not by the second",
+        "{}: one event of each record by the first attachment, at most one by the second",
         received.len()
     );
     assert_eq!(listener.printer.printed().len(), all);
 }
 
 #[test]
-fn our_own_records_and_the_http_clients_are_only_handed_on() {
+fn records_of_this_crate_and_of_the_http_client_are_not_forwarded() {
     let listener = Listener::new();
     let logger = &listener.bridge;
-    let never =
-        ["ureq", "ureq::run", "ureq_proto::client::call", "rustls::conn", "tinker_telemetry::episode"];
+    let never = ["ureq", "ureq::run", "ureq_proto::client::call", "rustls::conn", "tinker_telemetry::worker"];
     for target in never {
         log::error!(logger: logger, target: target, session_id = SESSION; "");
         assert!(!logger.enabled(&Metadata::builder().target(target).level(Level::Error).build()));
@@ -380,51 +387,51 @@ fn our_own_records_and_the_http_clients_are_only_handed_on() {
 }
 
 #[test]
-fn what_data_says_while_it_is_encoded_is_only_handed_on() {
-    struct Talks<'a>(&'a LogBridge<Printer>);
-    impl Serialize for Talks<'_> {
+fn a_record_logged_while_data_is_serialised_is_not_forwarded() {
+    struct LogsInside<'a>(&'a LogBridge<Printer>);
+    impl Serialize for LogsInside<'_> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             log::info!(logger: self.0, target: "inside", session_id = SESSION; "");
             serializer.serialize_u64(1)
         }
     }
     let listener = Listener::new();
-    assert!(listener.reporter.log("outside", Talks(&listener.bridge), Severity::Info));
+    assert!(listener.reporter.log("outside", LogsInside(&listener.bridge), Severity::Info));
     assert_eq!(listener.received_names(), ["outside"]);
     assert_eq!(listener.printer.printed(), ["inside"]);
     assert_eq!(listener.reporter.stats().refused.total(), 0);
 }
 
 #[test]
-fn a_record_inside_a_record_is_handed_on_and_does_not_recurse() {
-    struct Talks<'a>(&'a LogBridge<Printer>);
-    impl Display for Talks<'_> {
+fn a_record_logged_inside_a_record_reaches_the_wrapped_logger_and_does_not_recurse() {
+    struct LogsInside<'a>(&'a LogBridge<Printer>);
+    impl Display for LogsInside<'_> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            log::info!(logger: self.0, target: "inside", session_id:% = Talks(self.0); "{}", Talks(self.0));
+            log::info!(logger: self.0, target: "inside", session_id:% = LogsInside(self.0); "{}", LogsInside(self.0));
             f.write_str(SESSION)
         }
     }
     let listener = Listener::new();
     let logger = &listener.bridge;
-    log::info!(logger: logger, target: "id", session_id:% = Talks(logger); "");
-    log::info!(logger: logger, target: "value", session_id = SESSION, value:% = Talks(logger); "");
-    log::info!(logger: logger, target: "message", session_id = SESSION; "{}", Talks(logger));
+    log::info!(logger: logger, target: "id", session_id:% = LogsInside(logger); "");
+    log::info!(logger: logger, target: "value", session_id = SESSION, value:% = LogsInside(logger); "");
+    log::info!(logger: logger, target: "message", session_id = SESSION; "{}", LogsInside(logger));
     let received = listener.received();
     let texts: Vec<_> = received.iter().map(|event| event.event_data["metadata"].clone()).collect();
     assert_eq!(texts, [json!({}), json!({"value": SESSION}), json!({"message": SESSION})]);
     let printed = listener.printer.printed();
     let outer: Vec<_> = printed.iter().filter(|target| *target != "inside").collect();
     assert_eq!(outer, ["id", "value", "message"]);
-    assert!(printed.len() > outer.len(), "what was said inside was handed on");
+    assert!(printed.len() > outer.len(), "the wrapped logger gets the records from inside");
     assert_eq!(listener.reporter.stats().refused.total(), 0);
 }
 
 #[test]
-fn a_value_that_panics_costs_its_own_text_and_nothing_else() {
+fn only_the_text_of_a_value_that_panics_is_lost() {
     let listener = Listener::new();
     let logger = &listener.bridge;
     log::info!(logger: logger, target: "value", session_id = SESSION, bad:% = Panics, good = 1; "{Panics}");
-    log::info!(logger: logger, target: "id", session_id:? = Panics; "whose it is cannot be known");
+    log::info!(logger: logger, target: "id", session_id:? = Panics; "of an unknown session");
     log::info!(logger: logger, target: "after", session_id = SESSION; "");
     let received = listener.received();
     let panicked = "(panicked while formatting)";
@@ -436,21 +443,21 @@ fn a_value_that_panics_costs_its_own_text_and_nothing_else() {
     assert_eq!(listener.printer.printed(), ["value", "id", "after"]);
 }
 
-/// Key-values of another crate's making: the id, then trouble.
-struct Troublesome {
-    panics_when_asked: bool,
-    panics_when_visited: bool,
+/// Key-values with a valid id that then fail or panic.
+struct FailingSource {
+    panics_on_get: bool,
+    panics_on_visit: bool,
 }
 
-impl Source for Troublesome {
+impl Source for FailingSource {
     fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
         visitor.visit_pair(Key::from("first"), kv::Value::from(1))?;
-        assert!(!self.panics_when_visited, "as the test wants it");
+        assert!(!self.panics_on_visit, "as the test wants it");
         Err(kv::Error::msg("as the test wants it"))
     }
 
     fn get(&self, key: Key<'_>) -> Option<kv::Value<'_>> {
-        assert!(!self.panics_when_asked, "as the test wants it");
+        assert!(!self.panics_on_get, "as the test wants it");
         (key.as_str() == "session_id").then(|| kv::Value::from(SESSION))
     }
 }
@@ -458,37 +465,37 @@ impl Source for Troublesome {
 #[test]
 fn key_values_that_fail_or_panic_leave_the_record_to_the_wrapped_logger() {
     let listener = Listener::new();
-    let say = |target: &str, panics_when_asked, panics_when_visited| {
-        let source = Troublesome { panics_when_asked, panics_when_visited };
+    let log = |target: &str, panics_on_get, panics_on_visit| {
+        let source = FailingSource { panics_on_get, panics_on_visit };
         let mut record = Record::builder();
         let record = record.target(target).key_values(&source).file(Some(file!())).line(Some(line!()));
         listener.bridge.log(&record.build());
     };
-    say("fails", false, false);
-    say("panics when visited", false, true);
-    say("panics when asked", true, false);
+    log("fails", false, false);
+    log("panics on visit", false, true);
+    log("panics on get", true, false);
     let received = listener.received();
     assert_eq!((received.len(), received[0].event_name.as_str()), (1, "fails"));
     assert_eq!(
         data(&received[0]),
         json!({"measurements": {"first": 1}, "metadata": {}}),
-        "what it said it said"
+        "the event has the key-values before the failure"
     );
     assert_eq!(listener.reporter.stats().refused.invalid_data, 1);
-    assert_eq!(listener.printer.printed(), ["fails", "panics when visited", "panics when asked"]);
+    assert_eq!(listener.printer.printed(), ["fails", "panics on visit", "panics on get"]);
 }
 
 #[test]
-fn ten_thousand_fields_are_an_event_and_a_hundred_thousand_too_large_a_one() {
+fn a_record_with_ten_thousand_fields_is_forwarded_and_one_with_a_hundred_thousand_is_too_large() {
     let listener = Listener::new();
-    let say = |target: &str, count: usize| {
+    let log = |target: &str, count: usize| {
         let names: Vec<_> = (0..count).map(|number| format!("f{number}")).collect();
         let mut fields: Vec<_> = names.iter().map(|name| (name.as_str(), kv::Value::from(1))).collect();
         fields.push(("session_id", kv::Value::from(SESSION)));
         listener.bridge.log(&Record::builder().target(target).key_values(&fields).build());
     };
-    say("many", 10_000);
-    say("too many", 100_000);
+    log("many", 10_000);
+    log("too many", 100_000);
     let received = listener.received();
     assert_eq!((received.len(), received[0].event_name.as_str()), (1, "many"));
     assert_eq!(received[0].event_data["measurements"].as_object().unwrap().len(), 10_000);
@@ -497,7 +504,7 @@ fn ten_thousand_fields_are_an_event_and_a_hundred_thousand_too_large_a_one() {
 }
 
 #[test]
-fn fields_named_like_ours_stay_apart_from_ours() {
+fn fields_with_the_names_of_our_fields_do_not_replace_ours() {
     let listener = Listener::new();
     let logger = &listener.bridge;
     log::info!(
@@ -511,13 +518,13 @@ fn fields_named_like_ours_stay_apart_from_ours() {
         "measurements": {"measurements": 1},
         "metadata": {"message": "text", "metadata": "m", "data": "Object {\"session_id\": Number(1)}"},
     });
-    assert_eq!(data(&received[0]), expected, "of one name the first counts");
+    assert_eq!(data(&received[0]), expected, "of several fields with one name the first is used");
     let expected = json!({"measurements": {"message": 1, "nan": null}, "metadata": {"message": "text"}});
     assert_eq!(data(&received[1]), expected);
 }
 
 #[test]
-fn a_bridge_around_a_bridge_hands_on_once_and_forwards_by_each() {
+fn a_bridge_around_a_bridge_logs_once_and_forwards_twice() {
     let listener = Listener::new();
     let logger = &LogBridge::new(listener.bridge, &listener.attachments);
     log::info!(logger: logger, target: "step", session_id = SESSION; "");

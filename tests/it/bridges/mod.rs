@@ -1,4 +1,4 @@
-//! What a program says to others and a bridge reports: log records, spans, requests, panics.
+//! The bridges: log records, spans, HTTP requests and panics of the program as events.
 
 mod everything;
 mod log;
@@ -10,7 +10,7 @@ mod ureq;
 use serde_json::Value;
 use tinker_telemetry::event::GenericEvent;
 
-/// The data of an event that a bridge forwards, without its place. Every such event has one.
+/// The data of a forwarded event without its origin. Every forwarded event has an origin.
 fn data(event: &GenericEvent) -> Value {
     let mut data = event.event_data.clone();
     let origin = data.remove("origin").expect("an origin");

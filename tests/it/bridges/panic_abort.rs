@@ -1,6 +1,6 @@
-//! Keeps the panic hook to its word where panics abort: this builds a program of its own with `panic = "abort"`,
-//! out of the text below, and watches it die.
-#![cfg(all(feature = "panic-hook", feature = "collector"))]
+//! Keeps the panic hook's promise where panics abort. The test builds a program from the text below with
+//! `panic = "abort"`, and runs it until it aborts.
+#![cfg(all(feature = "panic", feature = "collector"))]
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -29,7 +29,7 @@ fn die(message: &str) {
 }
 "#;
 
-/// Builds the program; cargo knows when there is nothing to do.
+/// Builds the program. Cargo does nothing where it is up to date.
 fn program() -> PathBuf {
     let library = env!("CARGO_MANIFEST_DIR");
     let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("panic-abort");
@@ -37,12 +37,12 @@ fn program() -> PathBuf {
     let manifest = format!(
         "[package]\nname = \"aborts\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
          [dependencies.tinker-telemetry]\npath = {library:?}\ndefault-features = false\n\
-         features = [\"panic-hook\"]\n\n\
+         features = [\"panic\"]\n\n\
          [profile.dev]\npanic = \"abort\"\ndebug = false\n\n[workspace]\n"
     );
     fs::write(home.join("Cargo.toml"), manifest).unwrap();
     fs::write(home.join("src/main.rs"), PROGRAM).unwrap();
-    // The versions that this test was built with: they are on this machine already.
+    // The versions of this test's own build. They are already on this machine.
     fs::copy(format!("{library}/Cargo.lock"), home.join("Cargo.lock")).unwrap();
     let target = home.join("target");
     let built = Command::new(env!("CARGO"))
@@ -58,7 +58,7 @@ fn program() -> PathBuf {
 }
 
 #[test]
-fn a_panic_that_aborts_is_reported_first_inside_a_capture_too() {
+fn a_panic_that_aborts_is_reported_before_the_abort_also_inside_a_capture() {
     let program = program();
     for (place, message) in [("main", "on the main thread"), ("capture", "in a capture")] {
         let collector = Collector::start().unwrap();

@@ -1,5 +1,5 @@
-//! Keeps the bridge from `tracing`: the session's events and spans are forwarded, other layers see what they always saw,
-//! and events of the reporter's own work never come back.
+//! Keeps the bridge from `tracing`: the session's events and spans are forwarded, other layers see the same as without
+//! the bridge, and events that the reporter itself causes are never forwarded.
 #![cfg(all(feature = "tracing", feature = "collector"))]
 
 use std::error::Error;
@@ -27,7 +27,7 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 use super::data;
 use crate::support::{LIMIT, Panics, SESSION, config, drained, session};
 
-/// Another layer, that keeps what it sees and looks at every span around it, as one that prints does.
+/// Another layer. It records what it sees and reads all spans around an event, as a printing layer does.
 #[derive(Clone, Default)]
 struct Printer(Arc<Mutex<Vec<String>>>);
 
@@ -67,7 +67,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Printer {
     }
 }
 
-/// A session, and a subscriber of this thread that forwards everything to it.
+/// A session, and a subscriber of this thread that forwards all events and spans to it.
 struct Listener {
     collector: Collector,
     reporter: Reporter,
@@ -78,10 +78,10 @@ struct Listener {
 
 impl Listener {
     fn new() -> Self {
-        Self::asking_for(EventFilter::all())
+        Self::with_filter(EventFilter::all())
     }
 
-    fn asking_for(filter: EventFilter) -> Self {
+    fn with_filter(filter: EventFilter) -> Self {
         let collector = Collector::start().unwrap();
         let reporter = session(&collector).start().unwrap();
         let attachments = Attachments::new();
@@ -91,7 +91,7 @@ impl Listener {
         Self { collector, reporter, attachments, printer, _default: set_default(subscriber) }
     }
 
-    /// The events that the bridge made, once all are delivered.
+    /// Waits until all events are delivered. Returns those of the bridge.
     fn received(&self) -> Vec<GenericEvent> {
         drained(&self.collector, &self.reporter)
     }
@@ -101,8 +101,8 @@ impl Listener {
     }
 }
 
-/// The data without the duration, of which only the bounds are known.
-fn timeless(event: &GenericEvent) -> Value {
+/// The data without the duration. The duration is only checked against its bounds.
+fn without_duration(event: &GenericEvent) -> Value {
     let mut data = data(event);
     let measurements = data["measurements"].as_object_mut().unwrap();
     let duration = measurements.remove("duration").unwrap();
@@ -137,7 +137,7 @@ fn an_event_of_the_session_is_forwarded() {
 }
 
 #[test]
-fn an_event_without_a_name_is_called_by_its_target() {
+fn an_event_without_a_name_has_its_target_as_name() {
     let listener = Listener::new();
     info!(session_id = SESSION);
     info!(target: "checkpoint.saved", session_id = SESSION);
@@ -158,31 +158,31 @@ fn the_level_is_the_severity_and_an_exception_is_an_error() {
     trace!(session_id = SESSION);
     trace!(name: "request.exception", session_id = SESSION);
     drop(warn_span!("slow", session_id = SESSION));
-    drop(trace_span!("quick", session_id = SESSION, error = "none came"));
+    drop(trace_span!("quick", session_id = SESSION, error = "no answer"));
     let severities: Vec<_> = listener.received().iter().map(|event| event.severity).collect();
     assert_eq!(severities, [Error, Warning, Info, Debug, Debug, Error, Warning, Warning, Debug, Error]);
 }
 
 #[test]
 fn an_event_belongs_to_the_nearest_session_around_it() {
-    let listener = Listener::asking_for(EventFilter::new(["e*"]));
+    let listener = Listener::with_filter(EventFilter::new(["e*"]));
     let others = Collector::start().unwrap();
     let other = Reporter::builder(config(&others), "session-0002").enabled(true).start().unwrap();
     listener.attachments.attach("other", &other, EventFilter::new(["e*"])).unwrap();
-    info!(name: "e0", "of no session");
+    info!(name: "e0", "without a session");
     let outer = info_span!("outer", session_id = SESSION).entered();
-    info!(name: "e1", "its span's");
+    info!(name: "e1", "of the session of its span");
     let inner = info_span!("inner").entered();
-    info!(name: "e2", "of the span around that");
-    info!(name: "e3", session_id = "session-0002", "its own");
-    info!(name: "e4", parent: None, "outside of all");
+    info!(name: "e2", "of the session of the outer span");
+    info!(name: "e3", session_id = "session-0002", "of its own session");
+    info!(name: "e4", parent: None, "outside all spans");
     let innermost = info_span!("innermost", session_id = "session-0002").entered();
-    info!(name: "e5", "the nearer one's");
-    info!(name: "e6", parent: &*inner, "its parent's");
+    info!(name: "e5", "of the session of the nearest span");
+    info!(name: "e6", parent: &*inner, "of the session of its parent");
     drop(innermost);
-    info!(name: "e7", "back outside");
+    info!(name: "e7", "of the session of the outer span again");
     drop((inner, outer));
-    info!(name: "e8", "of no session");
+    info!(name: "e8", "without a session");
     assert_eq!(listener.received_names(), ["e1", "e2", "e6", "e7"]);
     let received = drained(&others, &other);
     let names: Vec<_> = received.iter().map(|event| event.event_name.as_str()).collect();
@@ -190,7 +190,7 @@ fn an_event_belongs_to_the_nearest_session_around_it() {
 }
 
 #[test]
-fn a_session_id_that_is_recorded_later_counts_from_then_on() {
+fn a_session_id_that_is_recorded_later_applies_to_later_events() {
     let listener = Listener::new();
     let outer = info_span!("outer", session_id = Empty).entered();
     let inner = info_span!("inner").entered();
@@ -203,7 +203,7 @@ fn a_session_id_that_is_recorded_later_counts_from_then_on() {
 
 #[test]
 fn an_empty_session_id_leaves_a_span_in_the_session_around_it() {
-    let listener = Listener::asking_for(EventFilter::new(["e*"]));
+    let listener = Listener::with_filter(EventFilter::new(["e*"]));
     let _outer = info_span!("outer", session_id = SESSION).entered();
     let inner = info_span!("inner", session_id = Empty).entered();
     info!(name: "e1", "");
@@ -222,20 +222,20 @@ fn a_session_id_is_compared_by_its_text() {
         reporter
     };
     let reporters: Vec<_> = ids.iter().map(start).collect();
-    macro_rules! say {
+    macro_rules! report {
         ($id:expr) => {
             info!(session_id = $id);
             info_span!("span", session_id = $id).in_scope(|| info!("in it"));
         };
     }
-    say!(7_u64);
-    say!(-7_i64);
-    say!(u128::MAX);
-    say!(2.5);
-    say!(true);
-    say!(b"by".as_slice());
-    say!(tracing::field::debug("a \"b\""));
-    say!(tracing::field::display("plain"));
+    report!(7_u64);
+    report!(-7_i64);
+    report!(u128::MAX);
+    report!(2.5);
+    report!(true);
+    report!(b"by".as_slice());
+    report!(tracing::field::debug("a \"b\""));
+    report!(tracing::field::display("plain"));
     for (reporter, id) in reporters.iter().zip(ids) {
         assert!(reporter.wait_until_drained(LIMIT));
         assert_eq!(reporter.stats().offered, 5, "{id}: its start, two events, and a span's start and stop");
@@ -244,13 +244,13 @@ fn a_session_id_is_compared_by_its_text() {
 }
 
 #[test]
-fn a_span_is_reported_when_it_is_made_and_when_it_closes() {
-    let listener = Listener::asking_for(EventFilter::default());
+fn a_span_is_reported_at_its_start_and_its_close() {
+    let listener = Listener::with_filter(EventFilter::default());
     let around = info_span!("training", session_id = SESSION, run = "a").entered();
     let request = info_span!(
         "tinkex.http.request", method = "POST", attempt = 1, status = Empty, kind = ?Some(1), duration = 5, ok = false
     );
-    request.in_scope(|| info!("of no name that is asked for"));
+    request.in_scope(|| info!("its name is not in the filter"));
     request.record("status", 200);
     request.record("attempt", 2);
     request.record("ok", true);
@@ -268,7 +268,7 @@ fn a_span_is_reported_when_it_is_made_and_when_it_closes() {
         "measurements": {"attempt": 2, "status": 200},
         "metadata": {"method": "POST", "kind": "Some(1)", "ok": true, "run": "a"},
     });
-    assert_eq!(timeless(&received[1]), expected);
+    assert_eq!(without_duration(&received[1]), expected);
     let printed = listener.printer.printed();
     let others =
         ["+training", "+tinkex.http.request", "it::bridges::tracing", "-tinkex.http.request", "-training"];
@@ -276,7 +276,7 @@ fn a_span_is_reported_when_it_is_made_and_when_it_closes() {
 }
 
 #[test]
-fn a_span_in_which_an_error_was_recorded_closes_as_an_exception() {
+fn a_span_with_a_recorded_error_closes_as_an_exception() {
     let listener = Listener::new();
     let broken = io::Error::other("broken");
     let broken = &broken as &(dyn Error + 'static);
@@ -286,13 +286,13 @@ fn a_span_in_which_an_error_was_recorded_closes_as_an_exception() {
     span().record("error", tracing::field::display("it broke"));
     span().record("cause", broken);
     span().record("error", false);
-    span().record("cause", "a text is no error");
+    span().record("cause", "a text is not an error");
     drop(info_span!("request", session_id = SESSION, error = broken));
     let stops: Vec<_> =
         listener.received().into_iter().filter(|event| event.event_name != "request.start").collect();
     let seen: Vec<_> = stops
         .iter()
-        .map(|event| (event.event_name.as_str(), event.severity, timeless(event)["metadata"].clone()))
+        .map(|event| (event.event_name.as_str(), event.severity, without_duration(event)["metadata"].clone()))
         .collect();
     let (stop, exception) = ("request.stop", "request.exception");
     let expected = [
@@ -301,7 +301,7 @@ fn a_span_in_which_an_error_was_recorded_closes_as_an_exception() {
         (exception, Severity::Error, json!({"error": "it broke"})),
         (exception, Severity::Error, json!({"cause": "broken"})),
         (stop, Severity::Info, json!({"error": false})),
-        (stop, Severity::Info, json!({"cause": "a text is no error"})),
+        (stop, Severity::Info, json!({"cause": "a text is not an error"})),
         (exception, Severity::Error, json!({"error": "broken"})),
     ];
     assert_eq!(seen, expected);
@@ -321,7 +321,7 @@ fn a_span_that_a_panic_closes_closes_as_an_exception() {
 }
 
 #[test]
-fn a_span_lasts_from_its_making_to_its_close() {
+fn the_duration_of_a_span_is_from_its_start_to_its_close() {
     let listener = Listener::new();
     let before = std::time::Instant::now();
     let span = info_span!("wait", session_id = SESSION);
@@ -330,13 +330,16 @@ fn a_span_lasts_from_its_making_to_its_close() {
         std::hint::spin_loop();
     }
     drop(span);
-    let most = before.elapsed();
+    let upper_bound = before.elapsed();
     let nanoseconds = listener.received()[1].event_data["measurements"]["duration"].as_u64().unwrap();
-    assert!((Duration::from_millis(5)..=most).contains(&Duration::from_nanos(nanoseconds)), "{nanoseconds}");
+    assert!(
+        (Duration::from_millis(5)..=upper_bound).contains(&Duration::from_nanos(nanoseconds)),
+        "{nanoseconds}"
+    );
 }
 
 #[test]
-fn a_span_may_close_on_another_thread_than_it_was_made_on() {
+fn a_span_may_close_on_another_thread() {
     let listener = Listener::new();
     let span = info_span!("task", session_id = SESSION);
     let dispatch = tracing::dispatcher::get_default(Clone::clone);
@@ -363,7 +366,7 @@ fn attachments_may_come_and_go_within_a_span() {
 }
 
 #[test]
-fn a_bridge_does_not_keep_a_session_going() {
+fn a_bridge_does_not_keep_a_session_alive() {
     let Listener { collector, reporter, printer, _default, .. } = Listener::new();
     let span = info_span!("span", session_id = SESSION).entered();
     drop(reporter);
@@ -375,13 +378,13 @@ fn a_bridge_does_not_keep_a_session_going() {
 }
 
 #[test]
-fn events_of_ours_and_of_the_http_client_are_left_to_the_others() {
+fn events_of_this_crate_and_of_the_http_client_are_not_forwarded() {
     let listener = Listener::new();
     let around = info_span!("around", session_id = SESSION).entered();
     error!(name: "given", target: "ureq", "");
     error!(target: "ureq_proto::client", session_id = SESSION);
     error!(target: "rustls::conn", session_id = SESSION);
-    error!(target: "tinker_telemetry::episode", session_id = SESSION);
+    error!(target: "tinker_telemetry::worker", session_id = SESSION);
     let below = info_span!(target: "rustls::conn", "handshake").entered();
     info!(name: "ours", "");
     drop((below, around));
@@ -390,9 +393,9 @@ fn events_of_ours_and_of_the_http_client_are_left_to_the_others() {
 }
 
 #[test]
-fn what_data_says_while_it_is_encoded_is_left_to_the_others() {
-    struct Talks;
-    impl Serialize for Talks {
+fn an_event_made_while_data_is_serialised_is_not_forwarded() {
+    struct EmitsInside;
+    impl Serialize for EmitsInside {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             info!(session_id = SESSION);
             info_span!("span", session_id = SESSION, later = Empty).in_scope(|| {
@@ -402,31 +405,31 @@ fn what_data_says_while_it_is_encoded_is_left_to_the_others() {
         }
     }
     let listener = Listener::new();
-    assert!(listener.reporter.log("outside", Talks, Severity::Info));
+    assert!(listener.reporter.log("outside", EmitsInside, Severity::Info));
     assert_eq!(listener.received_names(), ["outside"]);
     assert_eq!(listener.printer.printed(), ["it::bridges::tracing", "+span", "-span"]);
     assert_eq!(listener.reporter.stats().refused.total(), 0);
 }
 
 #[test]
-fn an_event_inside_an_event_or_a_span_is_left_to_the_others_and_does_not_recurse() {
-    struct Talks;
-    impl fmt::Debug for Talks {
+fn an_event_inside_an_event_or_a_span_reaches_other_layers_and_does_not_recurse() {
+    struct EmitsInside;
+    impl fmt::Debug for EmitsInside {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            info!(target: "inside", session_id = ?Talks, "{:?}", Talks);
+            info!(target: "inside", session_id = ?EmitsInside, "{:?}", EmitsInside);
             f.write_str(SESSION)
         }
     }
     let listener = Listener::new();
-    info!(name: "id", session_id = ?Talks);
-    info!(name: "value", session_id = SESSION, value = ?Talks, "{:?}", Talks);
-    let span = info_span!("span", session_id = ?Talks, value = ?Talks, later = Empty).entered();
-    span.record("later", tracing::field::debug(Talks));
+    info!(name: "id", session_id = ?EmitsInside);
+    info!(name: "value", session_id = SESSION, value = ?EmitsInside, "{:?}", EmitsInside);
+    let span = info_span!("span", session_id = ?EmitsInside, value = ?EmitsInside, later = Empty).entered();
+    span.record("later", tracing::field::debug(EmitsInside));
     drop(span);
     assert_eq!(listener.received_names(), ["id", "value", "span.start", "span.stop"]);
     let received = listener.received();
     assert_eq!(data(&received[1])["metadata"], json!({"value": SESSION, "message": SESSION}));
-    assert_eq!(timeless(&received[3])["metadata"], json!({"value": SESSION, "later": SESSION}));
+    assert_eq!(without_duration(&received[3])["metadata"], json!({"value": SESSION, "later": SESSION}));
     let printed = listener.printer.printed();
     let outer: Vec<_> = printed.iter().filter(|what| *what != "inside").collect();
     assert_eq!(outer, ["it::bridges::tracing", "it::bridges::tracing", "+span", "-span"]);
@@ -434,10 +437,10 @@ fn an_event_inside_an_event_or_a_span_is_left_to_the_others_and_does_not_recurse
 }
 
 #[test]
-fn a_value_that_panics_costs_its_own_text_and_nothing_else() {
+fn only_the_text_of_a_value_that_panics_is_lost() {
     let listener = Listener::new();
     info!(name: "value", session_id = SESSION, bad = %Panics, good = 1, "{}", Panics);
-    info!(name: "id", session_id = %Panics, "whose it is cannot be known");
+    info!(name: "id", session_id = %Panics, "of an unknown session");
     let span = info_span!("span", session_id = SESSION, bad = %Panics, later = Empty);
     span.record("later", tracing::field::display(Panics));
     drop(span);
@@ -448,7 +451,7 @@ fn a_value_that_panics_costs_its_own_text_and_nothing_else() {
         "measurements": {"good": 1}, "metadata": {"message": panicked, "bad": panicked}
     });
     assert_eq!(data(&received[0]), expected);
-    assert_eq!(timeless(&received[2])["metadata"], json!({"bad": panicked, "later": panicked}));
+    assert_eq!(without_duration(&received[2])["metadata"], json!({"bad": panicked, "later": panicked}));
     assert_eq!(received.len(), 3);
     let printed = listener.printer.printed();
     assert_eq!(
@@ -458,7 +461,7 @@ fn a_value_that_panics_costs_its_own_text_and_nothing_else() {
 }
 
 #[test]
-fn fields_named_like_ours_stay_apart_from_ours() {
+fn fields_with_the_names_of_our_fields_do_not_replace_ours() {
     let listener = Listener::new();
     info!(
         name: "names", session_id = SESSION, measurements = 1, metadata = "m", inner.session_id = 1, message = "field",
@@ -472,7 +475,7 @@ fn fields_named_like_ours_stay_apart_from_ours() {
 }
 
 #[test]
-fn a_bridge_that_is_there_twice_forwards_twice_and_breaks_nothing() {
+fn a_bridge_that_is_installed_twice_forwards_twice() {
     let listener = Listener::new();
     let bridge = TracingBridge::new(&listener.attachments);
     let subscriber = Registry::default().with(bridge.clone()).with(listener.printer.clone()).with(bridge);
@@ -485,7 +488,7 @@ fn a_bridge_that_is_there_twice_forwards_twice_and_breaks_nothing() {
 }
 
 #[test]
-fn a_filter_around_the_bridge_spares_it_the_rest() {
+fn a_filter_around_the_bridge_hides_the_other_events_from_it() {
     let listener = Listener::new();
     let filtered = TracingBridge::new(&listener.attachments).with_filter(LevelFilter::INFO);
     let _default = set_default(Registry::default().with(filtered).with(listener.printer.clone()));

@@ -1,5 +1,5 @@
-//! Keeps events readable together: a bridged event says where and within which spans it was made, and what those spans are
-//! about, within bounds; and a span that failed says so when it closes.
+//! Keeps the context of the events from `tracing`: an event has its place in the code, its spans and, within bounds,
+//! the fields of those spans. A span that failed closes as an exception.
 #![cfg(all(feature = "tracing", feature = "collector"))]
 
 use std::sync::{Barrier, OnceLock};
@@ -30,10 +30,10 @@ struct Listener {
 
 impl Listener {
     fn new() -> Self {
-        Self::asking_for(EventFilter::all(), |builder| builder)
+        Self::with_filter_and_settings(EventFilter::all(), |builder| builder)
     }
 
-    fn asking_for(filter: EventFilter, set: impl FnOnce(Builder) -> Builder) -> Self {
+    fn with_filter_and_settings(filter: EventFilter, set: impl FnOnce(Builder) -> Builder) -> Self {
         let collector = Collector::start().unwrap();
         let reporter = set(session(&collector)).start().unwrap();
         let attachments = Attachments::new();
@@ -46,7 +46,7 @@ impl Listener {
         drained(&self.collector, &self.reporter)
     }
 
-    /// The one event of this name.
+    /// The only event of this name.
     fn event(&self, name: &str) -> GenericEvent {
         let mut events: Vec<_> =
             self.received().into_iter().filter(|event| event.event_name == name).collect();
@@ -64,11 +64,11 @@ fn id(event: &GenericEvent) -> u64 {
 }
 
 #[test]
-fn an_event_says_where_it_was_made() {
+fn an_event_has_its_place_in_the_code() {
     let listener = Listener::new();
     let dispatch = tracing::dispatcher::get_default(Clone::clone);
     #[rustfmt::skip]
-    let (line, make) = (line!(), || info!(name: "made", target: "trainer", session_id = SESSION)); // on one line
+    let (line, make) = (line!(), || info!(name: "made", target: "trainer", session_id = SESSION)); // the place of the event is this line
     let make = move || tracing::dispatcher::with_default(&dispatch, make);
     thread::Builder::new().name("sampler".to_owned()).spawn(make).unwrap().join().unwrap();
     let expected = json!({"target": "trainer", "file": file!(), "line": line, "thread": "sampler"});
@@ -76,8 +76,8 @@ fn an_event_says_where_it_was_made() {
 }
 
 #[test]
-fn an_event_has_the_fields_of_the_spans_around_it_and_its_own_and_the_inner_ones_win() {
-    let listener = Listener::asking_for(EventFilter::new(["event"]), |builder| builder);
+fn an_event_has_its_own_fields_and_those_of_its_spans_and_the_inner_field_takes_precedence() {
+    let listener = Listener::with_filter_and_settings(EventFilter::new(["event"]), |builder| builder);
     let outer =
         info_span!("outer", session_id = SESSION, run = "a", step = 1, shared = "outer", own = "outer")
             .entered();
@@ -95,7 +95,7 @@ fn an_event_has_the_fields_of_the_spans_around_it_and_its_own_and_the_inner_ones
 }
 
 #[test]
-fn spans_have_numbers_by_which_starts_stops_children_and_events_find_each_other() {
+fn span_ids_connect_starts_stops_children_and_events() {
     let listener = Listener::new();
     let together = Barrier::new(2);
     let dispatch = tracing::dispatcher::get_default(Clone::clone);
@@ -137,7 +137,7 @@ fn spans_have_numbers_by_which_starts_stops_children_and_events_find_each_other(
 }
 
 #[test]
-fn two_bridges_give_a_span_one_number() {
+fn two_bridges_give_a_span_the_same_id() {
     let listener = Listener::new();
     let bridge = TracingBridge::new(&listener.attachments);
     let second = Attachments::new();
@@ -152,7 +152,7 @@ fn two_bridges_give_a_span_one_number() {
 }
 
 #[test]
-fn a_span_around_the_session_has_its_name_in_the_events_and_not_its_fields() {
+fn a_span_around_the_session_adds_its_name_to_the_events_and_no_fields() {
     let listener = Listener::new();
     let _program = info_span!("program", version = 1).entered();
     let _request = info_span!("request", session_id = SESSION).entered();
@@ -168,23 +168,24 @@ fn fails(reason: &'static str) -> Result<(), &'static str> {
 }
 
 #[instrument(name = "fails", fields(session_id = SESSION), err(Debug, level = Level::DEBUG))]
-fn fails_quietly() -> Result<(), &'static str> {
+fn fails_at_debug_level() -> Result<(), &'static str> {
     Err("quietly")
 }
 
-#[instrument(name = "copes", fields(session_id = SESSION), err)]
-fn copes() -> Result<(), &'static str> {
-    error!(error = "a peer is gone", "retrying");
+#[instrument(name = "recovers", fields(session_id = SESSION), err)]
+fn recovers() -> Result<(), &'static str> {
+    error!(error = "connection closed", "retrying");
     error!(error = Empty);
     Ok(())
 }
 
 #[test]
 fn a_function_that_returns_an_error_closes_its_span_as_an_exception() {
-    let listener = Listener::asking_for(EventFilter::new(["fails.*", "copes.*"]), |builder| builder);
+    let listener =
+        Listener::with_filter_and_settings(EventFilter::new(["fails.*", "recovers.*"]), |builder| builder);
     fails("it broke").unwrap_err();
-    fails_quietly().unwrap_err();
-    copes().unwrap();
+    fails_at_debug_level().unwrap_err();
+    recovers().unwrap();
     let events = listener.received();
     let seen: Vec<_> = events
         .iter()
@@ -195,35 +196,35 @@ fn a_function_that_returns_an_error_closes_its_span_as_an_exception() {
         ("fails.exception", Severity::Error, json!("it broke")),
         ("fails.start", Severity::Info, Value::Null),
         ("fails.exception", Severity::Error, json!("\"quietly\"")),
-        ("copes.start", Severity::Info, Value::Null),
-        ("copes.stop", Severity::Info, Value::Null),
+        ("recovers.start", Severity::Info, Value::Null),
+        ("recovers.stop", Severity::Info, Value::Null),
     ];
     assert_eq!(seen, expected);
 }
 
 #[test]
-fn an_error_inside_a_child_leaves_the_parent_as_it_is() {
-    let listener = Listener::asking_for(EventFilter::new(["parent.*"]), |builder| builder);
+fn an_error_in_a_child_span_does_not_affect_the_parent() {
+    let listener = Listener::with_filter_and_settings(EventFilter::new(["parent.*"]), |builder| builder);
     info_span!("parent", session_id = SESSION).in_scope(|| fails("it broke").unwrap_err());
     assert_eq!(listener.event("parent.stop").severity, Severity::Info);
 }
 
 #[test]
-fn deep_nesting_leaves_the_innermost_spans() {
-    let listener = Listener::asking_for(EventFilter::new(["event"]), |builder| builder);
+fn deep_nesting_keeps_the_innermost_spans() {
+    let listener = Listener::with_filter_and_settings(EventFilter::new(["event"]), |builder| builder);
     let _session = info_span!("session", session_id = SESSION, outermost = 1).entered();
     let mut spans: Vec<_> = (0..10_000).map(|depth| info_span!("deeper", depth).entered()).collect();
     info!(name: "event", "");
     let event = listener.event("event");
     assert_eq!(origin(&event)["spans"], json!(vec!["deeper"; 16]));
     assert_eq!(data(&event)["measurements"], json!({"depth": 9_999}));
-    while spans.pop().is_some() {} // from the innermost outwards
+    while spans.pop().is_some() {} // close them from the innermost to the outermost
 }
 
 #[test]
-fn large_texts_of_the_spans_around_an_event_are_cut_and_bounded_together() {
-    let listener = Listener::asking_for(EventFilter::new(["event"]), |builder| builder);
-    let text = "\u{1}".repeat(100_000); // six bytes each as JSON
+fn long_texts_of_the_spans_around_an_event_are_cut_to_a_common_limit() {
+    let listener = Listener::with_filter_and_settings(EventFilter::new(["event"]), |builder| builder);
+    let text = "\u{1}".repeat(100_000); // six bytes per character as JSON
     let _session = info_span!("session", session_id = SESSION, outermost = 1).entered();
     let text = text.as_str();
     let outer = info_span!(
@@ -259,15 +260,16 @@ fn large_texts_of_the_spans_around_an_event_are_cut_and_bounded_together() {
     for cut in ["j", "r", "a"] {
         assert!(metadata[cut].as_str().is_some_and(|text| text.ends_with("… (cut)")), "{cut}: {metadata}");
     }
-    assert_eq!(metadata["i"], Value::Null, "of the outer span, and there is no room left");
-    assert_eq!(data(&event)["measurements"], json!({"outermost": 1}), "it still fits");
+    assert_eq!(metadata["i"], Value::Null, "the field of the outer span has no room");
+    assert_eq!(data(&event)["measurements"], json!({"outermost": 1}), "a small field still fits");
     let bytes = serde_json::to_string(&metadata).unwrap().len();
     assert!((15 * 1024..16 * 1024).contains(&bytes), "{bytes}");
 }
 
 #[test]
-fn large_texts_of_a_reported_span_are_cut_to_what_an_event_may_hold_together() {
-    let listener = Listener::asking_for(EventFilter::all(), |builder| builder.max_event_bytes(300 * 1024));
+fn long_texts_of_a_reported_span_are_cut_to_a_common_limit() {
+    let listener =
+        Listener::with_filter_and_settings(EventFilter::all(), |builder| builder.max_event_bytes(300 * 1024));
     let text = "x".repeat(200_000);
     let span = info_span!("span", session_id = SESSION, a = text, b = text, c = text, d = Empty, e = 1);
     span.record("d", &text);
@@ -288,9 +290,10 @@ fn large_texts_of_a_reported_span_are_cut_to_what_an_event_may_hold_together() {
 }
 
 #[test]
-fn a_small_limit_on_events_leaves_the_surroundings_out_and_no_event() {
-    let listener =
-        Listener::asking_for(EventFilter::new(["event"]), |builder| builder.max_event_bytes(1_000));
+fn a_small_event_limit_leaves_out_fields_of_the_spans_and_refuses_no_event() {
+    let listener = Listener::with_filter_and_settings(EventFilter::new(["event"]), |builder| {
+        builder.max_event_bytes(1_000)
+    });
     let text = "x".repeat(900);
     let _outer = info_span!("outer", session_id = SESSION, text, near = 1).entered();
     info!(name: "event", own = &text[..800]);
@@ -331,7 +334,7 @@ impl Callsite for ManyFields {
 }
 
 #[test]
-fn of_ten_thousand_fields_of_a_span_some_are_reported() {
+fn only_some_of_ten_thousand_fields_of_a_span_are_reported() {
     let listener = Listener::new();
     let metadata = ManyFields::metadata_of_span();
     let values: Vec<_> = metadata
@@ -353,7 +356,7 @@ fn of_ten_thousand_fields_of_a_span_some_are_reported() {
             (event.event_name.as_str(), data["metadata"].as_object().unwrap().len())
         })
         .collect();
-    // The event has a message of its own.
+    // The event has one more field: its message.
     assert_eq!(counts, [("many.start", 128), ("event", 65), ("many.stop", 128)]);
     assert_eq!(listener.reporter.stats().refused.total(), 0);
 }

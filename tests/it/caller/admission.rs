@@ -1,4 +1,4 @@
-//! Keeps admission: what is refused, why, and that a refusal costs nothing but the event itself.
+//! Keeps admission: which events are refused, with which reason, and that a refusal affects no other event.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use crate::support::{
 const INFO: Severity = Severity::Info;
 
 #[test]
-fn a_full_queue_refuses_and_the_gap_in_the_indexes_shows_it() {
+fn a_full_queue_refuses_events_and_leaves_a_gap_in_the_indexes() {
     let collector = Collector::start().unwrap();
     let hold = collector.hold_answers();
     let reporter = sessionless(&collector).max_queue_size(3).start().unwrap();
@@ -26,7 +26,7 @@ fn a_full_queue_refuses_and_the_gap_in_the_indexes_shows_it() {
     assert_adds_up(reporter.stats());
     drop(hold);
     assert!(reporter.wait_until_drained(LIMIT));
-    assert!(reporter.log("after", (), INFO), "room comes back with the fate of what held it");
+    assert!(reporter.log("after", (), INFO), "a delivered event frees its place in the queue");
     assert!(reporter.stop(LIMIT));
     let indexes: Vec<_> = collector.events().iter().map(Event::session_index).collect();
     assert_eq!(indexes, [0, 1, 2, 5]);
@@ -35,7 +35,7 @@ fn a_full_queue_refuses_and_the_gap_in_the_indexes_shows_it() {
 }
 
 #[test]
-fn threads_that_are_refused_now_and_then_share_the_numbers_and_leave_gaps_for_what_is_lost() {
+fn threads_share_one_sequence_of_indexes_with_gaps_for_refused_events() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).max_queue_size(20).flush_threshold(5).start().unwrap();
     std::thread::scope(|scope| {
@@ -62,9 +62,9 @@ fn threads_that_are_refused_now_and_then_share_the_numbers_and_leave_gaps_for_wh
     assert_eq!(stats.delivered, 4 * 200 + 1);
     assert!(stats.refused.queue_full > 0, "{stats}");
     let events = collector.events();
-    let numbers: Vec<_> = events.iter().map(Event::session_index).collect();
-    assert!(numbers.is_sorted_by(|one, next| one < next), "one worker, one order");
-    assert_eq!(numbers.last(), Some(&(stats.offered - 1)), "all others were before it");
+    let indexes: Vec<_> = events.iter().map(Event::session_index).collect();
+    assert!(indexes.is_sorted_by(|one, next| one < next), "the worker sends in the order of the indexes");
+    assert_eq!(indexes.last(), Some(&(stats.offered - 1)), "all other calls came before the last one");
     let mut calls = BTreeMap::new();
     for event in &events {
         let Event::Generic(event) = event else { continue };
@@ -85,14 +85,14 @@ fn the_byte_budget_refuses_before_the_count_does() {
     let accepted = [0, 1, 2, 3].map(|_| reporter.log("text", &text, INFO));
     assert_eq!(accepted, [true, true, true, false]);
     assert_eq!(reporter.stats().refused.queue_bytes, 1);
-    assert!(reporter.log("small", (), INFO), "what still fits is taken");
+    assert!(reporter.log("small", (), INFO), "an event that fits is accepted");
     drop(hold);
     assert!(reporter.stop(LIMIT));
     assert_eq!(reporter.stats().delivered, 4);
 }
 
 #[test]
-fn fatal_and_session_events_find_room_in_a_full_queue() {
+fn fatal_and_session_events_are_accepted_by_a_full_queue() {
     let collector = Collector::start().unwrap();
     let hold = collector.hold_answers();
     let reporter =
@@ -111,27 +111,27 @@ fn fatal_and_session_events_find_room_in_a_full_queue() {
 }
 
 #[test]
-fn what_finds_no_room_is_not_even_encoded() {
-    struct Unseen;
-    impl Serialize for Unseen {
+fn an_event_without_room_in_the_queue_is_not_serialised() {
+    struct Unreachable;
+    impl Serialize for Unreachable {
         fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-            unreachable!("encoded for nothing")
+            unreachable!("a refused event was serialised")
         }
     }
     let collector = Collector::start().unwrap();
     let hold = collector.hold_answers();
     let reporter = sessionless(&collector).max_queue_size(1).start().unwrap();
     assert!(reporter.log("fills the queue", (), INFO));
-    assert!(!reporter.log("unseen", Unseen, INFO));
+    assert!(!reporter.log("refused", Unreachable, INFO));
     drop(hold);
     assert!(reporter.stop(LIMIT));
-    assert!(!reporter.log("unseen", Unseen, INFO));
+    assert!(!reporter.log("refused", Unreachable, INFO));
     let refused = reporter.stats().refused;
     assert_eq!((refused.queue_full, refused.stopped, refused.invalid_data), (1, 1, 0));
 }
 
 #[test]
-fn an_event_past_its_size_is_too_large() {
+fn an_event_over_the_size_limit_is_too_large() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
     let limit = 256 * 1024;
@@ -154,7 +154,7 @@ impl Serialize for Fails {
 }
 
 #[test]
-fn data_that_fails_or_panics_is_refused_and_nothing_else_is_lost() {
+fn data_that_fails_or_panics_is_refused_and_no_other_event_is_lost() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
     assert!(reporter.log("before", (), INFO));
@@ -169,7 +169,7 @@ fn data_that_fails_or_panics_is_refused_and_nothing_else_is_lost() {
 }
 
 #[test]
-fn data_nested_past_a_hundred_levels_are_refused_and_their_neighbours_are_delivered() {
+fn data_with_more_than_a_hundred_levels_is_refused_and_the_other_events_are_delivered() {
     let around = |inner, level| if level % 2 == 0 { json!([inner]) } else { json!({"in": inner}) };
     let nested = |levels| (1..levels).fold(json!([]), around);
     let collector = Collector::start().unwrap();
@@ -183,7 +183,7 @@ fn data_nested_past_a_hundred_levels_are_refused_and_their_neighbours_are_delive
     }
     assert!(reporter.log("after", (), INFO));
     assert!(reporter.stop(LIMIT));
-    // The collector reads the one request that they share, to the bottom.
+    // All accepted events share one request, and the collector reads all its levels.
     assert_eq!(collector.requests().len(), 1);
     assert_eq!(names(&collector.events()), ["before", "deep", "deep", "after"]);
     let stats = reporter.stats();
@@ -201,11 +201,11 @@ fn an_event_logged_while_another_is_serialised_is_reentrant() {
     }
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
-    let answers = Arc::new(Mutex::new(Vec::new()));
-    assert!(reporter.log("outer", Logs(reporter.clone(), Arc::clone(&answers)), INFO));
+    let results = Arc::new(Mutex::new(Vec::new()));
+    assert!(reporter.log("outer", Logs(reporter.clone(), Arc::clone(&results)), INFO));
     assert!(reporter.log("next", (), INFO));
     assert!(reporter.stop(LIMIT));
-    assert_eq!(*answers.lock().unwrap(), [false]);
+    assert_eq!(*results.lock().unwrap(), [false]);
     assert_eq!(reporter.stats().refused.reentrant, 1);
     assert_eq!(names(&collector.events()), ["outer", "next"]);
 }
@@ -236,7 +236,7 @@ fn a_fatal_exception_inside_a_serialize_is_refused_and_the_session_goes_on() {
 }
 
 #[test]
-fn a_stop_inside_a_serialize_does_not_wait_and_says_what_is_pending() {
+fn a_wait_or_stop_inside_a_serialize_returns_false_at_once() {
     struct Stops(Reporter, Arc<Mutex<Vec<bool>>>);
     impl Serialize for Stops {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -248,17 +248,17 @@ fn a_stop_inside_a_serialize_does_not_wait_and_says_what_is_pending() {
     let collector = Collector::start().unwrap();
     let hold = collector.hold_answers();
     let reporter = sessionless(&collector).start().unwrap();
-    let answers = Arc::new(Mutex::new(Vec::new()));
+    let results = Arc::new(Mutex::new(Vec::new()));
     assert!(reporter.log("before", (), INFO));
-    assert!(!reporter.log("outer", Stops(reporter.clone(), Arc::clone(&answers)), INFO));
-    assert_eq!(*answers.lock().unwrap(), [false, false]);
+    assert!(!reporter.log("outer", Stops(reporter.clone(), Arc::clone(&results)), INFO));
+    assert_eq!(*results.lock().unwrap(), [false, false]);
     drop(hold);
     assert!(reporter.stop(LIMIT));
     assert_eq!(names(&collector.events()), ["before"]);
 }
 
 #[test]
-fn a_stopped_reporter_refuses_everything() {
+fn a_stopped_reporter_refuses_all_events() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).start().unwrap();
     assert!(reporter.stop(LIMIT));
@@ -271,7 +271,7 @@ fn a_stopped_reporter_refuses_everything() {
 }
 
 #[test]
-fn batches_hold_a_hundred_events_and_a_mebibyte() {
+fn a_batch_holds_at_most_a_hundred_events_and_a_mebibyte() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).flush_threshold(1_000).start().unwrap();
     for step in 0..250 {
@@ -282,24 +282,27 @@ fn batches_hold_a_hundred_events_and_a_mebibyte() {
     assert_eq!(sizes, [100, 100, 50]);
 
     collector.take_events();
-    let large = "\u{1}".repeat(30_000); // six bytes a letter on the wire
+    let large = "\u{1}".repeat(30_000); // six bytes per character on the wire
     for _ in 0..20 {
         assert!(reporter.log("large", &large, INFO));
     }
     assert!(reporter.stop(LIMIT));
     let requests = collector.requests();
     assert!(requests.iter().all(|request| request.body.len() <= 1024 * 1024));
-    assert!(requests.iter().map(|request| request.body.len()).max().unwrap() > 800 * 1024, "and nearly that");
+    assert!(
+        requests.iter().map(|request| request.body.len()).max().unwrap() > 800 * 1024,
+        "the largest request is nearly a mebibyte"
+    );
     assert_eq!(requests.iter().map(|request| request.events().len()).sum::<usize>(), 20);
 }
 
-/// An endpoint that is valid with and without the feature `tls`, for reporters that send nothing.
+/// A valid endpoint with and without the feature `tls`, for reporters that send nothing.
 fn unused() -> Config {
     Config::new("k").base_url("http://127.0.0.1:9")
 }
 
 #[test]
-fn settings_out_of_bounds_are_named() {
+fn a_setting_out_of_bounds_is_an_error_with_its_name() {
     use std::time::Duration;
     let builder = || Reporter::sessionless_builder(unused()).enabled(true);
     let mut bad = vec![
@@ -315,7 +318,7 @@ fn settings_out_of_bounds_are_named() {
         ("max_batch_bytes", builder().max_batch_bytes(0)),
         ("max_event_bytes", builder().max_event_bytes(0)),
     ];
-    // A `usize` of 32 bits holds no number of bytes that is too large.
+    // No number of bytes in a `usize` of 32 bits is too large.
     if usize::BITS > 32 {
         bad.push(("max_queue_bytes", builder().max_queue_bytes(usize::MAX)));
     }
@@ -328,7 +331,7 @@ fn settings_out_of_bounds_are_named() {
 }
 
 #[test]
-fn a_reporter_goes_to_any_thread_and_into_work_whose_panics_are_caught() {
+fn a_reporter_can_be_used_on_any_thread_and_inside_catch_unwind() {
     let reporter = Reporter::disabled();
     let works = || reporter.log("step", 1, INFO);
     std::thread::scope(|scope| assert!(!scope.spawn(works).join().unwrap()));
@@ -346,7 +349,7 @@ fn an_empty_session_id_is_refused() {
 }
 
 #[test]
-fn a_name_of_any_text_is_taken() {
+fn a_name_can_be_any_kind_of_text() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
     let owned = format!("epoch.{}", 7);

@@ -1,5 +1,5 @@
-//! Keeps the program's last word on its events: what is scrubbed leaves scrubbed, what is withheld is counted and leaves not at
-//! all, whatever the hook does; and the context that every event carries.
+//! Keeps the hook `before_send`: a changed event is sent changed, a withheld event is counted and not sent, and a hook
+//! that panics, reports or hangs does no harm. Keeps the context of every event as well.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,7 +15,7 @@ use crate::support::{
 const INFO: Severity = Severity::Info;
 
 #[test]
-fn what_is_scrubbed_leaves_scrubbed_and_nothing_else_changes() {
+fn a_changed_event_is_sent_changed_and_all_else_stays_the_same() {
     let collector = Collector::start().unwrap();
     let builder = session(&collector).before_send(|mut event| {
         match &mut event {
@@ -39,13 +39,13 @@ fn what_is_scrubbed_leaves_scrubbed_and_nothing_else_changes() {
 }
 
 #[test]
-fn what_is_withheld_or_panics_is_counted_and_goes_nowhere() {
+fn a_withheld_event_and_one_whose_hook_panics_are_counted_and_not_sent() {
     let collector = Collector::start().unwrap();
-    let asked = AtomicU64::new(0);
+    let calls = AtomicU64::new(0);
     let builder = sessionless(&collector).before_send(move |event| {
         assert!(event.name() != "panics", "as the test wants it");
-        // One in two is sampled.
-        (event.name() != "sampled" || asked.fetch_add(1, Ordering::Relaxed) % 2 == 0).then_some(event)
+        // Every second event is kept.
+        (event.name() != "sampled" || calls.fetch_add(1, Ordering::Relaxed) % 2 == 0).then_some(event)
     });
     let reporter = builder.start().unwrap();
     for step in 0..10 {
@@ -59,11 +59,11 @@ fn what_is_withheld_or_panics_is_counted_and_goes_nowhere() {
     let stats = reporter.stats();
     assert_eq!((stats.delivered, stats.dropped.withheld, stats.dropped.total()), (6, 15, 15));
     assert_adds_up(stats);
-    assert!(reporter.stop(LIMIT), "what is withheld has its fate");
+    assert!(reporter.stop(LIMIT), "a withheld event is settled");
 }
 
 #[test]
-fn a_reporter_that_withholds_all_is_drained_and_sends_nothing() {
+fn a_reporter_that_withholds_all_events_drains_and_sends_no_request() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).before_send(|_| None).start().unwrap();
     for step in 0..250 {
@@ -75,7 +75,7 @@ fn a_reporter_that_withholds_all_is_drained_and_sends_nothing() {
 }
 
 #[test]
-fn what_is_made_too_large_is_dropped_and_the_largest_event_that_was_accepted_is_not() {
+fn an_event_that_the_hook_makes_too_large_is_dropped_and_the_largest_accepted_one_is_sent() {
     let collector = Collector::start().unwrap();
     let builder = sessionless(&collector).max_event_bytes(1_000).before_send(|mut event| {
         if let Event::Generic(event) = &mut event {
@@ -93,7 +93,7 @@ fn what_is_made_too_large_is_dropped_and_the_largest_event_that_was_accepted_is_
 }
 
 #[test]
-fn an_event_that_is_replaced_keeps_its_id_and_its_number() {
+fn a_replaced_event_keeps_its_id_and_its_index() {
     let collector = Collector::start().unwrap();
     let builder = sessionless(&collector)
         .before_send(|event| Some(GenericEvent::new(format!("was {}", event.name())).into()));
@@ -108,7 +108,7 @@ fn an_event_that_is_replaced_keeps_its_id_and_its_number() {
 }
 
 #[test]
-fn a_hook_that_reports_itself_is_refused() {
+fn an_event_logged_in_the_hook_is_refused() {
     let collector = Collector::start().unwrap();
     let other = sessionless(&collector).start().unwrap();
     let inside = other.clone();
@@ -123,7 +123,7 @@ fn a_hook_that_reports_itself_is_refused() {
 }
 
 #[test]
-fn a_hook_that_hangs_holds_up_no_stop() {
+fn a_hook_that_hangs_does_not_delay_a_stop() {
     let collector = Collector::start().unwrap();
     let (release, released) = std::sync::mpsc::channel::<()>();
     let (begun, seen) = std::sync::mpsc::channel();
@@ -143,8 +143,42 @@ fn a_hook_that_hangs_holds_up_no_stop() {
     drop(release);
 }
 
+/// Lists in a list, so many levels in all.
+fn nested(levels: usize) -> Value {
+    (1..levels).fold(json!([]), |inner, _| json!([inner]))
+}
+
 #[test]
-fn every_event_carries_the_context_and_its_own_fields_win() {
+fn data_that_are_made_too_deep_are_withheld_and_the_rest_of_the_batch_is_delivered() {
+    let collector = Collector::start().unwrap();
+    let builder = sessionless(&collector).before_send(|mut event| {
+        if let Event::Generic(event) = &mut event {
+            let levels = event.event_data["levels"].as_u64().unwrap();
+            event.event_data.insert("nested".to_owned(), nested(usize::try_from(levels).unwrap()));
+        }
+        Some(event)
+    });
+    let reporter = builder.start().unwrap();
+    for levels in [1, 99, 100, 200] {
+        assert!(reporter.log("deep", json!({"levels": levels}), INFO));
+    }
+    assert_eq!(drained(&collector, &reporter).len(), 2);
+    let stats = reporter.stats();
+    assert_eq!((stats.delivered, stats.dropped.withheld), (2, 2));
+}
+
+#[test]
+fn a_context_that_is_too_deep_is_an_error_of_the_start() {
+    let collector = Collector::start().unwrap();
+    let start = |levels| sessionless(&collector).context("nested", nested(levels)).start();
+    let reporter = start(99).unwrap();
+    assert!(reporter.log("deep", (), INFO));
+    assert_eq!(drained(&collector, &reporter).len(), 1);
+    assert!(matches!(start(100), Err(StartError::InvalidSetting { setting: "context", .. })));
+}
+
+#[test]
+fn every_event_has_the_context_and_its_own_fields_take_precedence() {
     let collector = Collector::start().unwrap();
     let builder =
         sessionless(&collector).context("run", "replaced").context("release", "1.2").context("run", 17);
@@ -164,11 +198,10 @@ fn every_event_carries_the_context_and_its_own_fields_win() {
 }
 
 #[test]
-fn an_sdk_says_its_own_version_and_name() {
+fn an_sdk_can_set_its_own_version_and_user_agent() {
     let collector = Collector::start().unwrap();
-    let speaking = config(&collector).sdk_version("7.8.9").user_agent("my-sdk/7.8.9");
-    let reporter =
-        Reporter::sessionless_builder(speaking).enabled(true).flush_interval(NEVER).start().unwrap();
+    let named = config(&collector).sdk_version("7.8.9").user_agent("my-sdk/7.8.9");
+    let reporter = Reporter::sessionless_builder(named).enabled(true).flush_interval(NEVER).start().unwrap();
     assert!(reporter.log("step", Map::new(), INFO) && reporter.wait_until_drained(LIMIT));
     let request = &checked_requests(&collector)[0];
     assert_eq!(request.header("user-agent"), Some("my-sdk/7.8.9"));

@@ -1,4 +1,4 @@
-//! Keeps captures to their word: what goes wrong inside is reported, and handed on as it was.
+//! Keeps the captures: an error or a panic inside is reported and returned unchanged to the caller.
 
 use std::error::Error;
 use std::fmt;
@@ -19,7 +19,7 @@ fn start() -> io::Result<(Collector, Reporter)> {
     Ok((collector, reporter.map_err(io::Error::other)?))
 }
 
-/// Name, severity and message of what was reported besides the session itself.
+/// Name, severity and message of each event except the session's own.
 fn reported(reporter: &Reporter, collector: &Collector) -> Vec<(String, Severity, String)> {
     assert!(reporter.wait_until_drained(LIMIT));
     let summary = |event: Event| match event {
@@ -37,7 +37,7 @@ fn row(name: &str, severity: Severity, message: &str) -> (String, Severity, Stri
     (name.to_owned(), severity, message.to_owned())
 }
 
-/// An error that is known again when it comes back.
+/// An error with an address, by which a test recognises it.
 #[derive(Debug)]
 struct Marked(Box<u8>);
 
@@ -50,7 +50,7 @@ impl fmt::Display for Marked {
 impl Error for Marked {}
 
 #[test]
-fn a_success_is_handed_on_and_reports_nothing() {
+fn a_success_is_returned_and_not_reported() {
     let (collector, reporter) = start().unwrap();
     assert_eq!(reporter.capture(|| Ok::<_, io::Error>(7)).unwrap(), 7);
     assert_eq!(reporter.capture_fatal(|| Ok::<_, io::Error>(8)).unwrap(), 8);
@@ -59,7 +59,7 @@ fn a_success_is_handed_on_and_reports_nothing() {
 }
 
 #[test]
-fn the_very_same_error_comes_back() {
+fn the_same_error_is_returned() {
     let (_collector, reporter) = start().unwrap();
     let marked = Box::new(7);
     let address = &raw const *marked;
@@ -79,8 +79,8 @@ fn errors_of_every_kind_are_reported() {
     reporter.capture(plain).unwrap_err();
     reporter.capture(boxed).unwrap_err();
     reporter.capture(sendable).unwrap_err();
-    let back = reporter.capture(any).unwrap_err();
-    assert!(back.is::<&str>() && back.downcast_ref::<Marked>().is_some(), "still an anyhow error: {back:?}");
+    let error = reporter.capture(any).unwrap_err();
+    assert!(error.is::<&str>() && error.downcast_ref::<Marked>().is_some(), "an anyhow error: {error:?}");
     reporter.capture(users).unwrap_err();
 
     let expected = [
@@ -94,7 +94,7 @@ fn errors_of_every_kind_are_reported() {
 }
 
 #[test]
-fn a_panic_is_reported_and_goes_on_with_the_very_same_payload() {
+fn a_panic_is_reported_and_resumes_with_the_same_payload() {
     let (collector, reporter) = start().unwrap();
     let marked = Box::new(7_u8);
     let address = &raw const *marked;
@@ -115,7 +115,7 @@ fn a_panic_is_reported_and_goes_on_with_the_very_same_payload() {
 fn a_fatal_capture_ends_the_session_and_waits_for_the_report() {
     let (collector, reporter) = start().unwrap();
     reporter.capture_fatal(|| Err::<(), _>(Marked(Box::new(7)))).unwrap_err();
-    assert_eq!(reporter.stats().pending, 0, "it waits");
+    assert_eq!(reporter.stats().pending, 0, "the capture waits for the report");
     let events = collector.events();
     let names: Vec<_> = events.iter().map(Event::name).collect();
     assert_eq!(names, ["SESSION_START", "UNHANDLED_EXCEPTION", "SESSION_END"]);
@@ -123,12 +123,12 @@ fn a_fatal_capture_ends_the_session_and_waits_for_the_report() {
 
     let panic = AssertUnwindSafe(|| reporter.capture_fatal::<(), _>(|| panic!("fatal")));
     catch_unwind(panic).unwrap_err();
-    assert_eq!(reporter.stats().pending, 0, "it waits");
+    assert_eq!(reporter.stats().pending, 0, "the capture waits for the report");
     assert_eq!(collector.events().len(), 4, "the session ends once");
 }
 
 #[test]
-fn an_error_that_panics_when_formatted_is_handed_on_all_the_same() {
+fn an_error_that_panics_when_formatted_is_returned_too() {
     let (collector, reporter) = start().unwrap();
     assert!(reporter.capture(|| Err::<(), _>(Panics)).is_err());
     assert!(reporter.capture_fatal(|| Err::<(), _>(Panics)).is_err());
@@ -137,7 +137,7 @@ fn an_error_that_panics_when_formatted_is_handed_on_all_the_same() {
 }
 
 #[test]
-fn a_threads_error_is_reported_and_joined_as_usual() {
+fn an_error_of_a_spawned_thread_is_reported_and_returned_by_join() {
     let (collector, reporter) = start().unwrap();
     let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
     let fails = reporter.spawn(spawn("fails"), || Err::<(), _>(Marked(Box::new(7)))).unwrap();
@@ -153,7 +153,7 @@ fn a_threads_error_is_reported_and_joined_as_usual() {
 }
 
 #[test]
-fn a_spawned_thread_does_not_keep_the_session_going() {
+fn a_spawned_thread_does_not_keep_the_session_alive() {
     let (collector, reporter) = start().unwrap();
     let (release, released) = std::sync::mpsc::channel::<()>();
     let work = move || released.recv_timeout(LIMIT);
@@ -161,11 +161,11 @@ fn a_spawned_thread_does_not_keep_the_session_going() {
     drop(reporter);
     assert_eq!(collector.events().last().map(Event::name), Some("SESSION_END"));
     drop(release);
-    assert!(thread.join().unwrap().is_err(), "and the thread ends as it would have");
+    assert!(thread.join().unwrap().is_err(), "the thread ends as without a reporter");
 }
 
 #[test]
-fn a_reporter_that_is_switched_off_only_runs_the_work() {
+fn a_disabled_reporter_only_runs_the_work() {
     let reporter = Reporter::disabled();
     assert!(reporter.capture(|| Err::<(), _>("x".parse::<i8>().unwrap_err())).is_err());
     let thread = reporter.spawn(thread::Builder::new(), || Ok::<_, io::Error>(7)).unwrap();
@@ -173,7 +173,7 @@ fn a_reporter_that_is_switched_off_only_runs_the_work() {
 }
 
 #[test]
-fn work_is_captured_with_the_severity_that_was_chosen() {
+fn a_capture_reports_with_the_chosen_severity() {
     let (collector, reporter) = start().unwrap();
     let fails = || Err::<(), _>(Marked(Box::new(1)));
     assert!(reporter.capture_at(Severity::Warning, fails).is_err());
@@ -187,7 +187,7 @@ fn work_is_captured_with_the_severity_that_was_chosen() {
 }
 
 #[test]
-fn work_that_returns_anything_is_captured() {
+fn work_with_any_return_type_is_captured() {
     let (collector, reporter) = start().unwrap();
     assert_eq!(reporter.capture_panics(|| vec![1, 2]), [1, 2]);
     let panics = || reporter.capture_panics::<Option<u8>>(|| panic_any("of any work"));

@@ -1,4 +1,4 @@
-//! Keeps flush, drain, stop and drop: a wait ends exactly when it is over, and never late.
+//! Keeps flush, drain, stop and drop: a wait ends when all pending events are settled, and never after its timeout.
 
 use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -29,7 +29,7 @@ fn flush_sends_at_once_and_does_not_wait() {
 }
 
 #[test]
-fn the_threshold_sends_without_being_asked() {
+fn the_threshold_sends_without_a_flush() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).flush_threshold(7).start().unwrap();
     for step in 0..7 {
@@ -40,7 +40,7 @@ fn the_threshold_sends_without_being_asked() {
 }
 
 #[test]
-fn enough_bytes_for_a_request_are_sent_without_being_asked() {
+fn enough_bytes_for_a_request_are_sent_without_a_flush() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).max_batch_bytes(10_000).start().unwrap();
     for _ in 0..10 {
@@ -50,16 +50,16 @@ fn enough_bytes_for_a_request_are_sent_without_being_asked() {
 }
 
 #[test]
-fn what_leaves_no_room_for_an_event_is_sent_without_being_asked() {
+fn a_queue_without_room_is_sent_without_a_flush() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).max_queue_bytes(5_000).start().unwrap();
     assert!(reporter.log("text", "x".repeat(3_000), INFO));
-    assert!(!reporter.log("text", "x".repeat(3_000), INFO), "no room");
+    assert!(!reporter.log("text", "x".repeat(3_000), INFO), "the queue has no room");
     assert_eq!(collector.wait_for_events(1, LIMIT).len(), 1);
 }
 
 #[test]
-fn the_interval_sends_without_being_asked() {
+fn the_interval_sends_without_a_flush() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).flush_interval(Duration::from_millis(20)).start().unwrap();
     for round in 1..=3 {
@@ -69,7 +69,7 @@ fn the_interval_sends_without_being_asked() {
 }
 
 #[test]
-fn an_exception_nudges_a_flush() {
+fn an_exception_starts_a_flush() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
     assert!(reporter.log_exception(&std::fmt::Error, Severity::Error));
@@ -77,7 +77,7 @@ fn an_exception_nudges_a_flush() {
 }
 
 #[test]
-fn a_wait_covers_the_batch_on_the_wire() {
+fn a_wait_includes_the_batch_on_the_wire() {
     let collector = Collector::start().unwrap();
     let hold = collector.hold_answers();
     let reporter = sessionless(&collector).start().unwrap();
@@ -91,7 +91,7 @@ fn a_wait_covers_the_batch_on_the_wire() {
 }
 
 #[test]
-fn a_wait_ends_with_its_timeout_and_loses_nothing() {
+fn a_wait_ends_at_its_timeout_and_loses_no_event() {
     let collector = Collector::start().unwrap();
     let hold = collector.hold_answers();
     let reporter = sessionless(&collector).start().unwrap();
@@ -102,12 +102,12 @@ fn a_wait_ends_with_its_timeout_and_loses_nothing() {
         assert!(started.elapsed() >= timeout);
     }
     drop(hold);
-    assert!(reporter.wait_until_drained(Duration::MAX), "a timeout that no clock can hold is only long");
+    assert!(reporter.wait_until_drained(Duration::MAX), "a timeout longer than any clock is a long timeout");
     assert_eq!((reporter.stats().delivered, reporter.stats().pending), (1, 0));
 }
 
 #[test]
-fn nothing_pending_is_drained_without_a_request() {
+fn without_pending_events_a_drain_needs_no_request() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
     assert!(reporter.wait_until_drained(Duration::ZERO));
@@ -116,7 +116,7 @@ fn nothing_pending_is_drained_without_a_request() {
 }
 
 #[test]
-fn a_session_ends_once_however_often_it_is_stopped() {
+fn a_session_that_is_stopped_many_times_ends_once() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).start().unwrap();
     reporter.log_fatal_exception(&std::fmt::Error, Severity::Critical);
@@ -138,7 +138,7 @@ fn a_session_ends_once_however_often_it_is_stopped() {
 }
 
 #[test]
-fn stop_drops_what_is_left_at_its_deadline_and_says_so() {
+fn stop_drops_the_pending_events_at_its_deadline_and_returns_false() {
     let collector = Collector::start().unwrap();
     let hold = collector.hold_answers();
     let reporter = session(&collector).start().unwrap();
@@ -149,14 +149,14 @@ fn stop_drops_what_is_left_at_its_deadline_and_says_so() {
     assert!(!reporter.stop(Duration::from_millis(50)));
     let stats = reporter.stats();
     assert_eq!((stats.dropped.deadline, stats.pending, stats.delivered), (4, 0, 0));
-    assert!(reporter.wait_until_drained(Duration::ZERO), "nothing is pending any more");
-    assert!(!reporter.stop(LIMIT), "the answer stays the same");
+    assert!(reporter.wait_until_drained(Duration::ZERO), "no event is pending after the stop");
+    assert!(!reporter.stop(LIMIT), "a later stop returns the same");
     drop(hold);
-    assert_eq!(reporter.stats(), stats, "an answer that comes too late changes nothing");
+    assert_eq!(reporter.stats(), stats, "a late answer changes no count");
 }
 
 #[test]
-fn stop_cuts_a_long_wait_for_a_retry_short_and_tries_once_more() {
+fn stop_ends_the_wait_for_a_retry_and_tries_once_more() {
     let collector = Collector::start().unwrap();
     collector.answer(Answer::status(503).header("retry-after", "60"));
     let reporter = sessionless(&collector).start().unwrap();
@@ -170,25 +170,25 @@ fn stop_cuts_a_long_wait_for_a_retry_short_and_tries_once_more() {
 }
 
 #[test]
-fn a_later_stop_may_bring_the_deadline_forward() {
+fn a_second_stop_can_bring_the_deadline_forward() {
     let collector = Collector::start().unwrap();
     let _hold = collector.hold_answers();
     let reporter = sessionless(&collector).start().unwrap();
     reporter.log("step", 1, INFO);
-    let patient = {
+    let first = {
         let reporter = reporter.clone();
         thread::spawn(move || reporter.stop(10 * LIMIT))
     };
-    assert!(collector.next_request(LIMIT).is_some(), "the patient stop flushed");
+    assert!(collector.next_request(LIMIT).is_some(), "the first stop flushes");
     assert!(!reporter.stop(Duration::ZERO));
-    assert!(!patient.join().unwrap(), "freed by the impatient one");
+    assert!(!first.join().unwrap(), "the second stop ends the first one");
 }
 
 #[test]
-fn a_program_does_not_wait_for_a_missing_network_at_its_end() {
+fn a_stop_does_not_wait_for_a_missing_network() {
     let port = Collector::start().unwrap().port();
     let config = Config::new(KEY).base_url(format!("http://127.0.0.1:{port}"));
-    // The defaults: a retry would wait a second.
+    // With the default settings, a retry would wait for a second.
     let reporter = Reporter::builder(config, "session-0001").enabled(true).start().unwrap();
     reporter.log("step", 1, INFO);
     let started = Instant::now();
@@ -198,7 +198,7 @@ fn a_program_does_not_wait_for_a_missing_network_at_its_end() {
 }
 
 #[test]
-fn the_last_clone_stops_the_reporter_and_no_other_does() {
+fn only_the_drop_of_the_last_clone_stops_the_reporter() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).start().unwrap();
     let clone = reporter.clone();
@@ -223,7 +223,7 @@ fn the_drop_is_bounded_by_the_shutdown_timeout() {
 }
 
 #[test]
-fn a_fatal_exception_waits_until_it_is_through_and_no_longer_than_its_timeout() {
+fn a_fatal_exception_waits_for_its_delivery_and_at_most_for_its_timeout() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).start().unwrap();
     assert!(reporter.log_fatal_exception(&std::fmt::Error, Severity::Critical));
@@ -255,22 +255,22 @@ fn a_disabled_reporter_does_nothing() {
     assert!(collector.requests().is_empty());
     assert!(
         !Reporter::builder(Config::new(""), "").enabled(false).start().unwrap().is_enabled(),
-        "no key needed"
+        "a disabled reporter needs no key"
     );
 }
 
-/// A server that notes, for each thread of the test, the highest number it has acknowledged.
+/// A server that records the highest acknowledged round of each thread of the test.
 struct Acknowledged(Vec<AtomicU64>);
 
 impl Acknowledged {
     fn serve(self: &Arc<Self>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let noted = Arc::clone(self);
+        let server = Arc::clone(self);
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (stream, noted) = (stream.unwrap(), Arc::clone(&noted));
-                thread::spawn(move || noted.answer(&stream));
+                let (stream, server) = (stream.unwrap(), Arc::clone(&server));
+                thread::spawn(move || server.answer(&stream));
             }
         });
         url
@@ -323,7 +323,7 @@ fn no_wait_returns_early_while_eight_threads_log_and_flush() {
                         }
                         assert!(reporter.wait_until_drained(LIMIT));
                         let seen = acknowledged.0[thread].load(Ordering::SeqCst);
-                        assert!(seen >= round, "drained at {seen} before {round} was through");
+                        assert!(seen >= round, "drained at {seen} before {round} was acknowledged");
                     }
                 })
             })
@@ -339,7 +339,7 @@ fn no_wait_returns_early_while_eight_threads_log_and_flush() {
 }
 
 #[test]
-fn what_races_with_a_stop_is_either_refused_or_has_its_fate() {
+fn an_event_that_races_with_a_stop_is_refused_or_delivered() {
     for _ in 0..200 {
         let collector = Collector::start().unwrap();
         let reporter = sessionless(&collector).start().unwrap();
@@ -366,7 +366,7 @@ fn what_races_with_a_stop_is_either_refused_or_has_its_fate() {
 }
 
 #[test]
-fn a_connection_that_breaks_while_the_program_ends_costs_no_event() {
+fn a_connection_that_breaks_during_a_stop_loses_no_event() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
     reporter.log("step", 1, INFO);

@@ -1,4 +1,4 @@
-//! Keeps what is reported of an error: the user's doing or an unhandled exception, whatever type carries it.
+//! Keeps the reports of errors: each is a user error or an unhandled exception, for every type of error.
 
 use std::error::Error;
 use std::fmt;
@@ -23,7 +23,7 @@ fn diverged() -> Diverged {
     Diverged { step: 3, cause: std::io::Error::other("disk full") }
 }
 
-/// What arrives when this is reported.
+/// The event that the collector receives from this report.
 fn reported(report: impl FnOnce(&Reporter) -> bool) -> Event {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
@@ -84,14 +84,14 @@ fn every_form_of_an_error_can_be_reported() {
         exception(|reporter| reporter.log_exception(&any, severity)),
     ];
     for event in events {
-        assert_eq!(event.error_type, "Diverged", "by its Debug");
+        assert_eq!(event.error_type, "Diverged", "the type's name comes from Debug");
         assert_eq!(event.error_message, "training diverged at step 3");
         assert!(event.traceback.unwrap().contains("Caused by: disk full"));
     }
 }
 
 #[test]
-fn a_user_error_anywhere_in_the_chain_is_a_warning_with_its_answer() {
+fn a_user_error_anywhere_in_the_chain_is_a_warning_with_its_response() {
     let api =
         ApiError::new("Payload is invalid").with_status(422).with_body(json!({"errors": ["invalid field"]}));
     let wrapped =
@@ -104,7 +104,7 @@ fn a_user_error_anywhere_in_the_chain_is_a_warning_with_its_answer() {
 }
 
 #[test]
-fn what_a_user_error_does_not_know_is_left_out() {
+fn a_user_error_without_status_and_body_has_no_such_fields() {
     let by_category = ApiError::new("no").with_category(ErrorCategory::User);
     let event = user_error(|reporter| reporter.log_exception(&by_category, Severity::Error));
     assert_eq!(
@@ -114,7 +114,7 @@ fn what_a_user_error_does_not_know_is_left_out() {
 }
 
 #[test]
-fn a_status_that_a_retry_mends_is_no_user_error() {
+fn a_status_that_a_retry_may_fix_is_not_a_user_error() {
     for status in [408, 429, 500, 503] {
         let api = ApiError::new("later").with_status(status);
         let event = exception(|reporter| reporter.log_exception(&api, Severity::Error));
@@ -123,7 +123,7 @@ fn a_status_that_a_retry_mends_is_no_user_error() {
 }
 
 #[test]
-fn a_reporter_learns_the_user_errors_of_other_crates() {
+fn a_classifier_finds_the_user_errors_of_other_crates() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector)
         .user_errors(|error| {
@@ -140,16 +140,16 @@ fn a_reporter_learns_the_user_errors_of_other_crates() {
 }
 
 #[test]
-fn a_reporter_names_the_user_errors_that_it_knows_and_was_taught_on_or_off() {
+fn find_user_error_finds_known_and_classified_errors_of_an_enabled_and_a_disabled_reporter() {
     let collector = Collector::start().unwrap();
     for enabled in [true, false] {
-        let taught = |error: &(dyn Error + 'static)| {
+        let classify = |error: &(dyn Error + 'static)| {
             assert!(!error.is::<fmt::Error>(), "the closure panics, as the test wants it");
             error
                 .downcast_ref::<std::num::ParseIntError>()
                 .map(|_| UserError::new("ParseIntError", "no number"))
         };
-        let reporter = sessionless(&collector).enabled(enabled).user_errors(taught).start().unwrap();
+        let reporter = sessionless(&collector).enabled(enabled).user_errors(classify).start().unwrap();
         let error = anyhow::Error::new("x".parse::<u8>().unwrap_err()).context("--steps");
         assert_eq!(reporter.find_user_error(&error).unwrap().message, "no number", "{enabled}");
         let again = reporter.downgrade().upgrade().unwrap_or_else(|| reporter.clone());
@@ -175,7 +175,7 @@ fn a_user_error_in_a_shared_object_is_found() {
 }
 
 #[test]
-fn an_error_that_panics_is_refused_and_nothing_else_is_lost() {
+fn an_error_that_panics_is_refused_and_no_other_event_is_lost() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
     assert!(!reporter.log_exception(&Panics, Severity::Error));
@@ -185,7 +185,7 @@ fn an_error_that_panics_is_refused_and_nothing_else_is_lost() {
 }
 
 #[test]
-fn an_error_that_finds_no_room_is_not_looked_at() {
+fn an_error_without_room_in_the_queue_is_not_formatted() {
     let collector = Collector::start().unwrap();
     let hold = collector.hold_answers();
     let reporter = sessionless(&collector).max_queue_size(1).start().unwrap();
@@ -199,7 +199,7 @@ fn an_error_that_finds_no_room_is_not_looked_at() {
 }
 
 #[test]
-fn an_error_of_any_length_is_cut_rather_than_refused() {
+fn a_long_error_is_cut_and_not_refused() {
     let huge = std::io::Error::other("é".repeat(1_000_000));
     let event = exception(|reporter| reporter.log_exception(&huge, Severity::Error));
     assert!(event.error_message.len() <= 16 * 1024 && event.error_message.ends_with("… (cut)"));
@@ -207,7 +207,7 @@ fn an_error_of_any_length_is_cut_rather_than_refused() {
 }
 
 #[test]
-fn a_user_error_of_control_characters_is_cut_to_what_json_makes_of_them() {
+fn a_user_error_of_control_characters_is_cut_by_its_length_in_json() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).max_event_bytes(1_000).start().unwrap();
     assert!(reporter.log_exception(&ApiError::new("\0".repeat(1_000)).with_status(422), Severity::Error));
@@ -216,7 +216,7 @@ fn a_user_error_of_control_characters_is_cut_to_what_json_makes_of_them() {
 }
 
 #[test]
-fn a_user_error_with_a_huge_body_arrives_without_it() {
+fn a_user_error_with_a_huge_body_is_sent_without_the_body() {
     let huge = ApiError::new("é".repeat(1_000_000)).with_status(422).with_body("x".repeat(300_000));
     let event = user_error(|reporter| reporter.log_fatal_exception(&huge, Severity::Critical));
     assert_eq!((event.event_name.as_str(), event.event_data.get("body")), ("user_error", None));

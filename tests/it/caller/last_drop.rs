@@ -1,5 +1,5 @@
-//! Keeps the drop of the last clone: it delivers and is on time in a thread-local's destructor, during a panic, and in an
-//! async task.
+//! Keeps the drop of the last clone: it delivers and is on time in the destructor of a thread-local, during a panic,
+//! and in an async task.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,10 +12,11 @@ use tinker_telemetry::{Reporter, Severity};
 use crate::support::{LIMIT, names, session, sessionless};
 
 const TIMEOUT: Duration = Duration::from_millis(200);
-/// Less than any other limit here, and enough for a loaded machine. How exact the bound is, the suite of faults measures.
+/// Shorter than all other limits here, and enough for a loaded machine. The fault suite measures how exact the bound
+/// is.
 const SLACK: Duration = Duration::from_secs(10);
 
-/// A reporter of a session with one event pending.
+/// A reporter of a session with one pending event.
 fn with_event(collector: &Collector) -> Reporter {
     let reporter = session(collector).shutdown_timeout(LIMIT).start().unwrap();
     assert!(reporter.log("pending", (), Severity::Info));
@@ -26,8 +27,8 @@ fn assert_all_arrived(collector: &Collector) {
     assert_eq!(names(&collector.events()), ["SESSION_START", "pending", "SESSION_END"]);
 }
 
-/// A reporter whose last drop can only run into its timeout.
-fn stuck(collector: &Collector) -> (Reporter, Hold) {
+/// A reporter whose last drop ends at its timeout.
+fn without_answers(collector: &Collector) -> (Reporter, Hold) {
     let hold = collector.hold_answers();
     let reporter = sessionless(collector).shutdown_timeout(TIMEOUT).start().unwrap();
     assert!(reporter.log("never answered", (), Severity::Info));
@@ -36,16 +37,16 @@ fn stuck(collector: &Collector) -> (Reporter, Hold) {
 
 fn assert_on_time(started: Instant) {
     let took = started.elapsed();
-    assert!(took >= TIMEOUT, "{took:?}: it did not even try");
+    assert!(took >= TIMEOUT, "{took:?}: the drop did not wait");
     assert!(took <= TIMEOUT + SLACK, "{took:?}");
 }
 
 thread_local! {
-    static KEPT: RefCell<Option<Reporter>> = const { RefCell::new(None) };
+    static DROPPED_LAST: RefCell<Option<Reporter>> = const { RefCell::new(None) };
     static LOGS_LAST: RefCell<Option<LogsWhenDropped>> = const { RefCell::new(None) };
 }
 
-/// Logs from a destructor, when other locals of the thread may be gone.
+/// Logs from a destructor, when other thread-locals may not exist any more.
 struct LogsWhenDropped(Reporter);
 
 impl Drop for LogsWhenDropped {
@@ -58,12 +59,12 @@ impl Drop for LogsWhenDropped {
 fn the_last_drop_delivers_and_is_bounded_in_a_thread_locals_destructor() {
     let collector = Collector::start().unwrap();
     let reporter = with_event(&collector);
-    thread::spawn(|| KEPT.set(Some(reporter))).join().unwrap();
+    thread::spawn(|| DROPPED_LAST.set(Some(reporter))).join().unwrap();
     assert_all_arrived(&collector);
 
-    let (reporter, _hold) = stuck(&collector);
+    let (reporter, _hold) = without_answers(&collector);
     let started = Instant::now();
-    thread::spawn(|| KEPT.set(Some(reporter))).join().unwrap();
+    thread::spawn(|| DROPPED_LAST.set(Some(reporter))).join().unwrap();
     assert_on_time(started);
 }
 
@@ -72,7 +73,7 @@ fn a_log_in_a_thread_locals_destructor_is_accepted() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).shutdown_timeout(LIMIT).start().unwrap();
     thread::spawn(|| {
-        // The destructor is registered first and so runs last, after that of the buffer which this call leaves behind.
+        // This destructor is registered first, so it runs last: after that of the buffer that the next call creates.
         LOGS_LAST.set(Some(LogsWhenDropped(reporter.clone())));
         assert!(reporter.log("first", (), Severity::Info));
         drop(reporter);
@@ -87,16 +88,16 @@ fn the_last_drop_delivers_and_is_bounded_during_a_panic() {
     let collector = Collector::start().unwrap();
     let reporter = with_event(&collector);
     let unwound = catch_unwind(AssertUnwindSafe(|| {
-        let _dropped_on_the_way = reporter;
+        let _dropped_by_the_unwinding = reporter;
         panic!("as the test wants it");
     }));
     assert!(unwound.is_err());
     assert_all_arrived(&collector);
 
-    let (reporter, _hold) = stuck(&collector);
+    let (reporter, _hold) = without_answers(&collector);
     let started = Instant::now();
     let unwound = catch_unwind(AssertUnwindSafe(|| {
-        let _dropped_on_the_way = reporter;
+        let _dropped_by_the_unwinding = reporter;
         panic!("as the test wants it");
     }));
     assert!(unwound.is_err());
@@ -117,8 +118,8 @@ fn the_last_drop_delivers_and_is_bounded_in_a_tokio_task() {
     });
     assert_all_arrived(&collector);
 
-    // And in one that is cancelled with the runtime.
-    let (reporter, _hold) = stuck(&collector);
+    // The same in a task that the runtime cancels when it is dropped.
+    let (reporter, _hold) = without_answers(&collector);
     drop(runtime.spawn(async move {
         let _kept = reporter;
         std::future::pending::<()>().await;

@@ -1,18 +1,17 @@
-//! Keeps `json!`: what it makes is what `serde_json::json!` makes of the same literal, and nothing is taken or copied
-//! for it.
+//! Keeps `json!`: it makes the same value as `serde_json::json!`, and it neither moves nor copies the caller's values.
 
 use std::collections::BTreeMap;
 
 use serde_json::to_value;
 use tinker_telemetry::{Reporter, Severity, json};
 
-/// Both read the same literal, and make the same of it.
+/// Both macros make the same value from a literal.
 macro_rules! assert_same {
     ($($literal:tt)+) => { assert_eq!(to_value(json!($($literal)+)).unwrap(), serde_json::json!($($literal)+)) };
 }
 
 #[test]
-fn literals_are_what_serde_json_makes_of_them() {
+fn literals_are_the_same_as_those_of_serde_json() {
     assert_same!(null);
     assert_same!({});
     assert_same!([]);
@@ -32,11 +31,11 @@ fn values_are_expressions_of_any_type_that_fits() {
     assert_same!({"len": list.len() + 1, "call": i32::max(1, 2), "list": list, "map": map});
     assert_same!({"if": if list.is_empty() { 1 } else { 2 }, "tree": nested});
     assert_same!([list, map, Some(1), None::<u8>, (1, "a"), -1, !0_u8, Severity::Info]);
-    assert_eq!((name.as_str(), list.len()), ("name", 2), "they are still the caller's");
+    assert_eq!((name.as_str(), list.len()), ("name", 2), "the caller still has its values");
 }
 
 #[test]
-fn what_it_makes_can_be_held_and_logged_twice() {
+fn a_value_of_json_can_be_stored_and_logged_twice() {
     let path = String::from("runs/a");
     let data = json!({"path": path, "length": path.len(), "parts": [path.as_str(), null]});
     let reporter = Reporter::disabled();
@@ -49,7 +48,7 @@ fn what_it_makes_can_be_held_and_logged_twice() {
 }
 
 #[test]
-fn long_literals_are_within_the_compilers_patience() {
+fn long_literals_stay_within_the_compilers_recursion_limit() {
     macro_rules! tens { ($($name:literal)*) => { json!({$($name: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),*}) }; }
     let value =
         to_value(tens!("a" "b" "c" "d" "e" "f" "g" "h" "i" "j" "k" "l" "m" "n" "o" "p" "q" "r" "s" "t"))

@@ -1,10 +1,11 @@
-//! What a program calls: what is accepted and refused, what errors and captures report, and how a reporter ends.
+//! The calls of a program: which events are accepted and refused, what errors and captures report, how a reporter ends.
 
 mod admission;
 mod before_send;
 mod capture;
 mod drain;
 mod errors;
+mod invalid_data;
 mod last_drop;
 mod literal;
 mod provider;

@@ -1,5 +1,5 @@
-//! Keeps the trait of types that carry a reporter: whatever form they have, they report as the reporter does, and without
-//! one they only run the work. A weak one never ends the session by its own drop.
+//! Keeps `TelemetryProvider`, the trait of types with a reporter. Each form of it reports as the reporter does, and
+//! only runs the work where it has no reporter. The drop of a weak reporter never ends the session.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tinker_telemetry::{Reporter, Severity, Telemetry, TelemetryProvider, WeakRep
 
 use crate::support::{LIMIT, names, session, sessionless};
 
-/// A client that was given a reporter or none.
+/// A client with or without a reporter.
 struct Client(Option<Reporter>);
 
 impl TelemetryProvider for Client {
@@ -19,7 +19,7 @@ impl TelemetryProvider for Client {
     }
 }
 
-/// A client that must not keep the session going.
+/// A client that does not keep the session alive.
 struct WeakClient(WeakReporter);
 
 impl TelemetryProvider for WeakClient {
@@ -28,7 +28,7 @@ impl TelemetryProvider for WeakClient {
     }
 }
 
-/// Reports four events, if there is a reporter.
+/// Reports four events where there is a reporter.
 fn play(provider: impl TelemetryProvider) -> [bool; 2] {
     assert!(provider.capture(|| Err::<(), _>(io::Error::other("captured"))).is_err());
     assert!(provider.capture_at(Severity::Warning, || Err::<(), _>("a text")).is_err());
@@ -89,7 +89,7 @@ fn a_provider_without_a_reporter_only_runs_the_work() {
 }
 
 #[test]
-fn a_weak_reporter_reports_what_is_fatal_and_stops_the_session_for_all() {
+fn a_weak_reporter_reports_a_fatal_exception_and_stops_the_session_for_all_clones() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).start().unwrap();
     let weak = reporter.downgrade();

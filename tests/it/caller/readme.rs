@@ -1,13 +1,13 @@
-//! Keeps the README's code compiling: each paragraph of its Rust blocks, and each line of code in the table of bridges,
-//! stands here.
+//! Keeps the README's code compiling: this file holds each paragraph of its Rust blocks and each line of code in the
+//! table of bridges.
 #![cfg(all(
     feature = "collector",
-    feature = "log-bridge",
-    feature = "panic-hook",
+    feature = "log",
+    feature = "panic",
     feature = "tracing",
-    feature = "ureq-middleware"
+    feature = "ureq"
 ))]
-#![expect(dead_code, reason = "most of it reports to the real backend: it is compiled, and not run")]
+#![expect(dead_code, reason = "most of this code reports to the real backend: it is only compiled")]
 
 use std::error::Error;
 use std::fs;
@@ -101,13 +101,13 @@ fn listen(reporter: Reporter) -> Tried {
     Ok(())
 }
 
-/// The text with every run of white space as one space.
+/// The text with each sequence of white space replaced by one space.
 fn flat(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
-fn all_of_the_readmes_code_is_here() {
+fn all_code_of_the_readme_is_here() {
     let readme = fs::read_to_string("README.md").unwrap();
     let here = flat(&fs::read_to_string("tests/it/caller/readme.rs").unwrap());
     let blocks = readme.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap());

@@ -1,4 +1,4 @@
-//! Keeps the table of answers, row by row: what each makes of a batch, and that a retry is the same request again.
+//! Keeps the table of answers, row by row: the effect of each answer on a batch. A retry is the same request again.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -22,7 +22,11 @@ fn play(events: usize, answers: impl IntoIterator<Item = Answer>) -> (Stats, Vec
     let stats = reporter.stats();
     assert_adds_up(stats);
     assert_eq!(stats.pending, 0);
-    assert_eq!(stats.delivered, collector.events().len() as u64, "delivered is what the server acknowledged");
+    assert_eq!(
+        stats.delivered,
+        collector.events().len() as u64,
+        "delivered counts the events that the server acknowledged"
+    );
     (stats, checked_requests(&collector))
 }
 
@@ -40,7 +44,7 @@ fn every_2xx_delivers() {
 }
 
 #[test]
-fn whatever_a_2xx_says_in_its_body_it_delivers() {
+fn a_2xx_delivers_with_any_body() {
     let oversized = vec![b'x'; 10 * 1024 * 1024];
     let replies = [
         Answer::ok().body(""),
@@ -56,7 +60,7 @@ fn whatever_a_2xx_says_in_its_body_it_delivers() {
 }
 
 #[test]
-fn what_may_pass_is_sent_again_byte_for_byte() {
+fn a_temporary_failure_is_retried_with_the_same_bytes() {
     let failures = [408, 409, 429, 500, 502, 503, 504, 599].map(Answer::status).into_iter();
     for failure in failures.chain([Answer::hang_up()]) {
         let (stats, requests) = play(2, [failure.clone(), failure]);
@@ -69,12 +73,12 @@ fn what_may_pass_is_sent_again_byte_for_byte() {
 }
 
 #[test]
-fn retries_end_and_the_next_batch_is_sent_all_the_same() {
+fn retries_end_and_the_next_batch_is_sent() {
     let collector = Collector::start().unwrap();
     (0..3).for_each(|_| collector.answer(Answer::status(503)));
     let reporter = sessionless(&collector).max_retries(2).start().unwrap();
     reporter.log("lost", (), Severity::Info);
-    assert!(reporter.wait_until_drained(LIMIT), "drained is not delivered");
+    assert!(reporter.wait_until_drained(LIMIT), "a dropped event is drained too");
     reporter.log("kept", (), Severity::Info);
     assert!(reporter.wait_until_drained(LIMIT));
     let stats = reporter.stats();
@@ -94,15 +98,15 @@ fn without_retries_there_is_one_attempt() {
 }
 
 #[test]
-fn the_wait_that_a_server_asks_for_is_kept() {
-    let asked = Duration::from_millis(120);
+fn the_wait_that_a_server_requests_is_kept() {
+    let requested = Duration::from_millis(120);
     let now = SystemTime::now();
     // A date has no fraction of a second: 3 s ahead is at least 2 s from now.
     let date = httpdate::fmt_http_date(now + Duration::from_secs(3));
     let cases = [
-        (Answer::status(503).header("retry-after-ms", "120"), asked),
-        (Answer::status(429).header("retry-after", "0.12"), asked),
-        (Answer::status(429).header("retry-after", "5").header("retry-after-ms", "120"), asked),
+        (Answer::status(503).header("retry-after-ms", "120"), requested),
+        (Answer::status(429).header("retry-after", "0.12"), requested),
+        (Answer::status(429).header("retry-after", "5").header("retry-after-ms", "120"), requested),
         (Answer::status(503).header("retry-after", date), Duration::from_secs(1)),
     ];
     for (answer, wait) in cases {
@@ -114,7 +118,7 @@ fn the_wait_that_a_server_asks_for_is_kept() {
 }
 
 #[test]
-fn a_wait_that_is_none_is_not_kept() {
+fn an_invalid_wait_is_ignored() {
     for value in ["-1", "NaN", "inf", "Sat, 01 Jan 2000 00:00:00 GMT", "soon", ""] {
         let (stats, requests) = play(1, [Answer::status(503).header("retry-after", value)]);
         assert_eq!((stats.delivered, requests.len()), (1, 2), "{value:?}");
@@ -123,7 +127,7 @@ fn a_wait_that_is_none_is_not_kept() {
 }
 
 #[test]
-fn the_servers_wish_wins_over_its_status() {
+fn x_should_retry_takes_precedence_over_the_status() {
     for status in [302, 400, 404, 413] {
         let (stats, requests) = play(2, [Answer::status(status).header("x-should-retry", "true")]);
         assert_eq!((stats.delivered, requests.len()), (2, 2), "{status}");
@@ -136,9 +140,9 @@ fn the_servers_wish_wins_over_its_status() {
 }
 
 #[test]
-fn too_large_is_split_and_every_part_keeps_its_events_ids() {
+fn a_request_that_is_too_large_is_split_and_all_events_keep_their_ids() {
     let (stats, requests) = play(5, [Answer::status(413), Answer::status(413), Answer::status(413)]);
-    // 5 → 2 + 3; 2 → 1 + 1; the single one is refused for good.
+    // 5 → 2 + 3; 2 → 1 + 1; the single event is dropped.
     assert_eq!((stats.delivered, stats.dropped.too_large), (4, 1));
     let sizes: Vec<_> = requests.iter().map(|request| request.events().len()).collect();
     assert_eq!(sizes, [5, 2, 1, 1, 3]);
@@ -152,7 +156,8 @@ fn too_large_is_split_and_every_part_keeps_its_events_ids() {
     }
 }
 
-/// The requests in which eight events and eight more arrive, with these answers and then 200, and how many events each has.
+/// Sends eight events and then eight more to a collector that gives these answers and then 200. Returns the requests,
+/// and the number of events of each.
 fn eight_twice(answers: &[u16]) -> (Vec<Arc<Received>>, Vec<usize>) {
     let collector = Collector::start().unwrap();
     for status in answers {
@@ -179,7 +184,7 @@ fn a_size_that_was_too_large_is_remembered() {
 }
 
 #[test]
-fn of_several_sizes_that_were_too_large_the_smallest_is_remembered() {
+fn the_smallest_of_several_too_large_sizes_is_remembered() {
     // 8 → 4 + 4; the first 4 → 2 + 2; its first 2 → 1 + 1; the last 4 → 2 + 2.
     let (_, sizes) = eight_twice(&[413, 413, 413, 200, 200, 200, 413, 200, 200]);
     assert_eq!(sizes[..9], [8, 4, 2, 1, 1, 2, 4, 2, 2]);
@@ -187,7 +192,7 @@ fn of_several_sizes_that_were_too_large_the_smallest_is_remembered() {
 }
 
 #[test]
-fn unauthorized_is_dropped_as_such_at_once() {
+fn a_401_or_403_drops_the_batch_as_unauthorized_without_a_retry() {
     for status in [401, 403] {
         let (stats, requests) = play(3, [Answer::status(status)]);
         assert_eq!((stats.dropped.unauthorized, requests.len()), (3, 1), "{status}");
@@ -203,10 +208,10 @@ fn every_other_status_is_a_rejection() {
 }
 
 #[test]
-fn a_batch_that_is_disliked_is_searched_for_the_event_that_spoils_it() {
+fn a_rejected_batch_is_searched_for_the_invalid_event() {
     for status in [400, 422] {
         let (stats, requests) = play(4, [Answer::status(status), Answer::ok(), Answer::status(status)]);
-        // 4 → 2, which are delivered, and 2 → 1 + 1, which the server takes one by one.
+        // 4 → 2 + 2. The first two are delivered; the last two go as 1 + 1, and the server accepts each.
         let sizes: Vec<_> = requests.iter().map(|request| request.events().len()).collect();
         assert_eq!((stats.delivered, sizes), (4, vec![4, 2, 2, 1, 1]), "{status}");
         let keys: std::collections::HashSet<_> =
@@ -215,7 +220,11 @@ fn a_batch_that_is_disliked_is_searched_for_the_event_that_spoils_it() {
     }
     let all = [Answer::status(400), Answer::status(400), Answer::status(400)];
     let (stats, requests) = play(4, all);
-    assert_eq!((stats.dropped.rejected, requests.len()), (4, 3), "both halves: the program is wrong");
+    assert_eq!(
+        (stats.dropped.rejected, requests.len()),
+        (4, 3),
+        "both halves are rejected, so the search ends"
+    );
 }
 
 #[test]
@@ -262,13 +271,13 @@ fn headers_and_path_of_the_configuration_are_sent() {
 }
 
 #[test]
-fn an_attempt_ends_with_the_http_timeout_and_is_made_again() {
+fn an_attempt_ends_at_the_http_timeout_and_is_retried() {
     let collector = Collector::start().unwrap();
     collector.answer(Answer::ok().delay(LIMIT));
     let reporter = sessionless(&collector).http_timeout(Duration::from_millis(50)).start().unwrap();
     reporter.log("step", 1, Severity::Info);
     reporter.flush();
-    // The server acknowledged the first attempt when the client had given up.
+    // The server acknowledges the first attempt after the client's timeout.
     let first = collector.next_request(LIMIT).unwrap();
     let again = collector.next_request(LIMIT).unwrap();
     assert_same_request(&first, &again);
@@ -277,7 +286,7 @@ fn an_attempt_ends_with_the_http_timeout_and_is_made_again() {
 }
 
 #[test]
-fn a_timeout_that_no_clock_can_hold_is_only_long() {
+fn a_timeout_longer_than_any_clock_is_a_long_timeout() {
     let collector = Collector::start().unwrap();
     let longest = sessionless(&collector).http_timeout(Duration::MAX).flush_interval(Duration::MAX);
     let reporter = longest.start().unwrap();
@@ -287,8 +296,8 @@ fn a_timeout_that_no_clock_can_hold_is_only_long() {
 }
 
 #[test]
-fn a_connection_refused_is_retried_until_the_server_is_there() {
-    let port = Collector::start().unwrap().port(); // free again: the collector is gone
+fn a_refused_connection_is_retried_until_the_server_listens() {
+    let port = Collector::start().unwrap().port(); // the port is free again, since the collector has been dropped
     let config = Config::new(KEY).base_url(format!("http://127.0.0.1:{port}"));
     let reporter = Reporter::sessionless_builder(config)
         .enabled(true)
@@ -304,7 +313,7 @@ fn a_connection_refused_is_retried_until_the_server_is_there() {
 }
 
 #[test]
-fn a_session_survives_any_mix_of_answers_with_nothing_doubled() {
+fn a_mix_of_answers_delivers_each_event_of_a_session_once() {
     let collector = Collector::start().unwrap();
     for status in [503, 413, 429, 500, 200, 413, 408] {
         collector.answer(Answer::status(status));
@@ -316,6 +325,6 @@ fn a_session_survives_any_mix_of_answers_with_nothing_doubled() {
     assert!(reporter.stop(LIMIT));
     let mut indexes: Vec<_> = collector.events().iter().map(Event::session_index).collect();
     indexes.sort_unstable();
-    assert!(indexes.into_iter().eq(0..52), "each of the 52 once");
+    assert!(indexes.into_iter().eq(0..52), "each of the 52 events arrives once");
     assert_eq!(reporter.stats().delivered, 52);
 }

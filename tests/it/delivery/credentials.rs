@@ -1,5 +1,5 @@
-//! Keeps credentials live: a key is got when there is none, and another when the first is no longer taken; a source that
-//! fails in any way costs its own batches, and never a caller's time.
+//! Keeps credentials live. The source gives the first key, and another one when the server rejects a key. A source that
+//! fails loses its own batches and never blocks a caller.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -29,19 +29,19 @@ fn keys(collector: &Collector) -> Vec<String> {
     requests.iter().map(|request| request.header("x-api-key").unwrap_or("none").to_owned()).collect()
 }
 
-/// A source that gives `tml-1`, `tml-2` and so on, and the thread that was asked.
+/// A source that gives `tml-1`, `tml-2` and so on, and the number of its calls.
 fn counting() -> (impl Fn() -> Option<String> + Send + Sync, Arc<AtomicUsize>) {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&asked);
-    (move || Some(format!("tml-{}", count.fetch_add(1, Ordering::Relaxed) + 1)), asked)
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    (move || Some(format!("tml-{}", count.fetch_add(1, Ordering::Relaxed) + 1)), calls)
 }
 
 #[test]
-fn a_source_is_asked_once_when_there_is_no_key_and_once_after_a_401() {
+fn a_source_is_called_once_for_the_first_key_and_once_after_a_401() {
     let collector = Collector::start().unwrap();
-    let (source, asked) = counting();
+    let (source, calls) = counting();
     let reporter = builder(Config::new("").credentials(source), &collector).start().unwrap();
-    assert_eq!(asked.load(Ordering::Relaxed), 0, "not before something is sent");
+    assert_eq!(calls.load(Ordering::Relaxed), 0, "the source is not called before the first request");
     report(&reporter);
     report(&reporter);
     assert_eq!(keys(&collector), ["tml-1", "tml-1"]);
@@ -55,12 +55,12 @@ fn a_source_is_asked_once_when_there_is_no_key_and_once_after_a_401() {
 
     collector.answer_by_default(Answer::status(401));
     report(&reporter);
-    assert_eq!(keys(&collector)[4..], ["tml-2", "tml-3"], "sent again once");
-    assert_eq!((reporter.stats().dropped.unauthorized, asked.load(Ordering::Relaxed)), (1, 3));
+    assert_eq!(keys(&collector)[4..], ["tml-2", "tml-3"], "the batch is sent again once");
+    assert_eq!((reporter.stats().dropped.unauthorized, calls.load(Ordering::Relaxed)), (1, 3));
 }
 
 #[test]
-fn a_key_that_was_given_comes_first_and_the_same_key_is_not_sent_again() {
+fn a_configured_key_comes_first_and_the_same_key_is_not_sent_again() {
     let collector = Collector::start().unwrap();
     let config = Config::new("tml-given").credentials(|| Some(" tml-given\n".to_owned()));
     let reporter = builder(config, &collector).start().unwrap();
@@ -71,30 +71,30 @@ fn a_key_that_was_given_comes_first_and_the_same_key_is_not_sent_again() {
 }
 
 #[test]
-fn a_source_that_fails_costs_its_batches_and_is_asked_again() {
+fn a_source_that_fails_loses_its_batches_and_is_called_again() {
     let collector = Collector::start().unwrap();
-    let gives = Arc::new(Mutex::new(None));
-    let answer = Arc::clone(&gives);
+    let next_key = Arc::new(Mutex::new(None));
+    let shared = Arc::clone(&next_key);
     let source = move || -> Option<String> {
-        let key: Option<String> = answer.lock().unwrap().clone();
+        let key: Option<String> = shared.lock().unwrap().clone();
         assert!(key.as_deref() != Some("panic"), "as the test wants it");
         key
     };
     let reporter = builder(Config::new("").credentials(source), &collector).start().unwrap();
     let bad = [None, Some(""), Some("panic"), Some("tml-1\r\nx-evil: 1"), Some("tml-ü")];
-    for (nth, answer) in (1..).zip(bad) {
-        *gives.lock().unwrap() = answer.map(str::to_owned);
+    for (nth, key) in (1..).zip(bad) {
+        *next_key.lock().unwrap() = key.map(str::to_owned);
         report(&reporter);
-        assert_eq!(reporter.stats().dropped.retries_exhausted, nth, "{answer:?}");
+        assert_eq!(reporter.stats().dropped.retries_exhausted, nth, "{key:?}");
     }
     assert_eq!(collector.requests().len(), 0);
-    *gives.lock().unwrap() = Some("tml-well".to_owned());
+    *next_key.lock().unwrap() = Some("tml-valid".to_owned());
     report(&reporter);
-    assert_eq!(keys(&collector), ["tml-well"]);
+    assert_eq!(keys(&collector), ["tml-valid"]);
 }
 
 #[test]
-fn a_source_that_hangs_holds_up_neither_a_caller_nor_a_stop() {
+fn a_source_that_hangs_delays_no_caller_and_no_stop() {
     let collector = Collector::start().unwrap();
     let (begun, seen) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
@@ -111,7 +111,7 @@ fn a_source_that_hangs_holds_up_neither_a_caller_nor_a_stop() {
     let before = Instant::now();
     assert!(reporter.log("step", (), Severity::Info));
     assert!(!reporter.stop(Duration::from_millis(50)));
-    assert!(before.elapsed() < Duration::from_secs(3), "less than the source would have");
+    assert!(before.elapsed() < Duration::from_secs(3), "the stop does not wait for the source");
     assert_eq!(reporter.stats().dropped.deadline, 2);
     drop(release);
 }

@@ -1,4 +1,4 @@
-//! What goes over the network: the requests, and what each answer makes of them.
+//! The network side: the requests, and the effect of each answer.
 
 mod answers;
 mod credentials;

@@ -1,5 +1,5 @@
-//! Keeps the reporter's word behind a real nginx: limits of size and rate, connections that it closes, its TLS. Needs
-//! the program `nginx` (Debian: nginx-light); without it these tests are skipped and say so.
+//! Keeps the delivery through a real nginx: with its limits on size and rate, with the connections that it closes, with
+//! its TLS. Needs the program `nginx` (Debian: nginx-light). Without it these tests are skipped and print why.
 
 use std::collections::HashSet;
 use std::thread;
@@ -13,12 +13,12 @@ use tinker_telemetry::{Builder, Config, Severity};
 use crate::real::{Server, is_installed};
 use crate::support::{KEY, LIMIT, assert_adds_up, checked_requests, sessionless_to};
 
-/// An nginx before the collector, with directives of the test's own: for the whole and for its one server.
-fn nginx(collector: &Collector, whole: &str, server: &str) -> Server {
-    nginx_listening(collector, "", whole, server)
+/// An nginx in front of the collector. The test gives the directives of the blocks `http` and `server`.
+fn nginx(collector: &Collector, http: &str, server: &str) -> Server {
+    nginx_listening(collector, "", http, server)
 }
 
-fn nginx_listening(collector: &Collector, listening: &str, whole: &str, server: &str) -> Server {
+fn nginx_listening(collector: &Collector, listen: &str, http: &str, server: &str) -> Server {
     let upstream = collector.url();
     Server::start("nginx", &[], |directory, port| {
         let directory = directory.display();
@@ -31,9 +31,9 @@ fn nginx_listening(collector: &Collector, listening: &str, whole: &str, server: 
                 client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;
                 fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi;
                 scgi_temp_path {directory}/scgi;
-                {whole}
+                {http}
                 server {{
-                    listen 127.0.0.1:{port} {listening};
+                    listen 127.0.0.1:{port} {listen};
                     {server}
                     location / {{ proxy_pass {upstream}; }}
                 }}
@@ -50,23 +50,24 @@ fn config(server: &Server) -> Config {
     Config::new(KEY).base_url(format!("http://127.0.0.1:{}", server.port()))
 }
 
-/// Waits until nginx has noted this many requests with these statuses: it notes one some time after its answer.
-fn wait_for_notes(server: &Server, count: usize, is_meant: impl Fn(&str) -> bool) {
+/// Waits until the access log of nginx has this many requests with these statuses. nginx writes each some time after
+/// its answer.
+fn wait_for_log(server: &Server, count: usize, is_counted: impl Fn(&str) -> bool) {
     let begun = Instant::now();
-    while server.file("access").lines().filter(|line| is_meant(&line[..3])).count() < count {
+    while server.file("access").lines().filter(|line| is_counted(&line[..3])).count() < count {
         assert!(begun.elapsed() < LIMIT, "{}", server.file("access"));
         thread::park_timeout(Duration::from_millis(5)); // nothing signals that a file has grown
     }
 }
 
-/// How many connections these requests came on.
+/// The number of connections that carried these requests.
 fn connections(server: &Server, requests: usize) -> usize {
-    wait_for_notes(server, requests, |_| true);
+    wait_for_log(server, requests, |_| true);
     let log = server.file("access");
     log.lines().filter_map(|line| line.split(' ').nth(1)).collect::<HashSet<_>>().len()
 }
 
-/// The collector has this many events, none of them twice.
+/// Asserts that the collector has this many events, and no event twice.
 fn assert_collected(collector: &Collector, events: u64) {
     let collected = collector.events();
     let ids: HashSet<_> = collected.iter().map(Event::id).collect();
@@ -75,7 +76,7 @@ fn assert_collected(collector: &Collector, events: u64) {
 }
 
 #[test]
-fn what_is_too_large_for_nginx_is_split_and_delivered_once() {
+fn a_request_too_large_for_nginx_is_split_and_delivered_once() {
     if !is_installed(&["nginx"]) {
         return;
     }
@@ -92,12 +93,13 @@ fn what_is_too_large_for_nginx_is_split_and_delivered_once() {
     assert_adds_up(stats);
     assert_eq!((stats.delivered, stats.dropped.too_large, stats.dropped.total()), (99, 1, 1), "{stats}");
     assert_collected(&collector, 99);
-    wait_for_notes(&server, 4, |status| status == "413");
+    wait_for_log(&server, 4, |status| status == "413");
 }
 
 #[test]
-fn a_body_that_nginx_refuses_unread_is_split_all_the_same() {
-    // A megabyte is more than the buffers between take in: nginx answers in the middle of it.
+fn a_body_that_nginx_refuses_before_it_has_read_it_is_split_too() {
+    // A body of several megabytes does not fit into the buffers of the sockets, so nginx answers before it has all of
+    // it.
     if !is_installed(&["nginx"]) {
         return;
     }
@@ -115,7 +117,7 @@ fn a_body_that_nginx_refuses_unread_is_split_all_the_same() {
 }
 
 #[test]
-fn what_is_too_fast_for_nginx_is_retried_until_delivered() {
+fn requests_too_fast_for_nginx_are_retried_until_delivered() {
     if !is_installed(&["nginx"]) {
         return;
     }
@@ -132,12 +134,12 @@ fn what_is_too_fast_for_nginx_is_retried_until_delivered() {
         assert_adds_up(stats);
         assert_eq!((stats.delivered, stats.dropped.total()), (10, 0), "{status}: {stats}");
         assert_collected(&collector, 10);
-        wait_for_notes(&server, 1, |noted| noted == status.to_string());
+        wait_for_log(&server, 1, |logged| logged == status.to_string());
     }
 }
 
 #[test]
-fn connections_that_nginx_limits_to_a_few_requests_cost_nothing() {
+fn connections_that_nginx_limits_to_a_few_requests_cost_no_event_and_no_retry() {
     if !is_installed(&["nginx"]) {
         return;
     }
@@ -160,7 +162,7 @@ fn connections_that_nginx_closes_after_a_second_cost_no_event_and_no_retry() {
     }
     let collector = Collector::start().unwrap();
     let server = nginx(&collector, "", "keepalive_timeout 1s;");
-    // Reporters at once, each writing again a little earlier or later than nginx closes: around the very moment.
+    // Many reporters run at once. Each writes its next request a little before or after nginx closes the connection.
     let (reporters, rounds) = (32_u32, 4);
     thread::scope(|scope| {
         for number in 0..reporters {
@@ -171,7 +173,7 @@ fn connections_that_nginx_closes_after_a_second_cost_no_event_and_no_retry() {
                     assert!(reporter.log("step", round, Severity::Info));
                     assert!(reporter.wait_until_drained(LIMIT));
                     let early = Duration::from_millis(992);
-                    thread::sleep(early + Duration::from_micros(500) * number); // the pause is what is tested
+                    thread::sleep(early + Duration::from_micros(500) * number); // the test is about this pause
                 }
                 let stats = reporter.stats();
                 assert_eq!((stats.delivered, stats.dropped.total()), (rounds, 0), "{stats}");
@@ -186,7 +188,7 @@ fn connections_that_nginx_closes_after_a_second_cost_no_event_and_no_retry() {
 }
 
 #[test]
-fn an_outage_behind_nginx_is_waited_out() {
+fn an_event_is_retried_until_an_outage_behind_nginx_ends() {
     if !is_installed(&["nginx"]) {
         return;
     }
@@ -196,7 +198,7 @@ fn an_outage_behind_nginx_is_waited_out() {
     let reporter = builder(config(&server)).max_retries(u32::MAX).start().unwrap();
     assert!(reporter.log("step", 1, Severity::Info));
     reporter.flush();
-    wait_for_notes(&server, 2, |status| status == "502");
+    wait_for_log(&server, 2, |status| status == "502");
     collector.answer_by_default(Answer::ok());
     assert!(reporter.wait_until_drained(LIMIT));
     assert_eq!(reporter.stats().delivered, 1);
@@ -205,7 +207,7 @@ fn an_outage_behind_nginx_is_waited_out() {
 
 #[cfg(feature = "tls")]
 #[test]
-fn tls_ends_at_nginx_under_each_version() {
+fn the_certificate_of_nginx_is_checked_under_each_tls_version() {
     use crate::tls::{Authority, Validity};
     if !is_installed(&["nginx"]) {
         return;

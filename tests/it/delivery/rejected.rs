@@ -1,5 +1,5 @@
-//! Keeps what a 400 and a 422 cost: one event that the server does not accept costs itself, and not the others of its
-//! batch. A program that sends nothing acceptable costs three requests a batch.
+//! Keeps the cost of a 400 and of a 422. An event that the server rejects is lost alone: the others of its batch are
+//! delivered. A program whose events are all rejected costs three requests per batch.
 
 use httpmock::MockServer;
 use tinker_telemetry::collector::{Answer, Collector};
@@ -21,8 +21,8 @@ fn report(reporter: &Reporter, events: usize, bad: &[usize]) -> Stats {
     stats
 }
 
-/// Sends a batch to a server that answers with `status` to a request with a bad event. Returns the counts and the number of
-/// requests.
+/// Sends a batch to a server that answers with `status` to each request with a bad event. Returns the counts and the
+/// number of requests.
 fn report_to_strict(status: u16, bad: &[usize]) -> (Stats, usize) {
     let server = MockServer::start();
     let rejected = server.mock(|when, then| {
@@ -39,7 +39,7 @@ fn report_to_strict(status: u16, bad: &[usize]) -> (Stats, usize) {
 }
 
 #[test]
-fn one_bad_event_costs_itself_and_some_fourteen_requests() {
+fn one_bad_event_is_lost_alone_and_costs_about_fourteen_requests() {
     for (status, place) in [(400, 0), (400, 49), (400, 99), (422, 50)] {
         let (stats, requests) = report_to_strict(status, &[place]);
         assert_eq!((stats.delivered, stats.dropped.rejected), (99, 1), "{status} for event {place}");
@@ -48,15 +48,15 @@ fn one_bad_event_costs_itself_and_some_fourteen_requests() {
 }
 
 #[test]
-fn bad_events_side_by_side_cost_the_few_around_them() {
-    // The search ends at 46 to 49, where both halves have a bad event.
+fn bad_events_side_by_side_cost_a_few_events_around_them() {
+    // The search ends at the events 46 to 49, where both halves have a bad event.
     let (stats, requests) = report_to_strict(422, &[47, 48]);
     assert_eq!((stats.delivered, stats.dropped.rejected), (96, 4));
     assert!(requests <= 15, "{requests}");
 }
 
 #[test]
-fn a_program_that_sends_nothing_acceptable_costs_three_requests_a_batch() {
+fn a_program_whose_events_are_all_rejected_costs_three_requests_per_batch() {
     for status in [400, 422] {
         let collector = Collector::start().unwrap();
         (0..6).for_each(|_| collector.answer(Answer::status(status)));
@@ -81,7 +81,7 @@ fn a_batch_that_is_rejected_only_as_a_whole_is_delivered_in_halves() {
 }
 
 #[test]
-fn no_search_begins_in_a_half_if_the_other_meets_an_outage() {
+fn no_search_begins_in_a_half_if_the_other_half_fails_by_an_outage() {
     let (stats, sizes) = play(8, &[400, 400, 503]);
     assert_eq!((stats.dropped.rejected, stats.dropped.retries_exhausted), (4, 4));
     assert_eq!(sizes, [8, 4, 4]);
@@ -92,14 +92,14 @@ fn no_search_begins_in_a_half_if_the_other_meets_an_outage() {
 
 #[test]
 fn a_half_may_be_too_large_while_the_other_has_a_bad_event() {
-    // The first four are too large, and go as two and two. Of the last four the last is bad.
+    // The first four are too large, so they go as two and two. The last event of the last four is bad.
     let (stats, sizes) = play(8, &[400, 413, 200, 200, 400, 200, 400, 200, 400]);
     assert_eq!((stats.delivered, stats.dropped.rejected), (7, 1));
     assert_eq!(sizes, [8, 4, 2, 2, 4, 2, 2, 1, 1]);
 }
 
 #[test]
-fn should_retry_wins_over_the_search() {
+fn x_should_retry_takes_precedence_over_the_search() {
     let collector = Collector::start().unwrap();
     collector.answer(Answer::status(422).header("x-should-retry", "true"));
     let reporter = sessionless(&collector).start().unwrap();
@@ -107,7 +107,8 @@ fn should_retry_wins_over_the_search() {
     assert_eq!(collector.requests().len(), 2);
 }
 
-/// Sends events to a collector that answers so, and then 200. Returns the counts and how many events each request had.
+/// Sends events to a collector that answers with these statuses and then with 200. Returns the counts, and the number
+/// of events of each request.
 fn play(events: usize, statuses: &[u16]) -> (Stats, Vec<usize>) {
     let collector = Collector::start().unwrap();
     for status in statuses {

@@ -1,5 +1,6 @@
-//! Keeps the free resend: a kept connection that the server closes as the next request arrives costs no retry, no
-//! event and no duplicate, and only one resend. One that is fresh, or gives a byte back, costs a retry.
+//! Keeps the free resend. Where the server closes a reused connection when the next request arrives, that request is
+//! sent again once, without a retry, a lost event or a duplicate. On a new connection, or after a byte of the answer,
+//! the failure counts as a retry.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -13,7 +14,7 @@ use tinker_telemetry::{Config, Reporter, Severity};
 use crate::support::http::Request;
 use crate::support::{KEY, LIMIT, assert_adds_up, check_body, sessionless_to};
 
-/// A server that a test plays by hand.
+/// A server that the test plays step by step.
 struct Server(Arc<TcpListener>);
 
 struct Connection(BufReader<TcpStream>);
@@ -36,7 +37,11 @@ impl Server {
 
     fn assert_no_caller_waits(&self) {
         self.0.set_nonblocking(true).unwrap();
-        assert_eq!(self.0.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "a connection too many");
+        assert_eq!(
+            self.0.accept().unwrap_err().kind(),
+            ErrorKind::WouldBlock,
+            "there is one connection too many"
+        );
         self.0.set_nonblocking(false).unwrap();
     }
 }
@@ -61,9 +66,9 @@ impl Connection {
 /// How a server may close a connection on which a request has begun to arrive.
 #[derive(Clone, Copy, Debug)]
 enum Close {
-    /// In order, all that was sent having been read.
+    /// After it has read all bytes: an orderly end.
     Finished,
-    /// With bytes unread, which makes it a reset.
+    /// Before it has read all bytes: the kernel resets the connection.
     Reset,
 }
 
@@ -77,7 +82,7 @@ impl Close {
             }
             Self::Reset => {
                 let mut byte = [0];
-                // Past the buffer: what it would have taken in counts as read.
+                // Not through the buffer: that reads all bytes, and then there is no reset.
                 connection.0.get_mut().read_exact(&mut byte).unwrap();
                 None
             }
@@ -90,8 +95,8 @@ fn report(reporter: &Reporter, step: u64) {
     reporter.flush();
 }
 
-/// A connection that has carried an event and is kept.
-fn kept_connection(server: &Server, reporter: &Reporter) -> Connection {
+/// A connection that has carried one event and stays open.
+fn reused_connection(server: &Server, reporter: &Reporter) -> Connection {
     report(reporter, 1);
     let mut connection = server.accept();
     connection.request();
@@ -101,13 +106,13 @@ fn kept_connection(server: &Server, reporter: &Reporter) -> Connection {
 }
 
 #[test]
-fn a_connection_that_went_stale_is_resent_once_as_the_same_attempt() {
+fn a_request_on_a_stale_connection_is_resent_once_as_the_same_attempt() {
     for close in [Close::Finished, Close::Reset] {
         let (server, reporter) = Server::start();
-        let kept = kept_connection(&server, &reporter);
+        let reused = reused_connection(&server, &reporter);
 
         report(&reporter, 2);
-        let lost = close.play(kept);
+        let lost = close.play(reused);
         let mut fresh = server.accept();
         let resent = fresh.request();
         assert_eq!(resent.retry_count(), Some(0), "{close:?}: no retry");
@@ -123,7 +128,7 @@ fn a_connection_that_went_stale_is_resent_once_as_the_same_attempt() {
         assert_adds_up(stats);
         assert_eq!((stats.delivered, stats.dropped.total()), (2, 0), "{close:?}");
 
-        // The fresh connection is kept in turn.
+        // The fresh connection is reused as well.
         report(&reporter, 3);
         assert_ne!(fresh.request().idempotency_key(), resent.idempotency_key());
         fresh.answer_ok();
@@ -135,11 +140,11 @@ fn a_connection_that_went_stale_is_resent_once_as_the_same_attempt() {
 #[test]
 fn a_resend_that_fails_too_is_a_failed_attempt() {
     let (server, reporter) = Server::start();
-    let kept = kept_connection(&server, &reporter);
+    let reused = reused_connection(&server, &reporter);
 
     report(&reporter, 2);
     let requests = [
-        Close::Finished.play(kept).unwrap(),
+        Close::Finished.play(reused).unwrap(),
         Close::Finished.play(server.accept()).unwrap(), // the resend
         Close::Finished.play(server.accept()).unwrap(), // the one retry
     ];
@@ -179,16 +184,16 @@ fn a_fresh_connection_that_closes_is_a_failed_attempt() {
 }
 
 #[test]
-fn an_answer_that_breaks_off_is_a_failed_attempt() {
+fn an_incomplete_answer_is_a_failed_attempt() {
     for linger in [None, Some(Duration::ZERO)] {
         let (server, reporter) = Server::start();
-        let mut kept = kept_connection(&server, &reporter);
+        let mut reused = reused_connection(&server, &reporter);
 
         report(&reporter, 2);
-        let lost = kept.request();
-        kept.answer("HTTP/1.1 2");
-        SockRef::from(kept.0.get_ref()).set_linger(linger).unwrap(); // no time at all makes it a reset
-        drop(kept);
+        let lost = reused.request();
+        reused.answer("HTTP/1.1 2");
+        SockRef::from(reused.0.get_ref()).set_linger(linger).unwrap(); // with zero the connection is reset
+        drop(reused);
         let mut fresh = server.accept();
         let again = fresh.request();
         assert_eq!((lost.retry_count(), again.retry_count()), (Some(0), Some(1)), "{linger:?}");
@@ -201,9 +206,9 @@ fn an_answer_that_breaks_off_is_a_failed_attempt() {
 }
 
 #[test]
-fn batches_over_connections_that_keep_closing_arrive_once_each() {
-    // Every connection closes after a few answers: at once, so that the client may see it before it writes; or when the
-    // next request has arrived, which it cannot see.
+fn batches_over_connections_that_close_often_arrive_once_each() {
+    // Each connection closes after a few answers. It closes either at once, so that the client can see it before the
+    // next request, or when the next request has arrived, so that the client cannot.
     let (server, reporter) = Server::start();
     let batches = 300;
     let answered = thread::spawn(move || {
@@ -211,7 +216,7 @@ fn batches_over_connections_that_keep_closing_arrive_once_each() {
         while answered.len() < batches {
             let mut connection = server.accept();
             for _ in 0..=answered.len() % 3 {
-                // An end before a request: the client saw the connection closed, and took another.
+                // The connection ends before a request: the client saw the close and opened another connection.
                 if connection.0.fill_buf().map_or(true, <[u8]>::is_empty) || answered.len() == batches {
                     break;
                 }
@@ -234,6 +239,6 @@ fn batches_over_connections_that_keep_closing_arrive_once_each() {
     let mut ids: Vec<_> = answered.iter().flat_map(Request::events).map(|event| event.id()).collect();
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!((answered.len(), ids.len()), (batches, batches), "answered once each");
+    assert_eq!((answered.len(), ids.len()), (batches, batches), "each batch is answered once");
     assert!(answered.iter().all(|request| request.retry_count() == Some(0)));
 }

@@ -1,11 +1,11 @@
-//! Keeps the promise of `flush_threshold`: as soon as this many events are pending, all of them are sent.
+//! Keeps the promise of `flush_threshold`: when this many events are pending, all of them are sent.
 
 use tinker_telemetry::collector::{Answer, Collector};
 use tinker_telemetry::{Builder, Reporter, Severity};
 
 use crate::support::{LIMIT, checked_requests, sessionless};
 
-/// Logs this many events and waits until the collector has as many. Nothing asks for a flush.
+/// Logs this many events and waits until the collector has them. It never calls `flush`.
 fn log_until_arrived(collector: &Collector, reporter: &Reporter, events: usize) {
     for step in 0..events {
         assert!(reporter.log("step", step, Severity::Info));
@@ -13,7 +13,7 @@ fn log_until_arrived(collector: &Collector, reporter: &Reporter, events: usize) 
     assert_eq!(collector.wait_for_events(events, LIMIT).len(), events);
 }
 
-/// The sizes of the requests that bring this many events, if that is the threshold.
+/// The sizes of the requests with this many events, where the threshold is the same number.
 fn batches(events: usize, configure: impl Fn(Builder) -> Builder) -> Vec<usize> {
     let collector = Collector::start().unwrap();
     let reporter = configure(sessionless(&collector).flush_threshold(events)).start().unwrap();
@@ -27,7 +27,7 @@ fn a_threshold_of_more_than_a_batch_sends_all_batches() {
 }
 
 #[test]
-fn a_batch_smaller_than_the_threshold_leaves_nothing_behind() {
+fn a_batch_smaller_than_the_threshold_leaves_no_event_behind() {
     assert_eq!(batches(100, |builder| builder.max_batch_size(10)), [10; 10]);
 }
 
@@ -35,7 +35,7 @@ fn a_batch_smaller_than_the_threshold_leaves_nothing_behind() {
 fn bytes_up_to_the_size_of_a_batch_are_all_sent() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).max_batch_bytes(10_000).start().unwrap();
-    // The JSON of each event is larger than what the queue holds of it, so ten events are more than a batch.
+    // Each event is larger as JSON than in the queue, so ten events are more than a batch.
     for _ in 0..10 {
         assert!(reporter.log("step", "x".repeat(1_000), Severity::Info));
     }
@@ -44,7 +44,7 @@ fn bytes_up_to_the_size_of_a_batch_are_all_sent() {
 }
 
 #[test]
-fn after_a_413_the_smaller_batches_leave_nothing_behind() {
+fn after_a_413_the_smaller_batches_leave_no_event_behind() {
     let collector = Collector::start().unwrap();
     collector.answer(Answer::status(413));
     let reporter = sessionless(&collector).start().unwrap();
@@ -56,7 +56,7 @@ fn after_a_413_the_smaller_batches_leave_nothing_behind() {
 }
 
 #[test]
-fn a_queue_that_is_full_below_the_threshold_is_sent_as_a_whole() {
+fn a_queue_that_is_full_below_the_threshold_is_sent_completely() {
     let collector = Collector::start().unwrap();
     let builder = sessionless(&collector).max_queue_bytes(20_000).max_batch_size(2);
     let reporter = builder.start().unwrap();

@@ -1,4 +1,5 @@
-//! Keeps the wire: what the official SDK sends is read and written again unchanged, and what we send looks like it.
+//! Keeps the wire format: the requests of the official SDK are read and written again unchanged, and our requests have
+//! the same form.
 
 use std::time::Duration;
 
@@ -24,28 +25,28 @@ fn the_recordings_are_read_and_written_again_unchanged() {
         let body = &recording["body"];
         let request = check_body(body.to_string().as_bytes());
         for (event, value) in request.events.iter().zip(body["events"].as_array().unwrap()) {
-            assert_eq!(serde_json::to_value(event).unwrap(), *value, "an event alone looks the same");
+            assert_eq!(serde_json::to_value(event).unwrap(), *value, "a single event is written the same");
         }
     }
 }
 
 #[test]
-fn a_request_with_a_field_of_its_own_is_not_read() {
+fn a_request_with_an_unknown_field_is_not_read() {
     let mut body = official_session()["body"].take();
     body["extra"] = json!(1);
     assert!(serde_json::from_value::<TelemetrySendRequest>(body).is_err());
 }
 
 #[test]
-fn an_event_of_another_kind_is_not_read_as_this_one() {
+fn an_event_of_an_unknown_kind_is_not_read() {
     let mut event = official_session()["body"]["events"][0].take();
     event["event"] = json!("SESSION_PAUSE");
     assert!(serde_json::from_value::<Event>(event).is_err());
 }
 
-/// The recorded session, played again by us: the same events in the same order, with values of our own.
+/// Plays the recorded session again: the same events in the same order, with our own values.
 #[test]
-fn a_session_looks_like_the_recorded_one() {
+fn a_session_has_the_form_of_the_recorded_one() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).start().unwrap();
     let data = json!({"step": 1200, "loss": 0.4213, "path": "runs/a/ckpt-1200",
@@ -88,7 +89,7 @@ fn a_session_looks_like_the_recorded_one() {
 }
 
 #[test]
-fn the_top_level_and_the_headers_are_those_of_the_recording() {
+fn the_top_level_fields_and_the_headers_are_those_of_the_recording() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).start().unwrap();
     assert!(reporter.wait_until_drained(LIMIT));
@@ -104,7 +105,7 @@ fn the_top_level_and_the_headers_are_those_of_the_recording() {
     let official = official_session();
     for (header, recorded) in official["headers"].as_object().unwrap() {
         let expected = match header.as_str() {
-            // Another client, another machine; and we ask for no compression.
+            // These depend on the client and the machine. We request no compression.
             "accept-encoding"
             | "content-length"
             | "host"
@@ -139,13 +140,17 @@ fn one_process_has_one_uuid_and_every_sessionless_reporter_an_id_of_its_own() {
     for request in [first, second] {
         let id = request.session_id.strip_prefix("sessionless-").unwrap();
         assert_eq!(id.parse::<uuid::Uuid>().unwrap().get_version_num(), 4);
-        assert_eq!(support::names(&request.events), ["rest.call"], "no session start, no session end");
+        assert_eq!(
+            support::names(&request.events),
+            ["rest.call"],
+            "a sessionless reporter sends no session start and no session end"
+        );
         assert_eq!(request.events[0].session_index(), 0);
     }
 }
 
 #[test]
-fn numbers_that_json_has_no_word_for_become_null() {
+fn numbers_that_json_cannot_express_become_null() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
     assert!(reporter.log("odd", [("nan", f64::NAN), ("inf", f64::INFINITY)], Severity::Info));
@@ -166,7 +171,7 @@ fn read_duration(text: &str) -> Option<Duration> {
 }
 
 #[test]
-fn durations_are_hours_without_bound_and_six_digits() {
+fn a_duration_has_any_number_of_hours_and_at_most_six_digits() {
     let read = |text| read_duration(text).unwrap();
     assert_eq!(read("0:00:00.001981"), Duration::from_micros(1_981));
     assert_eq!(read("0:00:05"), Duration::from_secs(5));
@@ -193,7 +198,7 @@ fn durations_are_hours_without_bound_and_six_digits() {
 
 proptest! {
     #[test]
-    fn any_duration_is_written_to_the_microsecond_and_read_again(seconds in 0..u64::MAX / 2, nanos in 0..1_000_000_000_u32) {
+    fn any_duration_is_written_in_microseconds_and_read_again(seconds in 0..u64::MAX / 2, nanos in 0..1_000_000_000_u32) {
         let mut event: SessionEndEvent = serde_json::from_value(session_end("0:00:00.000000")).unwrap();
         event.duration = Duration::new(seconds, nanos);
         let written = serde_json::to_value(&event).unwrap();
@@ -203,7 +208,7 @@ proptest! {
     }
 
     #[test]
-    fn any_name_and_any_text_arrive_as_they_were(name in any::<String>(), text in any::<String>()) {
+    fn any_name_and_any_text_arrive_unchanged(name in any::<String>(), text in any::<String>()) {
         let collector = Collector::start().unwrap();
         let reporter = sessionless(&collector).start().unwrap();
         let data = json!({"text": text, &text: 1});

@@ -1,4 +1,4 @@
-//! Calls as fast as they come, into a queue that has room for all of them.
+//! Calls without a pause, into a queue with room for all of them.
 
 use super::lockstep::lockstep;
 use super::samples::Samples;
@@ -12,8 +12,8 @@ use crate::quantile::Spread;
 const CALLS_ALONE: usize = 5_000;
 /// Calls per burst on all of several threads together: still less than the queue holds.
 const CALLS_TOGETHER: usize = 8_000;
-/// Bursts, each drained before the next. The first warms up and is not counted; then they alternate between timing
-/// every call and timing all calls as one.
+/// Bursts, each drained before the next. The first warms up and is not counted. Then they alternate between timing each
+/// call and timing all calls together.
 const BURSTS: usize = 15;
 
 pub(super) fn measure(peer: &dyn Peer, threads: usize, quick: bool) -> Figures {
@@ -38,7 +38,7 @@ pub(super) fn measure(peer: &dyn Peer, threads: usize, quick: bool) -> Figures {
             }
         }
     }
-    // The median of the bursts: a burst into which another program fell says nothing of this one.
+    // The median of the bursts, so that a burst disturbed by another program does not count.
     let means = whole.into_iter().skip(1).step_by(2);
     Samples::new(each)
         .figures(overhead)

@@ -1,4 +1,4 @@
-//! The end of a short program: some events pending, nothing sent yet, and one call before `main` returns.
+//! The end of a short program: some events are pending, none is sent, and one call comes before `main` returns.
 
 use std::time::Instant;
 

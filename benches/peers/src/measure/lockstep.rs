@@ -1,14 +1,14 @@
-//! Threads that begin together, again and again.
+//! Threads that begin each round together.
 
 use std::hint;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// Let `threads` threads do `work(thread, round)` for each round, beginning within nanoseconds of each other, and
-/// `between()` after each round while they wait. Returns what each thread made, in the order of the rounds.
+/// Runs `work(thread, round)` on this many threads for each round. The threads begin within nanoseconds of each other.
+/// Runs `between()` after each round while they wait. Returns the results of each thread, in the order of the rounds.
 ///
-/// The threads live through all rounds, as a program's do: what a client keeps per thread is kept.
+/// The threads exist for all rounds, as in a program, so a client's data per thread stays.
 pub(super) fn lockstep<T: Send>(
     threads: usize,
     rounds: usize,
@@ -23,7 +23,7 @@ pub(super) fn lockstep<T: Send>(
             move || {
                 let one = |round: usize| {
                     gate.wait();
-                    // Leaving a barrier takes as long as waking does: the last steps are taken awake.
+                    // A barrier wakes its threads one after the other, so they spin until all are awake.
                     ready.fetch_add(1, Ordering::AcqRel);
                     while ready.load(Ordering::Acquire) < threads * (round + 1) {
                         hint::spin_loop();
@@ -41,7 +41,7 @@ pub(super) fn lockstep<T: Send>(
             gate.wait(); // ended
             between();
         }
-        // A thread that panicked has broken the measurement: so does this.
+        // A panic of a thread breaks the measurement, so it goes on here.
         handles
             .into_iter()
             .map(|it| it.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))

@@ -1,4 +1,4 @@
-//! Calls at the rate of a program that has something else to do, the client's threads asleep between.
+//! Calls at the rate of a program with other work. The client's threads sleep between them.
 
 use std::hint;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::figures::Figures;
 use crate::payload::Fields;
 use crate::peer::Peer;
 
-/// From one call to the next, whichever thread makes it.
+/// The time from one call to the next, over all threads.
 const PERIOD: Duration = Duration::from_micros(250);
 /// A second of calls.
 const CALLS: usize = 4_000;
@@ -24,7 +24,7 @@ pub(super) fn measure(peer: &dyn Peer, threads: usize, quick: bool) -> Figures {
         // The threads take turns: thread 0 first, thread 1 a period later.
         let mut next = Instant::now() + PERIOD * thread as u32;
         let call = |n: usize| {
-            // The caller computes, it does not sleep: its core is warm and its own.
+            // The caller spins and does not sleep, as a program that computes: it keeps its core.
             while Instant::now() < next {
                 hint::spin_loop();
             }

@@ -1,4 +1,4 @@
-//! Times of single calls, and what is said of them.
+//! Times of single calls, and their statistics.
 
 use super::Overhead;
 use crate::figures::Figures;
@@ -13,7 +13,7 @@ impl Samples {
         Self(nanoseconds)
     }
 
-    /// What so many of a thousand do not exceed.
+    /// The value that this many of a thousand do not exceed.
     pub(super) fn quantile(&self, per_mille: usize) -> f64 {
         quantile::quantile(&self.0, per_mille)
     }
@@ -22,7 +22,7 @@ impl Samples {
         self.0.iter().map(|&it| f64::from(it)).sum::<f64>() / self.0.len() as f64
     }
 
-    /// Median, 99th percentile and mean, each less what the timing itself costs.
+    /// Median, 99th percentile and mean, each less the cost of the timing.
     pub(super) fn figures(&self, Overhead { timed: timer, .. }: Overhead) -> Figures {
         Figures::default()
             .with("p50", self.quantile(500) - timer)
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_less_by_the_cost_of_the_timer() {
+    fn the_cost_of_the_timer_is_subtracted_from_the_figures() {
         let figures = Samples::new((0..=100).rev().collect()).figures(Overhead { timed: 10.0, looped: 2.0 });
         let get = |name| figures.get(name).unwrap();
         assert!((get("p50") - 40.0).abs() < 1e-9);

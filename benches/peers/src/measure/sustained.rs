@@ -1,4 +1,4 @@
-//! As many events as get through when the caller never waits for anything but a full queue.
+//! As many events as possible: the caller waits only between chunks, until they are sent.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::payload::Fields;
 use crate::peer::Peer;
 use crate::usage;
 
-/// Logged between two flushes: the client sends meanwhile, and the queue is never full.
+/// The events between two flushes. The client sends at the same time, and the queue is never full.
 const CHUNK: usize = 8_000;
 const TIME: Duration = Duration::from_secs(2);
 

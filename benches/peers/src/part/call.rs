@@ -1,4 +1,4 @@
-//! What a call costs the thread that makes it.
+//! The cost of a call for its thread.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::rounds::{Results, dash};
 use crate::sink::{Manner, Sink};
 use crate::task::Work;
 
-/// The batch size is nothing to a caller: one size of OpenTelemetry's JSON is enough here.
+/// The batch size has no effect on a caller, so one size of OpenTelemetry's JSON is enough.
 const CONTENDERS: [Contender; 13] = [
     Contender::OtelProto,
     Contender::OtelProtoStatic,
@@ -52,7 +52,7 @@ pub(crate) fn tables(plan: &Plan) -> Result<Vec<Table>> {
         paced(
             1,
             "A call every 250 µs, 1 thread (ns)",
-            "The caller computes between its calls, the client's own threads have gone to sleep.",
+            "The caller computes between its calls, and the client's own threads sleep.",
         )?,
         paced(
             4,
@@ -62,7 +62,7 @@ pub(crate) fn tables(plan: &Plan) -> Result<Vec<Table>> {
     ])
 }
 
-/// `mean` names the mean that the ratio is made of: of calls timed as one, where they follow each other.
+/// `mean` is the name of the mean in the ratio. For calls in a burst it is that of calls timed together.
 fn table(results: &Results, title: &str, about: &str, mean: &str) -> Table {
     let timer = results.cell(Contender::REFERENCE, "timer", 0);
     let about = format!("{about} The timer's own cost, {timer} ns, is taken off.");
@@ -76,7 +76,7 @@ fn table(results: &Results, title: &str, about: &str, mean: &str) -> Table {
     for contender in results.contenders() {
         let ratio = |name| results.ratio(contender, Contender::REFERENCE, name);
         if contender == Contender::OursDisabled {
-            // A few nanoseconds are less than the clock can tell: only many calls as one can be timed.
+            // The clock cannot measure a few nanoseconds, so only many calls together are timed.
             let mean = results.cell(contender, mean, 1);
             let label = contender.label().to_owned();
             table.row(vec![label, dash(), dash(), dash(), mean, ratio("burst_mean"), dash(), dash()]);

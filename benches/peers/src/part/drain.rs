@@ -1,4 +1,4 @@
-//! The end of a short program: how long its last call takes, and what it saves.
+//! The end of a short program: the time of its last call, and the number of events that arrive.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -25,10 +25,10 @@ const CONTENDERS: [Contender; 7] = [
     Contender::OursStruct,
 ];
 
-/// A process that has not ended by then is killed.
+/// A process that has not ended after this time is killed.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// One ending of one contender; times in milliseconds, `None` past the limit.
+/// One end of one contender. Times are in milliseconds, and `None` after the limit.
 struct End {
     call: Option<f64>,
     gone: Option<f64>,
@@ -66,7 +66,7 @@ fn table(
 ) -> Result<Table> {
     let mut contenders = plan.of(contenders);
     let mut ends: BTreeMap<Contender, Vec<End>> = BTreeMap::new();
-    // Where there is an answer a round takes milliseconds, and many make the figure firm.
+    // With an answer a round takes milliseconds, so more rounds are affordable and make the figure more precise.
     let rounds = if sink.is_some() { plan.rounds * 4 } else { plan.rounds.div_ceil(2) };
     eprintln!("{title}, {rounds} rounds");
     for _ in 0..rounds {
@@ -81,8 +81,8 @@ fn table(
     let mut table = Table::new(
         title,
         format!(
-            "50 events pending, no connection yet, then the call that the library has for the end of a program, asked \
-             to take 1 s at most where it can be asked (tracing-appender cannot). After it `main` returns. \
+            "50 events are pending without a connection. Then comes the call that the library has for the end of a \
+             program, with a limit of 1 s where it takes one (tracing-appender does not). After it `main` returns. \
              Rounds: {rounds}."
         ),
         &["", "the call (ms)", "process gone (ms)", "arrived"],

@@ -1,4 +1,4 @@
-//! What a library adds to a program: crates, bytes, minutes, memory.
+//! The footprint of a library in a program: crates, bytes, build time, memory.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::rounds::dash;
 use crate::sink::{Manner, Sink};
 
 const MB: f64 = 1e6;
-/// Runs of each program: where its pages fall varies a little.
+/// Runs of each program. The memory varies a little between runs.
 const RUNS: usize = 5;
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -84,7 +84,7 @@ impl Sizes {
         Ok(Self {
             plain: written.size()?,
             lean: fs::metadata(written.lean_build()?)?.len() as f64,
-            stripped: written.stripped_size()?, // the last, for it replaces what was there
+            stripped: written.stripped_size()?, // the last, since it replaces the binary
         })
     }
 }
@@ -125,7 +125,7 @@ fn runs(binary: &Path, what: &str, sink: SocketAddr) -> Result<Vec<Figures>> {
     (0..RUNS).map(run).collect()
 }
 
-/// A directory that goes with this value.
+/// A directory that a drop removes.
 struct Scratch(PathBuf);
 
 impl Scratch {

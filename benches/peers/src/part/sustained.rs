@@ -1,4 +1,4 @@
-//! How much gets through, and what it costs the whole process.
+//! The number of events per second, and their cost for the whole process.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(crate) fn tables(plan: &Plan) -> Result<Vec<Table>> {
         "Sustained",
         "One thread logs 8 000 events, waits until they have been sent, and logs the next. Processor time is that of \
          all threads of the process, the caller's included, the sink's not. OpenTelemetry sends batches of 512 where \
-         not said otherwise; Sentry logs, PostHog and tinker-telemetry of 100; Sentry events go one by one, and \
+         its row has no other number; Sentry logs, PostHog and tinker-telemetry of 100; Sentry events go one by one, and \
          tracing-appender writes a file, which is less work.",
         &[
             "",

@@ -1,7 +1,7 @@
-//! tracing-appender: a line per event, formatted on the caller's thread, written to a file by another.
+//! tracing-appender: a line per event, formatted on the caller's thread and written to a file by another thread.
 //!
-//! It has no network and no flush: what it is asked here is what a caller pays for a queue and a thread, and the
-//! lines that have reached the file are counted to know when it is idle.
+//! It has no network and no flush. It shows the cost of a queue and a thread for a caller. The bench counts the lines
+//! in the file to find out when it is idle.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -20,9 +20,9 @@ use crate::payload::Fields;
 
 #[derive(Clone, Copy)]
 pub(crate) enum Format {
-    /// `tracing_subscriber::fmt()` as its documentation starts, without colours.
+    /// `tracing_subscriber::fmt()` as in its documentation, without colours.
     Text,
-    /// `.json()`: the nearest to what the others send.
+    /// `.json()`: the format most similar to that of the others.
     Json,
 }
 
@@ -51,7 +51,7 @@ impl Appender {
 impl Peer for Appender {
     fn log(&self, fields: Fields<'_>) {
         tracing::info!(step = fields.step, loss = fields.loss, shard = fields.shard, "checkpoint.saved");
-        self.logged.fetch_add(1, Ordering::Relaxed); // for `flush`; a nanosecond or two
+        self.logged.fetch_add(1, Ordering::Relaxed); // for `flush`; it takes about two nanoseconds
     }
 
     fn flush(&self) {
@@ -61,7 +61,7 @@ impl Peer for Appender {
     }
 
     fn shutdown(&mut self, _budget: Duration) {
-        self.guard.take(); // waits a second at most, a number that cannot be chosen
+        self.guard.take(); // waits for a second at most, which cannot be changed
     }
 
     fn written(&self) -> Option<u64> {
@@ -75,7 +75,7 @@ impl Drop for Appender {
     }
 }
 
-/// The worker writes each line by one `write_all`.
+/// Counts the lines. The worker writes each with one `write_all`.
 struct CountedLines {
     file: File,
     lines: Arc<AtomicU64>,

@@ -1,4 +1,4 @@
-//! No client at all: what the loop and the clock cost by themselves.
+//! No client: the cost of the loop and the clock alone.
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! OpenTelemetry: batch log processor on its own thread, OTLP over HTTP by the blocking reqwest client, as the
+//! OpenTelemetry: the batch log processor on its own thread, and OTLP over HTTP by the blocking reqwest client, as the
 //! documentation of `BatchLogProcessor` advises.
 //!
-//! Its documentation means applications to log through a bridge, from `tracing` for one. The logger itself is the
-//! shorter way, so that is what all ratios are to; the bridge has a row of its own.
+//! By its documentation, applications log through a bridge, for example from `tracing`. The logger itself is faster, so
+//! all ratios are to the logger. The bridge has a row of its own.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::{Peer, QUEUE};
 use crate::payload::{Fields, NAME, SHARD};
 
-/// `max_export_batch_size` as the SDK has it.
+/// The SDK's default of `max_export_batch_size`.
 pub(crate) const DEFAULT_BATCH: usize = 512;
 
 #[derive(Clone, Copy)]
@@ -28,12 +28,12 @@ pub(crate) enum Encoding {
     Json,
 }
 
-/// How a record comes into being.
+/// How a record is made.
 #[derive(Clone, Copy)]
 pub(crate) enum Way {
     /// By the logger, which copies the borrowed string.
     Direct,
-    /// By the logger, as if all strings were literals: the least it can do.
+    /// By the logger, with only literals as strings: the lowest cost.
     Static,
     /// By `tracing::info!` and the bridge.
     Tracing,
@@ -103,7 +103,7 @@ impl Peer for Otel {
     }
 
     fn shutdown(&mut self, budget: Duration) {
-        // An error here is a finding of the drain table: its time and what the sink received show it.
+        // The drain table shows an error here: by its time and by the events at the sink.
         let _ = self.provider.shutdown_with_timeout(budget);
     }
 }

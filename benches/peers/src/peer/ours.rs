@@ -57,8 +57,8 @@ impl Peer for Ours {
     }
 }
 
-/// A function of its own, as it is for a caller who has the one or the other: the frame that it takes to build a tree is
-/// otherwise paid for by both.
+/// A function of its own, since a caller has either this or `log_tree`. In one function both would pay for the large
+/// stack frame of the tree.
 #[inline(never)]
 fn log_json(reporter: &Reporter, fields: Fields<'_>) -> bool {
     let data = json!({"step": fields.step, "loss": fields.loss, "shard": fields.shard});

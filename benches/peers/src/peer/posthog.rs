@@ -1,4 +1,5 @@
-//! The blocking client of `posthog-rs`. Its `capture` only queues: a thread of its own makes the batches and sends them.
+//! The blocking client of `posthog-rs`. Its `capture` only queues an event. A thread of the client makes and sends the
+//! batches.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -40,6 +41,6 @@ impl Peer for PostHog {
     }
 
     fn shutdown(&mut self, _budget: Duration) {
-        self.client.shutdown(); // bounded by `shutdown_timeout_ms`, given at the start
+        self.client.shutdown(); // bounded by `shutdown_timeout_ms`, set at the start
     }
 }

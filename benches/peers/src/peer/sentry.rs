@@ -25,7 +25,7 @@ impl Sentry {
         let guard = sentry::init(
             ClientOptions::new()
                 .dsn(&format!("http://key@{sink}/1"))
-                // 30 envelopes by default. An event is an envelope of its own; of logs, a hundred share one.
+                // The default is 30 envelopes. Each event has an envelope of its own, and a hundred logs share one.
                 .transport_channel_capacity(QUEUE)
                 .shutdown_timeout(budget),
         );
@@ -37,7 +37,7 @@ impl Peer for Sentry {
     fn log(&self, fields: Fields<'_>) {
         match self.kind {
             Kind::Logs => {
-                // The macro wants the text as a literal: this is NAME.
+                // The macro needs a literal. This is the text of `NAME`.
                 sentry::logger_info!(
                     step = fields.step,
                     loss = fields.loss,
@@ -70,6 +70,6 @@ impl Peer for Sentry {
     }
 
     fn shutdown(&mut self, _budget: Duration) {
-        self.guard.take(); // dropping it waits for `shutdown_timeout`, given at the start
+        self.guard.take(); // the drop waits for `shutdown_timeout`, set at the start
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use super::Manner;
 use super::server::TAKE_COUNT;
 
-/// A sink in a process of its own, which ends with this value.
+/// A sink in a process of its own. A drop ends the process.
 pub(crate) struct Sink {
     process: Child,
     address: SocketAddr,
@@ -49,7 +49,7 @@ impl Sink {
 
 impl Drop for Sink {
     fn drop(&mut self) {
-        drop(self.process.stdin.take()); // its sign to end
+        drop(self.process.stdin.take()); // ends the process
         let _ = self.process.wait();
     }
 }

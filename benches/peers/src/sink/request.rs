@@ -1,10 +1,10 @@
-//! One HTTP/1.1 request off a connection: as much of the protocol as the clients here speak.
+//! Reads HTTP/1.1 requests from a connection: the part of the protocol that the clients here use.
 
 use std::io::{self, Read};
 
 use memchr::memmem;
 
-/// Of what the head of a request says, what the answer depends on.
+/// The parts of a request that the answer depends on.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) path: String,
@@ -12,7 +12,7 @@ pub(crate) struct Request {
     pub(crate) body: Vec<u8>,
 }
 
-/// Reads requests, one after the other, from a connection that is kept alive.
+/// Reads one request after the other from a keep-alive connection.
 pub(crate) struct Requests<R> {
     input: R,
     buffer: Vec<u8>,
@@ -29,7 +29,7 @@ impl<R: Read> Requests<R> {
         Self { input, buffer: Vec::with_capacity(64 * 1024) }
     }
 
-    /// The next request; `None` where the client has closed the connection between two.
+    /// The next request. `None` where the client has closed the connection between two requests.
     pub(crate) fn next(&mut self) -> io::Result<Option<Request>> {
         loop {
             if let Some((request, used)) = parse(&self.buffer)? {
@@ -51,7 +51,7 @@ impl<R: Read> Requests<R> {
     }
 }
 
-/// A whole request at the start of `bytes`, and its length; `None` where more must be read first.
+/// A complete request at the start of `bytes`, and its length. `None` where it is not complete yet.
 fn parse(bytes: &[u8]) -> io::Result<Option<(Request, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut head = httparse::Request::new(&mut headers);
@@ -76,7 +76,7 @@ fn parse(bytes: &[u8]) -> io::Result<Option<(Request, usize)>> {
     Ok(Some((request, head_length + body_length)))
 }
 
-/// The body at the start of `bytes`, unchunked, and how many bytes it took.
+/// The body at the start of `bytes` without chunk headers, and the number of bytes that it used.
 fn body(bytes: &[u8], framing: &Framing) -> io::Result<Option<(Vec<u8>, usize)>> {
     match framing {
         Framing::Length(length) => Ok(bytes.get(..*length).map(|body| (body.to_vec(), *length))),
@@ -98,7 +98,7 @@ fn body(bytes: &[u8], framing: &Framing) -> io::Result<Option<(Vec<u8>, usize)>>
     }
 }
 
-/// How often `needle` is in `body`.
+/// The number of times that `needle` is in `body`.
 pub(crate) fn count(body: &[u8], needle: &str) -> usize {
     memmem::find_iter(body, needle).count()
 }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn requests(bytes: &'static [u8]) -> Vec<Request> {
-        /// A reader that gives one byte at a time, the hardest way for a parser.
+        /// A reader that returns one byte at a time, the hardest case for a parser.
         struct Dripping(&'static [u8]);
         impl Read for Dripping {
             fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {

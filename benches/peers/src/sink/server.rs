@@ -1,4 +1,4 @@
-//! The sink's own process: a thread per connection, an answer per request, one count of events.
+//! The process of the sink: a thread per connection, an answer per request, one count of events.
 
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,11 +10,11 @@ use super::Manner;
 use super::request::{Request, Requests, count};
 use crate::payload::SHARD;
 
-/// Where the bench asks for the count, which starts again from zero.
+/// The path that returns the count of events and resets it to zero.
 pub(super) const TAKE_COUNT: &str = "/take-count";
 
-/// Serve on a free port of loopback, whose address is the first line of standard output, until standard input
-/// ends: a sink cannot outlive the bench that started it.
+/// Serves on a free port of loopback and prints the address as the first line of standard output. Ends with standard
+/// input, so a sink cannot outlive the bench that started it.
 pub(crate) fn serve(manner: Manner) -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);
@@ -28,7 +28,7 @@ fn accept(listener: &TcpListener, manner: Manner) {
     let events = Arc::new(AtomicU64::new(0));
     for stream in listener.incoming().flatten() {
         let events = Arc::clone(&events);
-        // A client that vanishes within a request was killed, or given up: its own figures tell.
+        // A client that disconnects within a request was killed or timed out. Its own figures show that.
         thread::spawn(move || converse(stream, manner, &events).ok());
     }
 }
@@ -59,7 +59,7 @@ fn converse(stream: TcpStream, manner: Manner, events: &AtomicU64) -> io::Result
     Ok(())
 }
 
-/// What each protocol's server says to a request that it took.
+/// The answer of each protocol's server to an accepted request.
 fn accepted(request: &Request) -> (&'static str, &'static [u8]) {
     match request.path.as_str() {
         "/v1/logs" if request.content_type == "application/x-protobuf" => ("application/x-protobuf", b""),

@@ -25,7 +25,7 @@ pub(in crate::bridge) const MAX_CONTEXT: usize = 16 * 1024;
 /// The most fields of enclosing spans in an event.
 const MAX_CONTEXT_FIELDS: usize = 64;
 
-/// A text of an enclosing span is cut here: it is beside the point of the event.
+/// A text of an enclosing span is cut here: the event matters more than what surrounds it.
 pub(in crate::bridge) const MAX_CONTEXT_TEXT: usize = 1024;
 
 /// What a field needs in JSON besides its name and a text: quotes, a colon, a comma, or the digits of a number.
@@ -56,7 +56,8 @@ pub(in crate::bridge) enum Number {
 
 /// Fields in order. Of several with one name, the first counts in each part of the data.
 pub(in crate::bridge) trait Fields {
-    /// Passes each field on. It is called twice for an event: for the numbers, then for the rest.
+    /// Passes each field on. It is called for the numbers of an event, then for the rest; and before both for the names, if
+    /// there are enclosing spans.
     fn each<'a>(&'a self, take: &mut dyn FnMut(&'a str, Value<'_>));
 
     /// Whether there are enclosing spans.

@@ -1,14 +1,12 @@
-//! Keeps a batch from being spoilt by one event whose data is no JSON: such data is refused as `invalid_data`.
-#![cfg(feature = "collector")]
-
-mod support;
+//! Keeps a batch valid where the data of one event is not JSON: such an event is refused as `invalid_data`.
 
 use serde::ser::{SerializeMap, SerializeSeq, SerializeStruct};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use support::{LIMIT, Panics, assert_adds_up, names, sessionless};
 use tinker_telemetry::Severity::Info;
 use tinker_telemetry::collector::Collector;
+
+use crate::support::{LIMIT, Panics, assert_adds_up, names, sessionless};
 
 struct KeyWithoutValue;
 
@@ -42,10 +40,10 @@ impl Serialize for ValueWithoutKey {
     }
 }
 
-/// Named as `serde_json` names its raw values, with a text that is no JSON.
-struct NoJson;
+/// A raw value of `serde_json`, by its name, with a text that is not JSON.
+struct NotJson;
 
-impl Serialize for NoJson {
+impl Serialize for NotJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("$serde_json::private::RawValue", 1)?;
         object.serialize_field("$serde_json::private::RawValue", "{]")?;
@@ -53,7 +51,7 @@ impl Serialize for NoJson {
     }
 }
 
-/// Catches the panic of an element, and goes on without it.
+/// Catches the panic of an element and continues without the element.
 struct CatchesPanic;
 
 impl Serialize for CatchesPanic {
@@ -70,21 +68,21 @@ fn raw(json: &str) -> Box<RawValue> {
 }
 
 #[test]
-fn data_that_is_no_json_is_refused_and_the_rest_of_the_batch_is_delivered() {
+fn an_event_with_data_that_is_not_json_is_refused_and_the_others_are_delivered() {
     let collector = Collector::start().unwrap();
     let reporter = sessionless(&collector).start().unwrap();
     assert!(reporter.log("before", (), Info));
     assert!(!reporter.log("a key without a value", KeyWithoutValue, Info));
     assert!(!reporter.log("two keys", [TwoKeys], Info));
     assert!(!reporter.log("a value without a key", Some([ValueWithoutKey]), Info));
-    assert!(!reporter.log("no JSON", NoJson, Info));
+    assert!(!reporter.log("not JSON", NotJson, Info));
     assert!(!reporter.log("after a panic", CatchesPanic, Info));
     assert!(!reporter.log("too large a number", raw("[1e999]"), Info));
     assert!(!reporter.log("half a surrogate pair", raw(r#"{"half": "\ud83d"}"#), Info));
     assert!(reporter.log("raw", raw(r#"{"pair": "\ud83d\ude00"}"#), Info));
     assert!(reporter.log("after", (), Info));
     assert!(reporter.stop(LIMIT));
-    // The collector parses the one request that they share.
+    // The accepted events share one request, and the collector parses it.
     assert_eq!(collector.requests().len(), 1);
     assert_eq!(names(&collector.events()), ["before", "raw", "after"]);
     let stats = reporter.stats();

@@ -1,7 +1,8 @@
-//! Keeps the memory of a program whose data panics again and again: a panic that is caught leaks nothing. Its own binary,
-//! since the allocator and the panic hook are the process's.
+//! Keeps the memory of a program whose data panics often: a caught panic leaks no memory. It is a binary of its own,
+//! since a process has one allocator and one panic hook.
 #![cfg(feature = "collector")]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -13,21 +14,21 @@ use support::sessionless_to;
 use tinker_telemetry::{Config, Severity};
 
 thread_local! {
-    /// The bytes that this thread took, less those that it gave back.
+    /// The bytes that this thread holds.
     static HELD: Cell<isize> = const { Cell::new(0) };
 }
 
-struct Counting;
+struct CountingAllocator;
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn signed(bytes: usize) -> isize {
     isize::try_from(bytes).unwrap_or(isize::MAX)
 }
 
 #[expect(unsafe_code, reason = "the trait is unsafe; every call goes to the system's allocator unchanged")]
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         HELD.set(HELD.get() + signed(layout.size()));
         unsafe { System.alloc(layout) }
@@ -55,7 +56,7 @@ impl Serialize for PanicsWithText {
     }
 }
 
-/// How much more memory this thread holds after 1 000 calls than after the first.
+/// The bytes that this thread holds after 1 000 more calls, less those after the first call.
 fn growth(call: impl Fn()) -> isize {
     call();
     let before = HELD.get();
@@ -64,16 +65,16 @@ fn growth(call: impl Fn()) -> isize {
 }
 
 #[test]
-fn panics_that_are_caught_leak_no_memory() {
+fn caught_panics_leak_no_memory() {
     let reporter = sessionless_to(Config::new("tml-example").base_url("http://127.0.0.1:9")).start().unwrap();
-    let loud = panic::take_hook();
+    let default_hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
     let growths = [
         growth(|| _ = reporter.log("literal", PanicsWithLiteral, Severity::Info)),
         growth(|| _ = reporter.log("text", PanicsWithText, Severity::Info)),
         growth(|| _ = reporter.log_exception(&support::Panics, Severity::Info)),
     ];
-    panic::set_hook(loud);
+    panic::set_hook(default_hook);
     assert_eq!(growths, [0, 0, 0]);
     assert_eq!(reporter.stats().refused.invalid_data, 3 * 1_001);
 }
