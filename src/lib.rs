@@ -91,16 +91,14 @@
 //!
 //! - If another thread was changing a bridge's attachments at the moment of the fork, attach again in the child.
 //! - If the program logs at debug level and forks during its first request, that child's events are dropped as `deadline`.
-//! - If another thread looks up a host's name at the moment of the fork, the C library's resolver may stay locked in the child.
-//!   The child then sends to the addresses that its parent had found. If the parent had found none yet, the child's events are
-//!   dropped, and no call waits longer for it.
+//! - If another thread was looking up a host name at the moment of the fork, the C library's lock for lookups may stay closed in
+//!   the child. It then sends to the addresses that its parent had found. If there were none yet, its events are dropped. No call
+//!   waits longer for it.
 //! - Between `fork` and `exec`, as in `CommandExt::pre_exec`, do not call this crate: hardly anything is safe to call there.
 //! - Only the C library's `fork` is noticed. Its `_fork` and a bare system call are not.
 //! - A child's errors and panics are reported without a stack, even with `RUST_BACKTRACE` set: the standard library's lock
 //!   for stacks may stay closed in a child. The standard panic hook takes that lock too, to print a stack. So with
 //!   `RUST_BACKTRACE` set a child that panics may hang in that hook.
-//! - If another thread was looking up a host name at the moment of the fork, the C library's lock for lookups may stay closed in
-//!   the child. Calls return in time, but a child that reports to a host name delivers nothing.
 //! - The child must be able to allocate. The system's allocator makes sure of that. Some others do not.
 //!
 //! # What it does not do

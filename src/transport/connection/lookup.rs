@@ -31,7 +31,8 @@ struct Shared {
     known_host: Arc<KnownHost>,
 }
 
-/// How long a child waits for its resolver, if it knows addresses without it.
+/// How long a child waits for its resolver at most, if it knows addresses without it. Half of the attempt's time is left for the
+/// request.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A lookup that has not ended: its host, and its result to be. The next attempt waits for the same one, so a resolver
@@ -78,7 +79,7 @@ impl Lookup {
             _ => start(host.to_owned(), port).map_err(|_| LookupError::Io(io::Error::other(NO_THREAD)))?,
         };
         let of_parent = self.0.known_host.of_parent(host);
-        match result.wait(of_parent.map_or(limit, |_| limit.min(PATIENCE))) {
+        match result.wait(of_parent.map_or(limit, |_| PATIENCE.min(limit / 2))) {
             Some(Ok(addresses)) if !addresses.is_empty() => {
                 self.0.known_host.note(host, &addresses);
                 Ok(addresses)
