@@ -11,6 +11,7 @@
 //! - The session's end is reported once, and only by the process that reported its start.
 
 pub(crate) mod pipeline;
+mod session_end;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -251,9 +252,7 @@ impl Session {
 
     fn end_session(&self) {
         if let Some(end) = &self.pipeline().session_end {
-            // Contained, or the panic would make every later call of the session's end panic too.
-            let offer = || self.offer_session_event(EventBody::SessionEnd(self.started.elapsed()));
-            end.call_once(|| _ = catch_panic(offer));
+            end.report_once(|| self.offer_session_event(EventBody::SessionEnd(self.started.elapsed())));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Connects the callers of one process with its worker: the queue's producer, the ledger, and the handle that aborts
 //! the attempt on the wire. Reporter and worker never meet: this stands between them.
 
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::model::event::Severity;
@@ -11,6 +11,7 @@ use crate::process::{fork, reentrancy};
 use crate::queue::Producer;
 use crate::queue::admission::Lane;
 use crate::queue::ledger::Ledger;
+use crate::session::session_end::SessionEnd;
 use crate::transport::abort::Abort;
 use crate::worker::outage_log;
 
@@ -22,8 +23,8 @@ pub(crate) struct Pipeline {
     producer: Producer,
     /// `None` in a dry run: nothing is on the wire.
     abort_handle: Option<Abort>,
-    /// Reports the session's end once. `None` if this pipeline reports neither the start nor the end.
-    pub(crate) session_end: Option<Once>,
+    /// `None` if this pipeline reports neither the start nor the end.
+    pub(crate) session_end: Option<SessionEnd>,
 }
 
 impl Pipeline {
@@ -39,7 +40,7 @@ impl Pipeline {
 
     /// The same pipeline, which also reports the session's start and its end.
     pub(crate) fn with_session(mut self) -> Self {
-        self.session_end = Some(Once::new());
+        self.session_end = Some(SessionEnd::new());
         self
     }
 
