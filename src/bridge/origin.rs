@@ -2,13 +2,11 @@
 //!
 //! Every text in it is cut, so that the part has a bounded size whatever the program's names are.
 
-use std::cell::Cell;
-
-use std::thread::{self, Thread};
+use std::thread::Thread;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::process::catch_panic::catch_panic;
+use crate::process::current_thread;
 
 /// Longer targets and paths are cut.
 const MAX_PLACE: usize = 256;
@@ -49,13 +47,7 @@ pub(super) fn next_span_id() -> u64 {
 
 /// The thread of this call. `None` on a thread that ends and has no handle of its own any more.
 pub(super) fn current_thread() -> Option<ThreadLabel> {
-    thread_local! {
-        /// Has a destructor, so that it is gone when the thread's other values are.
-        static ALIVE: Cell<Option<Box<()>>> = const { Cell::new(None) };
-    }
-    ALIVE.try_with(|_| ()).ok()?;
-    // If the first use is that late, the standard library panics.
-    catch_panic(|| ThreadLabel(thread::current()))
+    current_thread::current_thread().map(ThreadLabel)
 }
 
 impl Serialize for ThreadLabel {
@@ -111,6 +103,8 @@ fn last(text: &str, max: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     #[test]

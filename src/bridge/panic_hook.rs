@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::failure::panicking::{self, Panic};
+use crate::process::current_thread::current_thread;
 use crate::process::fork::Inherited;
 use crate::process::reentrancy;
 use crate::reporter::{Reporter, WeakReporter};
@@ -174,7 +175,7 @@ fn can_be_caught(info: &PanicHookInfo<'_>) -> bool {
 
 /// The standard library gives the first thread of a Rust program this name.
 fn is_main_thread() -> bool {
-    thread::current().name() == Some("main")
+    current_thread().is_some_and(|thread| thread.name() == Some("main"))
 }
 
 /// The sessions to report to. They are held without their owners: a drop of the last reporter meanwhile waits as always.

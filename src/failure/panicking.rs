@@ -7,11 +7,11 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt::{self, Display};
-use std::thread;
+use std::thread::Thread;
 
 use crate::failure::exception;
 use crate::payload::record::Exception;
-use crate::process::catch_panic::catch_panic;
+use crate::process::current_thread::current_thread;
 #[cfg(feature = "panic")]
 use crate::process::stack::SHORT_WAIT;
 use crate::process::stack::Stack;
@@ -47,9 +47,8 @@ impl Panic {
 
     /// A panic of which only the payload is known, on its own thread.
     fn caught(payload: &(dyn Any + Send)) -> Self {
-        // At the very end of a thread the standard library no longer knows it, and panics.
-        let name = catch_panic(|| thread::current().name().map(str::to_owned)).flatten();
-        let thread = name.unwrap_or_else(|| "<unnamed>".to_owned());
+        let thread = current_thread();
+        let thread = thread.as_ref().and_then(Thread::name).unwrap_or("<unnamed>").to_owned();
         let message = text(payload).unwrap_or("panicked with a value that is not text").to_owned();
         Self { message, thread, location: None, stack: None }
     }

@@ -11,6 +11,7 @@
 //! - All `unsafe` code of the crate is in [`fork`].
 
 pub(crate) mod catch_panic;
+pub(crate) mod current_thread;
 pub(crate) mod fork;
 pub(crate) mod program_log;
 pub(crate) mod reentrancy;

@@ -76,6 +76,36 @@ fn a_stop_during_an_attempt_logs_the_counts() {
     });
 }
 
+/// The attempt begins during the stop, so it has the time until the deadline, and ends together with the stop.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_attempt_that_the_deadline_cuts_is_not_logged_as_an_outage() {
+    use std::fs;
+
+    fn is_worker_there() -> bool {
+        let threads =
+            fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path().join("comm"));
+        threads.filter_map(|name| fs::read_to_string(name).ok()).any(|name| name.trim() == "tinker-reporter")
+    }
+
+    alone("losses::an_attempt_that_the_deadline_cuts_is_not_logged_as_an_outage", "", |_| {
+        lines::keep();
+        let collector = Collector::start().unwrap();
+        let _hold = collector.hold_answers();
+        let reporter = sessionless(&collector).start().unwrap();
+        while !is_worker_there() {
+            thread::yield_now(); // it has its name when it has begun
+        }
+        log(&reporter, 1);
+        assert_stop_logs_the_counts(&reporter, Duration::from_millis(200));
+        assert_eq!(collector.requests().len(), 1);
+        while is_worker_there() {
+            thread::yield_now();
+        }
+        assert!(lines::take().is_empty(), "the worker logs nothing more");
+    });
+}
+
 #[test]
 fn a_stop_while_connecting_hangs_logs_the_counts() {
     alone("losses::a_stop_while_connecting_hangs_logs_the_counts", "", |_| {

@@ -14,7 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{self, catch_unwind};
 use std::process::Command;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, fmt, fs, thread};
 
 use process::{FINE, fork};
@@ -50,14 +50,19 @@ fn has_stack(traceback: &str) -> bool {
     traceback.contains("Stack backtrace:")
 }
 
+/// Some ten times what the calls may wait, for a busy machine.
+const LATE: Duration = Duration::from_millis(500);
+
 #[test]
 fn an_exception_goes_without_a_stack_while_the_worker_resolves_symbols() {
     with_backtraces("an_exception_goes_without_a_stack_while_the_worker_resolves_symbols", || {
         let collector = Collector::start().unwrap();
         let reporter = session(&collector).flush_timeout(Duration::ZERO).start().unwrap();
         internals::during_resolution(|| {
+            let started = Instant::now();
             assert!(reporter.log_exception(&fmt::Error, Severity::Error));
             assert!(reporter.log_fatal_exception(&fmt::Error, Severity::Error));
+            assert!(started.elapsed() < LATE, "{:?}", started.elapsed());
         });
         assert!(reporter.log_exception(&fmt::Error, Severity::Error));
         assert!(reporter.stop(LIMIT));

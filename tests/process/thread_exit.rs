@@ -2,6 +2,9 @@
 //! and no call panics, which would abort the process. An abort ends all tests, so this binary has no others.
 #![cfg(all(target_os = "linux", target_env = "gnu", feature = "collector"))]
 
+#[cfg(all(feature = "log", feature = "panic"))]
+#[path = "../support/process.rs"]
+mod process;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -191,9 +194,9 @@ fn a_panic_that_is_captured_is_reported() {
     assert_eq!(names(&collector.events()), ["UNHANDLED_EXCEPTION"]);
 }
 
+/// Logs a record at the end of a thread, and does `after` there. Returns the names of the events.
 #[cfg(feature = "log")]
-#[test]
-fn a_record_is_forwarded() {
+fn log_a_record(prepare: impl FnOnce(&Reporter), after: impl FnOnce() + Send + 'static) -> Vec<String> {
     use support::SESSION;
     use tinker_telemetry::bridge::{Attachments, EventFilter, LogBridge};
 
@@ -208,12 +211,34 @@ fn a_record_is_forwarded() {
 
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).start().unwrap();
+    prepare(&reporter);
     let attachments = Attachments::new();
     attachments.attach("test", &reporter, EventFilter::all()).unwrap();
     let bridge = LogBridge::new(Silent, &attachments);
     log::set_max_level(log::LevelFilter::Info);
-    let last = move || log::info!(logger: bridge, target: "last", session_id = SESSION; "of the thread");
+    let last = move || {
+        log::info!(logger: bridge, target: "last", session_id = SESSION; "of the thread");
+        after();
+    };
     at_the_end_of_a_thread(|| {}, last);
     assert!(reporter.wait_until_drained(LIMIT));
-    assert_eq!(names(&collector.events()), ["SESSION_START", "last"]);
+    names(&collector.events()).into_iter().map(str::to_owned).collect()
+}
+
+#[cfg(feature = "log")]
+#[test]
+fn a_record_is_forwarded() {
+    assert_eq!(log_a_record(|_| {}, || {}), ["SESSION_START", "last"]);
+}
+
+/// A panic inside a panic hook aborts the process, and the hook asks for the thread too.
+#[cfg(all(feature = "log", feature = "panic"))]
+#[test]
+fn a_record_is_forwarded_and_a_later_panic_reported_with_the_panic_hook() {
+    let test = "a_record_is_forwarded_and_a_later_panic_reported_with_the_panic_hook";
+    process::alone(test, "", |_| {
+        let panic = || assert!(panic::catch_unwind(|| panic!("on purpose")).is_err());
+        let events = log_a_record(tinker_telemetry::bridge::install_panic_hook, panic);
+        assert_eq!(events, ["SESSION_START", "last", "UNHANDLED_EXCEPTION"]);
+    });
 }
