@@ -162,7 +162,8 @@ impl Reporter {
 
     /// Reports an error as [`log_exception`](Self::log_exception) does, then the session's end, and waits until nothing is
     /// pending, for `flush_timeout` at most. (With `RUST_BACKTRACE` set, up to half of that, and half a second at most, is
-    /// spent on the wait for the worker to resolve other stacks.) Then it writes the session's id to the program's log, at info level, for the person who investigates.
+    /// spent on the wait for the worker to resolve other stacks.) Then it writes the session's id to the program's log, at info
+    /// level, for the person who investigates, and a warning with the counts if events are still pending.
     ///
     /// The end is reported once. Later events are still accepted, and come after it: only [`stop`](Self::stop) closes a
     /// reporter.

@@ -145,13 +145,16 @@ impl Session {
         }
     }
 
-    /// Waits until the fatal event has its fate, and logs the session's id.
+    /// Waits until the fatal event has its fate. Logs the session's id, and the counts if events are still pending.
     pub(crate) fn wait_after_fatal(&self, since: Instant) {
         if reentrancy::is_inside() {
             return;
         }
-        self.wait_until_drained(self.flush_timeout.saturating_sub(since.elapsed()));
+        let is_drained = self.wait_until_drained(self.flush_timeout.saturating_sub(since.elapsed()));
         program_log::write(|| log::info!("session {} ended with a fatal exception", self.id));
+        if !is_drained {
+            program_log::write(|| log::warn!("{}", self.stats())); // the program may exit now
+        }
     }
 
     /// Whether a panicking thread has waited for this session in vain, and nothing was delivered since.

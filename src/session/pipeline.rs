@@ -1,6 +1,7 @@
 //! Connects the callers of one process with its worker: the queue's producer, the ledger, and the handle that aborts
 //! the attempt on the wire. Reporter and worker never meet: this stands between them.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -82,8 +83,8 @@ impl Pipeline {
         self.ledger.close(deadline);
         self.producer.wake();
         if !reentrancy::is_inside() {
-            if !self.ledger.wait_finished(deadline) {
-                self.give_up();
+            if !self.ledger.wait_finished(deadline) && self.give_up().is_ok() {
+                self.ledger.wait_log_claimed(after(START_GRACE));
             }
             self.ledger.wait_logged(after(LOG_GRACE));
         }
@@ -94,7 +95,7 @@ impl Pipeline {
     /// Drops what is pending, because the time is over. The worker may be in a name lookup or a connect, which nothing
     /// interrupts, and the logger may be stuck. So a thread logs the counts and aborts the attempt on the wire. If the
     /// system gives no thread, the attempt ends at its own time limit.
-    fn give_up(&self) {
+    fn give_up(&self) -> io::Result<()> {
         self.ledger.finish(DropReason::Deadline);
         let (ledger, abort_handle) = (Arc::clone(&self.ledger), self.abort_handle.clone());
         let end = move || {
@@ -104,9 +105,13 @@ impl Pipeline {
             }
             abort_handle.iter().for_each(Abort::abort);
         };
-        let _ = fork::start_thread("tinker-abort", end);
+        fork::start_thread("tinker-abort", end)
     }
 }
+
+/// How long a stop waits at most for the thread that logs the counts to begin. It begins at once, unless the machine has no
+/// core for it.
+const START_GRACE: Duration = Duration::from_millis(500);
 
 /// How long a stop waits for the counts to be written to the program's log, past its deadline. A program that exits after
 /// the stop would otherwise lose events without a line. A logger that works takes a moment. One that is stuck must not

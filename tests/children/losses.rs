@@ -173,6 +173,21 @@ fn events_that_were_refused_are_in_the_log_when_a_stop_returns() {
 }
 
 #[test]
+fn a_fatal_exception_that_waits_in_vain_logs_the_counts() {
+    alone("losses::a_fatal_exception_that_waits_in_vain_logs_the_counts", "", |_| {
+        lines::keep();
+        let collector = Collector::start().unwrap();
+        let _hold = collector.hold_answers();
+        let reporter = sessionless(&collector).flush_timeout(Duration::ZERO).start().unwrap();
+        assert!(reporter.log_fatal_exception(&std::fmt::Error, Severity::Critical));
+        let [session, (_, level, counts)] = &lines::take()[..] else { panic!("two lines") };
+        assert!(session.2.ends_with("ended with a fatal exception"), "{session:?}");
+        assert_eq!((*level, counts.as_str()), (Level::Warn, "telemetry: 1 offered, 0 delivered, 1 pending"));
+        reporter.stop(Duration::ZERO);
+    });
+}
+
+#[test]
 fn a_program_that_lost_nothing_has_no_line() {
     alone("losses::a_program_that_lost_nothing_has_no_line", "", |_| {
         lines::keep();

@@ -20,12 +20,14 @@
 //!
 //! - The allocator's and the loader's locks: the C library makes them usable in a child.
 //! - The standard library's lock of stacks, and its lock of the environment, which a capture reads: a child captures no
-//!   stack, see [`stack`](crate::process::stack).
+//!   stack, see [`stack`](crate::process::stack). A start reads the environment too, and so may wait in a child (seen)
+//!   whose parent changed its environment on another thread at the fork. Rust calls that change unsafe.
+//! - The standard library's lock of standard error: only the worker of a dry run takes it.
 //! - The locks that the standard library takes as a thread starts and ends: a child starts bare threads.
 //! - The lock of the panic hook: only a panic of the caller's own code takes it, and only `set_hook` closes it.
 //! - `getrandom`'s and `ureq`'s values that are made once: they are made before a parent's first call.
 //! - The channels' and the connection pool's locks: a child has its own.
-//! - The resolver's lock: only the thread that looks up a name takes it.
+//! - The resolver's lock: only the thread that looks up a name takes it, and `transport::connection::known_host` does without.
 
 #![expect(
     unsafe_code,

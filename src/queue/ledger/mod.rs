@@ -206,7 +206,14 @@ impl Ledger {
 
     /// Whether the caller is the thread that logs the final counts. True for the first caller only.
     pub(crate) fn claim_log(&self) -> bool {
-        !mem::replace(&mut self.state().log_claimed, true)
+        let was_claimed = mem::replace(&mut self.state().log_claimed, true);
+        self.changed.notify_all();
+        !was_claimed
+    }
+
+    /// Waits until a thread is about to log the final counts.
+    pub(crate) fn wait_log_claimed(&self, deadline: Instant) {
+        self.wait(deadline, |state| state.log_claimed);
     }
 
     /// The final counts are in the log, or no thread will write them.
