@@ -85,7 +85,8 @@ impl FatalPanics {
 ///
 /// Panics on the reporter's own threads, and of data while it is encoded for an event, are not reported. They cost
 /// their event only, or with `panic = "abort"` the program. A panic inside [`Reporter::capture`] or `spawn` is left to
-/// the capture.
+/// the capture. A panic in a destructor of a C thread-specific key may abort the process: the standard library no longer
+/// knows the thread then, and the hook asks for its name.
 ///
 /// The hook is installed once. It reports to every reporter that was passed to this function, until that reporter is
 /// gone. A hook that is set later and does not call the previous one replaces it. A call on a panicking thread does

@@ -3,6 +3,8 @@
 //! When the standard library has dropped its own handle of a thread, asking for it panics. Destructors of C
 //! thread-specific keys still run then, and may log. That panic would be reported, or would abort the process inside the
 //! panic hook. So it may happen once a thread, and inside the reentrancy scope, where the crate's hook does nothing.
+//!
+//! What remains: if the panic hook is the first to ask, and that late, the process aborts. There is no other way to ask.
 
 use std::cell::Cell;
 use std::thread::{self, Thread};
