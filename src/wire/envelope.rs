@@ -6,7 +6,7 @@ use super::batch::Batch;
 use super::encode::{put, write_text};
 
 /// The part of a request's body around the events. It is the same in every request of a reporter.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Envelope {
     tail: Vec<u8>,
 }

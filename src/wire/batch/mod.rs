@@ -93,6 +93,11 @@ impl Batcher {
         self.open.is_empty()
     }
 
+    /// Whether events that hold so much of the queue fill a batch.
+    pub(crate) fn is_filled_by(&self, load: Load) -> bool {
+        load.events >= self.max_events as u64 || load.bytes >= self.max_bytes as u64
+    }
+
     /// Adds an event. Returns the batch that this fills. If the event does not fit beside the others, it opens the next
     /// batch, and the others are returned.
     pub(crate) fn push(&mut self, event: &[u8], weight: u64) -> Option<Batch> {
