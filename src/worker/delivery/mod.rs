@@ -91,6 +91,11 @@ impl<T: Transport> Delivery<T> {
         })
     }
 
+    /// Whether the next batch will wait for a random moment, because an attempt of an earlier one failed.
+    pub(super) fn follows_outage(&self) -> bool {
+        self.is_outage.load(Ordering::Relaxed)
+    }
+
     /// Sends a batch and returns when each of its events has its fate. Reports what happens meanwhile, before the fate. If
     /// the server found several events together too large, returns the smallest such size.
     pub(crate) fn deliver(&mut self, batch: Batch, report: Report<'_>) -> Option<usize> {

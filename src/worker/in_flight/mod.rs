@@ -12,7 +12,7 @@
 //! - Senders exist only while a backlog is sent. Before a flush is done, and before the worker sleeps, they have ended.
 //! - In an outage one batch is on its way. The first attempt that fails begins it, and a batch that is delivered ends it.
 //!   Otherwise an outage would use up the attempts of several batches in the time in which it now uses up those of one.
-//!   Batches that are out already make their own retries.
+//!   Batches that are on their way already make their own retries.
 //! - Only the worker writes to the program's log. Senders report to it.
 
 mod senders;
@@ -73,13 +73,14 @@ impl<T: Transport + Send + 'static> InFlight<T> {
 
     /// Whether the next batch has to wait: a report is there that may say more, or too many batches are on their way.
     pub(super) fn must_wait(&self) -> bool {
-        let limit = if self.outage_log.is_outage() { 1 } else { self.limit };
-        self.busy() >= limit && self.is_busy() || self.senders.as_ref().is_some_and(Senders::has_report)
+        let is_full = self.is_busy() && (self.busy() >= self.limit || !self.allows_several());
+        is_full || self.senders.as_ref().is_some_and(Senders::has_report)
     }
 
-    /// Whether a batch with another full one behind it is to be handed to a sender.
+    /// Whether a batch with another full one behind it is to be handed to a sender. The first batch after an outage is
+    /// not: it waits for a random moment, and the others behind it.
     pub(super) fn allows_several(&self) -> bool {
-        self.limit > 1 && !self.outage_log.is_outage()
+        self.limit > 1 && !self.outage_log.is_outage() && !self.own.follows_outage()
     }
 
     /// Sends a batch on a sender's thread. Gives it back if there is no thread to be had, or no second transport.
