@@ -31,6 +31,8 @@ const BATCH: usize = 10;
 #[derive(Clone, Copy, Debug)]
 enum Reply {
     Status(u16),
+    /// 503, and the retry is welcome at once.
+    Busy,
     NoAnswer,
     Panic,
 }
@@ -68,6 +70,14 @@ impl Server {
         let waited = self.changed.wait_timeout_while(state, LIMIT, |state| !is_so(state));
         let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         assert!(!timeout.timed_out(), "{what}; {} are held", state.held.len());
+    }
+
+    /// Whether this happens within a moment.
+    fn is_soon(&self, is_so: impl Fn(&State) -> bool) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let moment = Duration::from_millis(50);
+        let waited = self.changed.wait_timeout_while(state, moment, |state| !is_so(state));
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     fn wait_for_held(&self, requests: usize) {
@@ -135,6 +145,10 @@ impl Transport for ToServer {
                 }
                 Verdict::Response(Response { status, ..Response::default() })
             }
+            Reply::Busy => {
+                let retry_after = Some(Duration::from_millis(1));
+                Verdict::Response(Response { status: 503, retry_after, ..Response::default() })
+            }
             Reply::NoAnswer => Verdict::NoAnswer("timed out".to_owned()),
             Reply::Panic => {
                 drop(state);
@@ -157,15 +171,19 @@ struct Bench {
     thread: JoinHandle<()>,
 }
 
+fn retries(max_retries: u32) -> RetryPolicy {
+    RetryPolicy { max_retries, base_delay: Duration::from_millis(1) }
+}
+
 /// A threshold that no test reaches.
 const NEVER: usize = 100_000;
 
 impl Bench {
     fn start(limit: usize) -> Self {
-        Self::with(limit, NEVER, 3)
+        Self::with(limit, NEVER, retries(3))
     }
 
-    fn with(limit: usize, threshold: usize, max_retries: u32) -> Self {
+    fn with(limit: usize, threshold: usize, policy: RetryPolicy) -> Self {
         let server = Arc::<Server>::default();
         let limits = Load { events: NEVER as u64, bytes: 1 << 30 };
         let admission = Admission::new(limits, Load { events: threshold as u64, ..limits });
@@ -173,7 +191,6 @@ impl Bench {
         let (producer, consumer) = queue(Arc::clone(&ledger), NEVER);
         let (ticker, ticks) = bounded(1);
         let envelope = Envelope::new("session-0001", Uuid::nil());
-        let policy = RetryPolicy { max_retries, base_delay: Duration::from_millis(1) };
         let transport = ToServer::new(&server);
         let delivery = Delivery::new(Arc::clone(&ledger), transport, envelope, policy, LIMIT);
         let log = OutageLog::new("host".to_owned());
@@ -287,7 +304,7 @@ fn a_flush_is_done_when_the_last_of_its_batches_has_its_fate_in_whatever_order()
 
 #[test]
 fn the_threshold_and_the_close_send_several_at_once_too() {
-    let bench = Bench::with(4, 3 * BATCH, 3);
+    let bench = Bench::with(4, 3 * BATCH, retries(3));
     bench.log(3 * BATCH);
     bench.server.wait_for_held(3);
     bench.log(5 * BATCH);
@@ -365,7 +382,7 @@ fn a_batch_that_is_too_large_is_split_beside_the_others_and_makes_later_ones_sma
 
 #[test]
 fn during_an_outage_one_batch_at_a_time_is_sent_until_one_is_delivered() {
-    let bench = Bench::with(4, NEVER, 0);
+    let bench = Bench::with(4, NEVER, retries(0));
     let flush = bench.log_and_flush(12 * BATCH);
     bench.server.wait_for_held(4);
     for _ in 0..4 {
@@ -380,7 +397,6 @@ fn during_an_outage_one_batch_at_a_time_is_sent_until_one_is_delivered() {
     bench.server.wait_until("no request", |state| state.arrived == 8);
     assert_eq!(bench.server.with(|state| state.most_at_once), 1);
     bench.server.answer_first(OK);
-    // The next one follows an outage, so it is alone too. It waits for its moment no longer than it is wanted.
     bench.server.wait_for_held(4);
     bench.server.answer_all(OK);
     bench.assert_flushed(flush);
@@ -390,7 +406,7 @@ fn during_an_outage_one_batch_at_a_time_is_sent_until_one_is_delivered() {
 
 #[test]
 fn a_failed_attempt_stops_the_hand_over_while_others_are_on_the_wire() {
-    let bench = Bench::with(4, NEVER, 0);
+    let bench = Bench::with(4, NEVER, retries(0));
     let flush = bench.log_and_flush(8 * BATCH);
     bench.server.wait_for_held(4);
     bench.server.answer_first(Reply::Status(503));
@@ -407,11 +423,35 @@ fn a_failed_attempt_stops_the_hand_over_while_others_are_on_the_wire() {
 }
 
 #[test]
+fn the_first_batch_after_an_outage_waits_for_its_moment_and_the_others_behind_it() {
+    // The moment is anywhere within a hundred years.
+    let base_delay = Duration::from_secs(100 * 365 * 24 * 3600);
+    let bench = Bench::with(4, NEVER, RetryPolicy { max_retries: 1, base_delay });
+    bench.log(8 * BATCH);
+    bench.ticker.send(Instant::now()).unwrap();
+    bench.server.wait_for_held(4);
+    bench.server.answer_first(Reply::Busy);
+    bench.server.wait_until("no retry", |state| state.arrived == 5);
+    bench.server.wait_for_held(4);
+    for _ in 0..4 {
+        bench.server.answer_first(OK);
+    }
+    bench.server.wait_until("the first four are not delivered", |state| state.delivered.len() == 4 * BATCH);
+    let has_more = |state: &State| state.arrived > 5;
+    assert!(!bench.server.is_soon(has_more), "the others did not wait");
+    let flush = bench.flush();
+    bench.server.answer_all(OK);
+    bench.assert_flushed(flush);
+    assert_eq!(bench.end().delivered, 8 * BATCH as u64);
+}
+
+#[test]
 fn past_the_deadline_of_a_stop_nothing_is_attempted_and_all_is_counted() {
     let bench = Bench::start(4);
     bench.log_and_flush(10 * BATCH);
     bench.server.wait_for_held(4);
-    bench.close(Duration::from_millis(50));
+    bench.close(Duration::ZERO);
+    bench.server.answer_all(Reply::Status(503));
     bench.thread.join().unwrap();
     let stats = bench.ledger.stats();
     assert_adds_up(stats);
@@ -457,7 +497,7 @@ proptest! {
         events in 0..150_usize,
         replies in replies(),
     ) {
-        let bench = Bench::with(limit, NEVER, 1);
+        let bench = Bench::with(limit, NEVER, retries(1));
         let flush = bench.log_and_flush(events);
         for (reply, nth) in replies {
             while !bench.is_flushed(flush) {
