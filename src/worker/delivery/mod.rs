@@ -16,7 +16,7 @@ use crate::queue::ledger::{Claim, Fate, Ledger};
 use crate::transport::Transport;
 use crate::transport::retry::{RetryPolicy, RetryStep, Verdict};
 use crate::wire::batch::Batch;
-use crate::wire::envelope::Envelope;
+use crate::wire::envelope::{Envelope, Request};
 use crate::wire::ids::Ids;
 use crate::worker::outage_log::Progress;
 
@@ -104,8 +104,8 @@ impl<T: Transport> Delivery<T> {
         self.deliver_claimed(ClaimedBatch { batch, claim }, report)
     }
 
-    fn deliver_claimed(&mut self, claimed: ClaimedBatch<'_>, report: Report<'_>) -> Option<usize> {
-        let outcome = self.attempt_until_decided(&claimed.batch, report);
+    fn deliver_claimed(&mut self, mut claimed: ClaimedBatch<'_>, report: Report<'_>) -> Option<usize> {
+        let outcome = self.attempt_until_decided(&mut claimed.batch, report);
         self.settle(claimed, outcome, report)
     }
 
@@ -155,8 +155,8 @@ impl<T: Transport> Delivery<T> {
             }
         };
         let (mut too_large, mut has_passed, mut rejected) = (Vec::new(), false, Vec::new());
-        for half in halves {
-            let outcome = self.attempt_until_decided(&half.batch, report);
+        for mut half in halves {
+            let outcome = self.attempt_until_decided(&mut half.batch, report);
             has_passed |= !outcome.is_rejected_or_dropped();
             match outcome {
                 BatchOutcome::Rejected(status) => rejected.push((half, status)),
@@ -173,7 +173,7 @@ impl<T: Transport> Delivery<T> {
         too_large.into_iter().min()
     }
 
-    fn attempt_until_decided(&mut self, batch: &Batch, report: Report<'_>) -> BatchOutcome {
+    fn attempt_until_decided(&mut self, batch: &mut Batch, report: Report<'_>) -> BatchOutcome {
         let Ok(key) = self.keys.next() else {
             return BatchOutcome::Fate(Fate::Dropped(DropReason::Internal));
         };
@@ -182,6 +182,14 @@ impl<T: Transport> Delivery<T> {
             self.ledger.wait_before_next_batch(Instant::now() + self.policy.spread(random_fraction()));
         }
         report(Progress::BatchBegins);
+        let outcome = self.attempt_until_answered(&request, report);
+        if !matches!(outcome, BatchOutcome::Fate(_)) {
+            self.envelope.open(request, batch); // it is to be split
+        }
+        outcome
+    }
+
+    fn attempt_until_answered(&mut self, request: &Request, report: Report<'_>) -> BatchOutcome {
         let (mut attempt, mut pauses) = (0, 0);
         loop {
             let deadline = self.ledger.deadline();
@@ -189,7 +197,7 @@ impl<T: Transport> Delivery<T> {
                 return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
             };
             let started = Instant::now();
-            let verdict = self.transport.post(&request, attempt, limit);
+            let verdict = self.transport.post(request, attempt, limit);
             let ended = Instant::now();
             fork::exit_if_forked(); // ureq has logged, and the program's logger may have forked
             if verdict.has_no_answer() && self.is_over() {
