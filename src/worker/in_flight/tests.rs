@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::event::{Severity, TelemetrySendRequest};
+use crate::model::event::{Event, Severity, TelemetrySendRequest};
 use crate::model::stats::Stats;
 use crate::payload::record::{EventHeader, Record};
 use crate::queue::admission::{Admission, Lane, Load};
@@ -140,7 +140,7 @@ impl Transport for ToServer {
         match reply {
             Reply::Status(status) => {
                 if status == 200 {
-                    state.delivered.extend(sent.events.iter().map(|event| event.session_index()));
+                    state.delivered.extend(sent.events.iter().map(Event::session_index));
                     self.0.changed.notify_all();
                 }
                 Verdict::Response(Response { status, ..Response::default() })
@@ -410,6 +410,9 @@ fn a_failed_attempt_stops_the_hand_over_while_others_are_on_the_wire() {
     let flush = bench.log_and_flush(8 * BATCH);
     bench.server.wait_for_held(4);
     bench.server.answer_first(Reply::Status(503));
+    while bench.ledger.stats().dropped.retries_exhausted == 0 {
+        thread::yield_now();
+    }
     for left in [2, 1, 0] {
         // These began before the failure, so they do not end the outage.
         bench.server.answer_first(OK);

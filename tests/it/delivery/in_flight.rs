@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tinker_telemetry::collector::{Answer, Collector};
+use tinker_telemetry::event::Event;
 use tinker_telemetry::{Builder, Config, Reporter, Severity};
 
 use crate::support::http::Request;
@@ -69,7 +70,7 @@ fn a_drain_returns_when_all_batches_are_settled_and_numbers_tell_their_order() {
     assert_eq!((stats.delivered, stats.pending), (40 * BATCH as u64 + 1, 0));
     let requests = checked_requests(&collector);
     let mut numbers: Vec<u64> =
-        requests.iter().flat_map(|request| request.events()).map(|event| event.session_index()).collect();
+        requests.iter().flat_map(|request| request.events()).map(Event::session_index).collect();
     numbers.sort_unstable();
     assert!(numbers.into_iter().eq(0..=40 * BATCH as u64), "each number is there once");
 }
