@@ -19,6 +19,7 @@ mod senders;
 
 use std::sync::Arc;
 
+use crate::process::catch_panic::catch_panic;
 use crate::queue::ledger::Ledger;
 use crate::transport::Transport;
 use crate::wire::batch::Batch;
@@ -31,9 +32,9 @@ pub(crate) struct InFlight<T> {
     pub(super) outage_log: OutageLog,
     /// How many batches may be on their way at the same time.
     limit: usize,
-    /// The worker's own. The others are made from it.
+    /// The worker's own, which never moves to a sender. The others are made from it.
     own: Delivery<T>,
-    /// Those that senders have used. Their connections are open.
+    /// Those that senders have used, at most as many as the limit. Their connections are open.
     idle: Vec<Delivery<T>>,
     /// Only while a backlog is sent.
     senders: Option<Senders<T>>,
@@ -85,7 +86,9 @@ impl<T: Transport + Send + 'static> InFlight<T> {
 
     /// Sends a batch on a sender's thread. Gives it back if there is no thread to be had, or no second transport.
     pub(super) fn hand_over(&mut self, batch: Batch) -> Result<(), Batch> {
-        let Some(delivery) = self.idle.pop().or_else(|| self.own.another()) else { return Err(batch) };
+        // A panic of the HTTP client must not cost the batch, which has no claim yet.
+        let another = || catch_panic(|| self.own.another()).flatten();
+        let Some(delivery) = self.idle.pop().or_else(another) else { return Err(batch) };
         let limit = self.limit;
         let senders = self.senders.get_or_insert_with(|| Senders::new(limit));
         if senders.has_thread() {
