@@ -35,6 +35,7 @@ use crate::wire::session_index::SessionIndex;
 use crate::worker::Worker;
 use crate::worker::before_send::{BeforeSend, Hook};
 use crate::worker::delivery::Delivery;
+use crate::worker::in_flight::InFlight;
 use crate::worker::outage_log::OutageLog;
 use crate::worker::ticker::Ticker;
 
@@ -53,6 +54,11 @@ const RETRY_BASE_DELAY: Duration = Duration::from_secs(1);
 const MAX_QUEUE_SIZE: usize = 10_000;
 /// What the backend accepts in one request.
 const MAX_BATCH_SIZE: usize = 100;
+/// A full queue is gone in 25 round trips. More would help only over long distances, and each costs the server a
+/// connection.
+const MAX_IN_FLIGHT: usize = 4;
+/// The most that may be set. Each has a thread, a connection and a batch in memory.
+const MAX_IN_FLIGHT_SETTING: usize = 16;
 /// The most that may be set. A batch notes where each event ends, in memory that the budget in bytes does not count.
 const MAX_BATCH_SIZE_SETTING: usize = 10_000;
 /// Little beside a training run. Large events reach it before they reach the limit on their number.
@@ -113,6 +119,7 @@ pub struct Builder {
     retry_base_delay: Duration,
     max_queue_size: usize,
     max_batch_size: usize,
+    max_in_flight: usize,
     max_queue_bytes: usize,
     max_batch_bytes: usize,
     max_event_bytes: usize,
@@ -202,6 +209,7 @@ impl Builder {
             retry_base_delay: RETRY_BASE_DELAY,
             max_queue_size: MAX_QUEUE_SIZE,
             max_batch_size: MAX_BATCH_SIZE,
+            max_in_flight: MAX_IN_FLIGHT,
             max_queue_bytes: MAX_QUEUE_BYTES,
             max_batch_bytes: MAX_BATCH_BYTES,
             max_event_bytes: MAX_EVENT_BYTES,
@@ -401,15 +409,28 @@ impl Builder {
         self
     }
 
+    /// How many requests may be on the wire at the same time. There is more than one only while there is a backlog: when
+    /// another full batch is ready behind the one to be sent. Each has a connection of its own, and a thread that ends with
+    /// the backlog. Their events arrive in any order; [`session_index`](crate::event::Event::session_index) tells the order
+    /// of the calls. While requests fail there is one at a time, until a batch is delivered: an outage uses up the attempts
+    /// of the batches that are on their way when it begins, and then of one after the other. 1 to 16; with 1, batches
+    /// arrive in order. Defaults to 4.
+    pub fn max_in_flight(mut self, requests: usize) -> Self {
+        self.max_in_flight = requests;
+        self
+    }
+
     /// How many bytes of memory pending events may hold; more are refused as `queue_bytes`. 1 to 512 GiB. Defaults to
     /// 16 MiB. Fatal exceptions may hold 4 MiB more. With `RUST_BACKTRACE` set, the stack of an exception counts as 4
     /// KiB however deep it is.
     ///
     /// This bounds what is queued, not all that a reporter holds. Beside it there are:
     ///
-    /// - the open batch and the body of a request, each up to [`max_batch_bytes`](Self::max_batch_bytes) or one event, the
-    ///   two halves of a batch while it is split, and the JSON of the largest event so far;
-    /// - the connection's buffers, 64 KiB, with TLS 128 KiB;
+    /// - the open batch and the bodies of requests, up to [`max_in_flight`](Self::max_in_flight), each up to
+    ///   [`max_batch_bytes`](Self::max_batch_bytes) or one event (the events in them count as pending all the same), the two
+    ///   halves of a batch while it is split, and the JSON of the largest event so far;
+    /// - the buffers of each connection, 64 KiB, with TLS 128 KiB: one, and after a backlog one more for each request that
+    ///   was in flight;
     /// - up to 16 KiB for each thread that logs, in which it encodes;
     /// - unused room in the buffers of some 16 KiB that the queue is made of: at most as much again as the events in them,
     ///   plus up to 36 KiB in each of 16 that are being filled and 16 that are being emptied.
@@ -516,14 +537,14 @@ impl Builder {
         let pipeline = Pipeline::new(Arc::clone(&ledger), first_number, producer, transport.abort_handle());
         let batcher = Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len()));
         let policy = RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay };
+        let delivery = Delivery::new(Arc::clone(&ledger), transport, envelope, policy, self.http_timeout);
         let outage_log = OutageLog::new(destination.name());
-        let delivery =
-            Delivery::new(Arc::clone(&ledger), transport, envelope, policy, self.http_timeout, outage_log);
+        let in_flight = InFlight::new(Arc::clone(&ledger), delivery, outage_log, self.max_in_flight);
         let context = Arc::new(Context::new(&self.context));
         let max_bytes = self.max_event_bytes.saturating_add(context.len() + MAX_HEAD);
         let encoder = Encoder::new(SessionIndex::from(first_number)).with_context(context);
         let worker =
-            Worker::new(ledger, consumer, Ticker::every(self.flush_interval), batcher, delivery, encoder);
+            Worker::new(ledger, consumer, Ticker::every(self.flush_interval), batcher, in_flight, encoder);
         (pipeline, worker.with_before_send(BeforeSend::new(self.before_send.clone(), max_bytes)))
     }
 
@@ -581,6 +602,7 @@ impl Builder {
                 (1..=MAX_BATCH_SIZE_SETTING).contains(&self.max_batch_size),
                 "must be 1 to 10 000",
             ),
+            ("max_in_flight", (1..=MAX_IN_FLIGHT_SETTING).contains(&self.max_in_flight), "must be 1 to 16"),
             (
                 "max_queue_bytes",
                 (1..=MAX_BYTES).contains(&(self.max_queue_bytes as u64)),

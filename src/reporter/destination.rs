@@ -59,4 +59,11 @@ impl Transport for Sink {
             Self::StandardError(printer) => printer.post(request, retry, limit),
         }
     }
+
+    fn another(&self) -> Option<Self> {
+        match self {
+            Self::Backend(http) => http.another().map(Self::Backend),
+            Self::StandardError(printer) => printer.another().map(Self::StandardError),
+        }
+    }
 }

@@ -1,5 +1,5 @@
 //! One thread for each reporter and process: it takes events from the queue, gathers them into batches, and delivers
-//! each batch.
+//! each batch. While there is a backlog, other threads deliver batches for it ([`in_flight`]).
 //!
 //! `reporter::builder` makes the [`Worker`] and starts its thread. No other part of the crate calls it: callers reach it
 //! through the queue, and learn what it did from the ledger.
@@ -7,7 +7,7 @@
 //! The invariants:
 //!
 //! - The worker sleeps in one place, until one `select!` has something to receive: from the ticker, the wakeup, and, while
-//!   the worker holds no event, the full chunks.
+//!   the worker holds no event, the full chunks. No batch is on its way then.
 //! - While it encodes an event or delivers a batch it holds their claim in the ledger. If a panic loses the claim, the
 //!   events are counted as `internal`. A panic never ends the thread.
 //! - Past the deadline of a `stop` it starts no attempt and looks at no event.
@@ -15,6 +15,7 @@
 
 pub(crate) mod before_send;
 pub(crate) mod delivery;
+pub(crate) mod in_flight;
 pub(crate) mod outage_log;
 pub(crate) mod ticker;
 
@@ -32,7 +33,7 @@ use crate::transport::Transport;
 use crate::wire::batch::{Batch, Batcher};
 use crate::wire::encode::Encoder;
 use crate::worker::before_send::BeforeSend;
-use crate::worker::delivery::Delivery;
+use crate::worker::in_flight::InFlight;
 use crate::worker::ticker::Ticker;
 
 pub(crate) struct Worker<T> {
@@ -40,7 +41,7 @@ pub(crate) struct Worker<T> {
     consumer: Consumer,
     ticker: Ticker,
     batcher: Batcher,
-    delivery: Delivery<T>,
+    in_flight: InFlight<T>,
     encoder: Encoder,
     before_send: BeforeSend,
     /// The number of the last flush that is done.
@@ -49,14 +50,14 @@ pub(crate) struct Worker<T> {
     json: Vec<u8>,
 }
 
-impl<T: Transport> Worker<T> {
-    /// Takes events from `consumer`, flushes at each tick of `ticker`, and hands batches to `delivery`.
+impl<T: Transport + Send + 'static> Worker<T> {
+    /// Takes events from `consumer`, flushes at each tick of `ticker`, and sends batches through `in_flight`.
     pub(crate) fn new(
         ledger: Arc<Ledger>,
         consumer: Consumer,
         ticker: Ticker,
         batcher: Batcher,
-        delivery: Delivery<T>,
+        in_flight: InFlight<T>,
         encoder: Encoder,
     ) -> Self {
         let before_send = BeforeSend::default();
@@ -65,7 +66,7 @@ impl<T: Transport> Worker<T> {
             consumer,
             ticker,
             batcher,
-            delivery,
+            in_flight,
             encoder,
             before_send,
             flushed: 0,
@@ -87,7 +88,8 @@ impl<T: Transport> Worker<T> {
 
     fn run(&mut self) {
         let no_chunks = never();
-        self.flush_if_asked(); // a panic may have interrupted a flush that a thread waits for
+        self.settle_in_flight(); // a panic may have interrupted that
+        self.flush_if_asked(); // or a flush that a thread waits for
         self.send_while_due(); // or the events that were due
         while !self.ledger.is_closed() {
             // While the worker holds events, a full chunk need not wake it: the ticker or the wakeup will.
@@ -127,6 +129,7 @@ impl<T: Transport> Worker<T> {
         }
         // The last event may have found no room in the last batch, and opened another.
         let has_sent_rest = !self.ledger.is_closed() && self.send_open();
+        self.settle_in_flight();
         self.flush_if_asked(); // what a flush waits for may be among the events
         has_sent || has_sent_rest
     }
@@ -151,7 +154,7 @@ impl<T: Transport> Worker<T> {
     fn tick(&mut self) {
         self.ticker.rearm(); // before anything that can panic
         self.flush();
-        self.delivery.outage_log.check_refusals(&self.ledger.refused());
+        self.in_flight.outage_log.check_refusals(&self.ledger.refused());
     }
 
     /// Answers the wakeup. It means that a flush was asked for, or that enough is pending for a batch, which `run` sends.
@@ -174,13 +177,15 @@ impl<T: Transport> Worker<T> {
             }
         }
         self.send_open();
+        self.settle_in_flight();
         if asked > self.flushed && self.consumer.is_through(end) {
             self.flushed = asked;
             self.ledger.flushes_done(asked);
         }
     }
 
-    /// Sends one batch, a full one if the queue has enough events. `false` if there was nothing to send.
+    /// Sends one batch, a full one if the queue has enough events, or hands it to a sender. `false` if there was nothing to
+    /// send.
     fn send_next(&mut self) -> bool {
         loop {
             match self.gather() {
@@ -193,9 +198,10 @@ impl<T: Transport> Worker<T> {
 
     /// Sends what is left while there is time, and gives the rest its fate. The reporter is closed: nothing is added.
     fn close(&mut self) {
-        while self.has_time() && (self.send_next() || self.wait_for_callers()) {}
+        while self.has_time() && (self.send_next() || self.settle_in_flight() || self.wait_for_callers()) {}
+        self.settle_in_flight();
         if self.ledger.claim_log() {
-            self.delivery.outage_log.finish(&self.ledger.stats().if_ended(DropReason::Deadline));
+            self.in_flight.outage_log.finish(&self.ledger.stats().if_ended(DropReason::Deadline));
             self.ledger.mark_logged();
         }
         self.ledger.finish(DropReason::Deadline);
@@ -244,8 +250,40 @@ impl<T: Transport> Worker<T> {
         open.map(|batch| self.send(batch)).is_some()
     }
 
+    /// Sends a batch on this thread. With a backlog a sender does it: if another full batch is ready behind this one, or
+    /// if others are on their way already.
     fn send(&mut self, batch: Batch) {
-        self.batcher.learn(self.delivery.deliver(batch));
+        while self.in_flight.must_wait() {
+            self.wait_for_sender();
+        }
+        let behind = self.ledger.pending().without(batch.load());
+        let has_backlog = self.in_flight.is_busy() || self.batcher.is_filled_by(behind);
+        let rest = if has_backlog && self.in_flight.allows_several() {
+            self.in_flight.hand_over(batch).err()
+        } else {
+            Some(batch)
+        };
+        if let Some(batch) = rest {
+            self.batcher.learn(self.in_flight.deliver(batch));
+        }
+    }
+
+    /// Waits until all batches have their fate that are on their way. `false` if there are none.
+    fn settle_in_flight(&mut self) -> bool {
+        let was_busy = self.in_flight.is_busy();
+        while self.in_flight.is_busy() {
+            self.wait_for_sender();
+        }
+        self.in_flight.end_senders();
+        was_busy
+    }
+
+    /// The worker waits here, and nowhere else, for a sender. The wakeup and the ticker wait too: what they ask for needs a
+    /// sender that is free.
+    fn wait_for_sender(&mut self) {
+        if let Some(settled) = self.in_flight.wait() {
+            self.batcher.learn(settled.too_large);
+        }
     }
 }
 

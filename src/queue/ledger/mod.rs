@@ -103,7 +103,12 @@ impl Ledger {
     }
 
     pub(crate) fn has_pending(&self) -> bool {
-        self.admission.pending().events > 0
+        self.pending().events > 0
+    }
+
+    /// What is accepted and has no fate yet.
+    pub(crate) fn pending(&self) -> Load {
+        self.admission.pending()
     }
 
     /// Takes responsibility for events that the worker took out of the queue.

@@ -21,6 +21,16 @@ impl Batch {
         &self.json
     }
 
+    /// Moves the JSON out, for a request.
+    pub(crate) fn take_json(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.json)
+    }
+
+    /// Moves the JSON back in that was taken out.
+    pub(crate) fn put_back_json(&mut self, json: Vec<u8>) {
+        self.json = json;
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.marks.len()
     }
@@ -91,6 +101,11 @@ impl Batcher {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+
+    /// Whether events that hold so much of the queue fill a batch.
+    pub(crate) fn is_filled_by(&self, load: Load) -> bool {
+        load.events >= self.max_events as u64 || load.bytes >= self.max_bytes as u64
     }
 
     /// Adds an event. Returns the batch that this fills. If the event does not fit beside the others, it opens the next

@@ -7,6 +7,7 @@
 //! requests a batch.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::model::stats::DropReason;
@@ -15,20 +16,21 @@ use crate::queue::ledger::{Claim, Fate, Ledger};
 use crate::transport::Transport;
 use crate::transport::retry::{RetryPolicy, RetryStep, Verdict};
 use crate::wire::batch::Batch;
-use crate::wire::envelope::Envelope;
+use crate::wire::envelope::{Envelope, Request};
 use crate::wire::ids::Ids;
-use crate::worker::outage_log::OutageLog;
+use crate::worker::outage_log::Progress;
 
+/// Sends one batch at a time. Several of them send several batches at a time.
 pub(crate) struct Delivery<T> {
     ledger: Arc<Ledger>,
     transport: T,
     envelope: Envelope,
     policy: RetryPolicy,
     http_timeout: Duration,
-    pub(super) outage_log: OutageLog,
-    keys: Ids,
-    /// Whether an attempt of the last batch failed in a way that a later attempt may not.
-    is_outage: bool,
+    keys: Box<Ids>,
+    /// Whether an attempt of a batch failed in a way that a later attempt may not, and no batch was begun since. All
+    /// deliveries of a reporter share it.
+    is_outage: Arc<AtomicBool>,
 }
 
 /// A batch, and the responsibility for its events.
@@ -72,101 +74,122 @@ impl<T: Transport> Delivery<T> {
         envelope: Envelope,
         policy: RetryPolicy,
         http_timeout: Duration,
-        outage_log: OutageLog,
     ) -> Self {
-        let (keys, is_outage) = (Ids::new(), false);
-        Self { ledger, transport, envelope, policy, http_timeout, outage_log, keys, is_outage }
+        let (keys, is_outage) = (Box::new(Ids::new()), Arc::default());
+        Self { ledger, transport, envelope, policy, http_timeout, keys, is_outage }
     }
 
-    /// Sends a batch and returns when each of its events has its fate. If the server found several events together too
-    /// large, returns the smallest such size.
-    pub(crate) fn deliver(&mut self, batch: Batch) -> Option<usize> {
+    /// Another one, which can send at the same time. `None` if the transport is to send one request at a time.
+    pub(super) fn another(&self) -> Option<Self> {
+        Some(Self {
+            ledger: Arc::clone(&self.ledger),
+            transport: self.transport.another()?,
+            envelope: self.envelope.clone(),
+            keys: Box::new(Ids::new()),
+            is_outage: Arc::clone(&self.is_outage),
+            ..*self
+        })
+    }
+
+    /// Whether the next batch will wait for a random moment, because an attempt of an earlier one failed.
+    pub(super) fn follows_outage(&self) -> bool {
+        self.is_outage.load(Ordering::Relaxed)
+    }
+
+    /// Sends a batch and returns when each of its events has its fate. Reports what happens meanwhile, before the fate. If
+    /// the server found several events together too large, returns the smallest such size.
+    pub(crate) fn deliver(&mut self, batch: Batch, report: Report<'_>) -> Option<usize> {
         let ledger = Arc::clone(&self.ledger);
         let claim = ledger.claim(batch.load());
-        self.deliver_claimed(ClaimedBatch { batch, claim })
+        self.deliver_claimed(ClaimedBatch { batch, claim }, report)
     }
 
-    fn deliver_claimed(&mut self, claimed: ClaimedBatch<'_>) -> Option<usize> {
-        let outcome = self.attempt_until_decided(&claimed.batch);
-        self.settle(claimed, outcome)
+    fn deliver_claimed(&mut self, mut claimed: ClaimedBatch<'_>, report: Report<'_>) -> Option<usize> {
+        let outcome = self.attempt_until_decided(&mut claimed.batch, report);
+        self.settle(claimed, outcome, report)
     }
 
     /// Gives the events their fate, which may take further requests.
-    fn settle(&mut self, claimed: ClaimedBatch<'_>, outcome: BatchOutcome) -> Option<usize> {
+    fn settle(
+        &mut self,
+        claimed: ClaimedBatch<'_>,
+        outcome: BatchOutcome,
+        report: Report<'_>,
+    ) -> Option<usize> {
         match outcome {
             BatchOutcome::Fate(fate) => {
-                match fate {
-                    Fate::Delivered => self.outage_log.batch_delivered(&self.ledger.refused()),
-                    Fate::Dropped(_) => self.outage_log.events_dropped(claimed.batch.len() as u64),
+                if let Fate::Dropped(_) = fate {
+                    report(Progress::EventsDropped(claimed.batch.len() as u64));
                 }
                 claimed.claim.settle(fate);
                 None
             }
-            BatchOutcome::TooLarge => self.deliver_halves(claimed),
-            BatchOutcome::Rejected(status) => self.isolate(claimed, status),
+            BatchOutcome::TooLarge => self.deliver_halves(claimed, report),
+            BatchOutcome::Rejected(status) => self.isolate(claimed, status, report),
         }
     }
 
-    fn deliver_halves(&mut self, claimed: ClaimedBatch<'_>) -> Option<usize> {
+    fn deliver_halves(&mut self, claimed: ClaimedBatch<'_>, report: Report<'_>) -> Option<usize> {
         let ledger = Arc::clone(&self.ledger);
         let size = claimed.batch.json().len();
         match claimed.split(&ledger) {
             Ok(halves) => {
-                let too_large = halves.map(|half| self.deliver_claimed(half));
+                let too_large = halves.map(|half| self.deliver_claimed(half, report));
                 Some(too_large.into_iter().flatten().min().unwrap_or(size))
             }
             Err(single) => {
-                self.give_up(single, DropReason::TooLarge, 413);
+                give_up(single, DropReason::TooLarge, 413, report);
                 None
             }
         }
     }
 
     /// Looks for the events that the server does not accept, in a batch that it rejected.
-    fn isolate(&mut self, claimed: ClaimedBatch<'_>, status: u16) -> Option<usize> {
+    fn isolate(&mut self, claimed: ClaimedBatch<'_>, status: u16, report: Report<'_>) -> Option<usize> {
         let ledger = Arc::clone(&self.ledger);
         let halves = match claimed.split(&ledger) {
             Ok(halves) => halves,
             Err(single) => {
-                self.give_up(single, DropReason::Rejected, status);
+                give_up(single, DropReason::Rejected, status, report);
                 return None;
             }
         };
         let (mut too_large, mut has_passed, mut rejected) = (Vec::new(), false, Vec::new());
-        for half in halves {
-            let outcome = self.attempt_until_decided(&half.batch);
+        for mut half in halves {
+            let outcome = self.attempt_until_decided(&mut half.batch, report);
             has_passed |= !outcome.is_rejected_or_dropped();
             match outcome {
                 BatchOutcome::Rejected(status) => rejected.push((half, status)),
-                outcome => too_large.extend(self.settle(half, outcome)),
+                outcome => too_large.extend(self.settle(half, outcome, report)),
             }
         }
         for (half, status) in rejected {
             if has_passed {
-                too_large.extend(self.isolate(half, status));
+                too_large.extend(self.isolate(half, status, report));
             } else {
-                self.give_up(half, DropReason::Rejected, status);
+                give_up(half, DropReason::Rejected, status, report);
             }
         }
         too_large.into_iter().min()
     }
 
-    /// Drops events because of the status that the server answered to them.
-    fn give_up(&mut self, claimed: ClaimedBatch<'_>, reason: DropReason, status: u16) {
-        self.outage_log.events_rejected(status, Instant::now());
-        self.outage_log.events_dropped(claimed.batch.len() as u64);
-        claimed.claim.settle(Fate::Dropped(reason));
-    }
-
-    fn attempt_until_decided(&mut self, batch: &Batch) -> BatchOutcome {
+    fn attempt_until_decided(&mut self, batch: &mut Batch, report: Report<'_>) -> BatchOutcome {
         let Ok(key) = self.keys.next() else {
             return BatchOutcome::Fate(Fate::Dropped(DropReason::Internal));
         };
         let request = self.envelope.seal(batch, key);
-        if std::mem::take(&mut self.is_outage) {
+        if self.is_outage.swap(false, Ordering::Relaxed) {
             self.ledger.wait_before_next_batch(Instant::now() + self.policy.spread(random_fraction()));
         }
-        self.outage_log.batch_begins(&self.ledger.refused());
+        report(Progress::BatchBegins);
+        let outcome = self.attempt_until_answered(&request, report);
+        if !matches!(outcome, BatchOutcome::Fate(_)) {
+            self.envelope.open(request, batch); // it is to be split
+        }
+        outcome
+    }
+
+    fn attempt_until_answered(&mut self, request: &Request, report: Report<'_>) -> BatchOutcome {
         let (mut attempt, mut pauses) = (0, 0);
         loop {
             let deadline = self.ledger.deadline();
@@ -174,29 +197,36 @@ impl<T: Transport> Delivery<T> {
                 return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
             };
             let started = Instant::now();
-            let verdict = self.transport.post(&request, attempt, limit);
+            let verdict = self.transport.post(request, attempt, limit);
+            let ended = Instant::now();
             fork::exit_if_forked(); // ureq has logged, and the program's logger may have forked
             if verdict.has_no_answer() && self.is_over() {
                 // The deadline cut the attempt, which may have gone well. That is no news of the server.
                 return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
             }
-            if pauses < MAX_PAUSES && is_of_a_pause(&verdict, started.elapsed(), limit) {
+            if pauses < MAX_PAUSES && is_of_a_pause(&verdict, ended - started, limit) {
                 pauses += 1;
                 continue; // the same attempt once more
             }
             let step = self.policy.next(attempt, &verdict, random_fraction());
-            self.is_outage |= step.is_outage();
+            if step.is_outage() {
+                self.is_outage.store(true, Ordering::Relaxed);
+            }
             match step {
-                RetryStep::Delivered => return BatchOutcome::Fate(Fate::Delivered),
+                RetryStep::Delivered => {
+                    report(Progress::BatchDelivered { started, ended });
+                    return BatchOutcome::Fate(Fate::Delivered);
+                }
                 RetryStep::Split => return BatchOutcome::TooLarge,
                 RetryStep::Isolate(status) => return BatchOutcome::Rejected(status),
                 RetryStep::GiveUp(reason) => {
-                    self.outage_log.attempt_failed(&verdict);
+                    report(Progress::AttemptFailed { verdict, started, ended });
                     return BatchOutcome::Fate(Fate::Dropped(reason));
                 }
                 RetryStep::Retry(wait) => {
-                    self.outage_log.attempt_failed(&verdict);
-                    if !self.wait(wait, &verdict, deadline) {
+                    let has_server = !matches!(verdict, Verdict::NoAnswer(_));
+                    report(Progress::AttemptFailed { verdict, started, ended });
+                    if !self.wait(wait, has_server, deadline) {
                         return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
                     }
                     attempt += 1;
@@ -220,15 +250,24 @@ impl<T: Transport> Delivery<T> {
     /// Waits before a retry. A `stop` after the caller read `deadline` ends the wait, and the retry is the last attempt.
     /// `false` if a wait is of no use: the deadline comes first, or a program waits to end and no server answers. A
     /// machine that is offline must not cost it seconds.
-    fn wait(&self, wait: Duration, verdict: &Verdict, deadline: Option<Instant>) -> bool {
+    fn wait(&self, wait: Duration, has_server: bool, deadline: Option<Instant>) -> bool {
         let until = Instant::now() + wait;
-        let has_server = !matches!(verdict, Verdict::NoAnswer(_));
         let is_of_use = deadline.is_none_or(|deadline| has_server && until < deadline);
         if is_of_use {
             self.ledger.pause(until, deadline);
         }
         is_of_use
     }
+}
+
+/// What is called with each step of a delivery, on the thread of the delivery.
+pub(super) type Report<'a> = &'a mut dyn FnMut(Progress);
+
+/// Drops events because of the status that the server answered to them.
+fn give_up(claimed: ClaimedBatch<'_>, reason: DropReason, status: u16, report: Report<'_>) {
+    report(Progress::EventsRejected(status));
+    report(Progress::EventsDropped(claimed.batch.len() as u64));
+    claimed.claim.settle(Fate::Dropped(reason));
 }
 
 /// An attempt that is cut by the deadline can end this much before it.
