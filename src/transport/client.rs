@@ -20,6 +20,7 @@ use super::connection::lookup::Lookup;
 use super::connection::unversioned::agent;
 use super::connection::{ConnectionWatch, Secrets};
 use super::identity::credentials::Credentials;
+use super::identity::expiry::expiry;
 use super::identity::headers;
 use super::retry::{Response, Verdict, retry_after};
 #[cfg(feature = "tls")]
@@ -118,6 +119,11 @@ impl Route {
         self.plain.get(API_KEY)
     }
 
+    /// Whether the key is a token whose time is over.
+    fn is_key_expired(&self) -> bool {
+        self.key().and_then(expiry).is_some_and(|expiry| expiry <= SystemTime::now())
+    }
+
     /// The endpoint's host, and the proxy's, for a log line. Never a path or a secret.
     pub(crate) fn destination(&self) -> String {
         let host = self.uri.host().unwrap_or_default();
@@ -135,6 +141,8 @@ pub(crate) struct Http {
     connections: ConnectionWatch,
     lookup: Lookup,
     credentials: Option<Credentials>,
+    /// The source was asked for a key in place of an expired one, and gave none. The clock may be wrong: the server decides.
+    keeps_expired_key: bool,
 }
 
 impl Http {
@@ -151,7 +159,7 @@ impl Http {
         let connections = ConnectionWatch::new(&route.secrets);
         let lookup = Lookup::new(Arc::clone(&route.known_host));
         let agent = share(agent(route.config.clone(), &connections, &lookup));
-        Self { route, agent, connections, lookup, credentials }
+        Self { route, agent, connections, lookup, credentials, keeps_expired_key: false }
     }
 
     /// Asks for a key that is another than the last. `false`: there is none.
@@ -161,6 +169,7 @@ impl Http {
         self.route = Arc::new(self.route.with_key(key));
         self.connections = ConnectionWatch::new(&self.route.secrets);
         self.agent.replace(self.fresh_agent());
+        self.keeps_expired_key = false;
         true
     }
 
@@ -170,6 +179,9 @@ impl Http {
         let left = || end.saturating_duration_since(Instant::now());
         if self.route.key().is_none() && !self.get_key(left()) {
             return Verdict::NoAnswer("there is no API key: its source gave none".to_owned());
+        }
+        if self.credentials.is_some() && !self.keeps_expired_key && self.route.is_key_expired() {
+            self.keeps_expired_key = !self.get_key(left());
         }
         let verdict = self.post_once(request, retry, left());
         let is_refused = matches!(&verdict, Verdict::Response(response) if response.status == 401);

@@ -77,7 +77,8 @@ impl Config {
 
     /// Reads the environment as the official SDK does. The key is that of `TINKER_API_KEY`, else what the command in
     /// `TINKER_CREDENTIAL_CMD` prints, else the default one in `~/.tinker/credentials.json`, which `tinker auth login` writes.
-    /// The command runs, and the file is read, when the first batch is sent, and again after a 401; a command has 5 s.
+    /// The command runs, and the file is read, when the first batch is sent, and again when a token has expired and after a
+    /// 401. A command has 5 s; then it is killed, with all that it has started.
     ///
     /// The others are `TINKER_BASE_URL`, and `CLOUDFLARE_ACCESS_CLIENT_ID` with
     /// `CLOUDFLARE_ACCESS_CLIENT_SECRET`, each without white space and quotes around it. A variable that is unset or empty leaves its
@@ -94,8 +95,9 @@ impl Config {
         self
     }
 
-    /// Where to get an API key: for tokens that expire. The closure is asked when there is no key yet, and once after each
-    /// batch that was answered 401, which is then sent again once with the new key. It runs on a thread of its own and has 5 s;
+    /// Where to get an API key: for tokens that expire. The closure is asked when there is no key yet, once when a token
+    /// (`eyJ…`) says that its time is over, and once after each batch that was answered 401, which is then sent again once with
+    /// the new key. It runs on a thread of its own and has 5 s;
     /// it never holds up a caller or a [`stop`](crate::Reporter::stop). `None`, a panic and a text that cannot stand in a
     /// header mean that there is no key now; the batch is retried as if no server were there. Defaults to the environment's
     /// with [`from_env`](Self::from_env), else to none.

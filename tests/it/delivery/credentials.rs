@@ -4,8 +4,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use tinker_telemetry::collector::{Answer, Collector};
 use tinker_telemetry::{Builder, Config, Reporter, Severity};
 
@@ -134,4 +136,46 @@ fn a_source_that_hangs_delays_no_caller_and_no_stop() {
     assert!(before.elapsed() < Duration::from_secs(3), "the stop does not wait for the source");
     assert_eq!(reporter.stats().dropped.deadline, 2);
     drop(release);
+}
+
+/// A token without a signature, whose time is over at this Unix time.
+fn token(expires: u64) -> String {
+    let payload = format!("{{\"exp\":{expires}}}");
+    format!("eyJhbGciOiJub25lIn0.{}.", BASE64_URL_SAFE_NO_PAD.encode(payload))
+}
+
+#[test]
+fn a_token_whose_time_is_over_is_replaced_before_the_request() {
+    let collector = Collector::start().unwrap();
+    let next_year = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 365 * 24 * 60 * 60;
+    let (expired, valid) = (token(1_700_000_000), token(next_year));
+    let (given, calls) = (valid.clone(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&calls);
+    let source = move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        Some(given.clone())
+    };
+    let reporter = builder(Config::new(expired).credentials(source), &collector).start().unwrap();
+    report(&reporter);
+    report(&reporter);
+    assert_eq!(keys(&collector), [&*valid, &*valid]);
+    assert_eq!((reporter.stats().delivered, calls.load(Ordering::Relaxed)), (2, 1));
+}
+
+/// The clock of this machine may be wrong.
+#[test]
+fn an_expired_token_is_sent_if_there_is_no_other_and_the_source_is_asked_once() {
+    let collector = Collector::start().unwrap();
+    let expired = token(1_700_000_000);
+    let (given, calls) = (expired.clone(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&calls);
+    let source = move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        Some(given.clone())
+    };
+    let reporter = builder(Config::new(expired.as_str()).credentials(source), &collector).start().unwrap();
+    report(&reporter);
+    report(&reporter);
+    assert_eq!(keys(&collector), [&*expired, &*expired]);
+    assert_eq!((reporter.stats().delivered, calls.load(Ordering::Relaxed)), (2, 1));
 }

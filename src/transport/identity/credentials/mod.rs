@@ -128,6 +128,8 @@ impl Answer {
         let mut shell = Command::new(shell);
         shell.arg(option).arg(command);
         shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut shell, 0);
         let mut child = shell.spawn()?;
         let stdout = child.stdout.take();
         self.state.lock().unwrap_or_else(PoisonError::into_inner).child = Some(child);
@@ -143,9 +145,20 @@ impl Answer {
     fn kill(&self) {
         let child = self.state.lock().unwrap_or_else(PoisonError::into_inner).child.take();
         if let Some(mut child) = child {
+            kill_group(&child);
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+/// Ends what the shell has started too. The shell leads a process group of its own, and has not been waited for: its number is
+/// still its own.
+fn kill_group(leader: &Child) {
+    if cfg!(unix) {
+        let mut kill = Command::new("sh");
+        kill.arg("-c").arg(format!("kill -s KILL -- -{}", leader.id()));
+        let _ = kill.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
 }
 
@@ -202,3 +215,6 @@ fn read_text(path: &Path) -> io::Result<String> {
     File::open(path)?.take(MAX_BYTES).read_to_string(&mut text)?;
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests;
