@@ -321,6 +321,19 @@ fn the_threshold_and_the_close_send_several_at_once_too() {
 }
 
 #[test]
+fn the_worker_does_not_sleep_while_batches_are_on_their_way() {
+    let bench = Bench::with(4, 3 * BATCH, retries(3));
+    bench.log(3 * BATCH);
+    bench.server.wait_for_held(3);
+    bench.log(1);
+    bench.ticker.send(Instant::now()).unwrap();
+    assert!(!bench.server.is_soon(|state| state.arrived > 3), "the tick was received");
+    bench.server.answer_all(OK);
+    bench.server.wait_until("the tick sent nothing", |state| state.delivered.len() == 3 * BATCH + 1);
+    bench.end();
+}
+
+#[test]
 fn a_tick_during_a_backlog_is_not_lost() {
     let bench = Bench::start(2);
     let flush = bench.log_and_flush(4 * BATCH);
@@ -388,11 +401,11 @@ fn during_an_outage_one_batch_at_a_time_is_sent_until_one_is_delivered() {
     for _ in 0..4 {
         bench.server.answer_first(Reply::Status(503));
     }
-    for lost in 5..=7 {
+    for (lost, reply) in [(5, Reply::NoAnswer), (6, Reply::Status(404)), (7, Reply::NoAnswer)] {
         bench.server.wait_until("no request", |state| state.arrived == lost);
         bench.server.with(|state| state.most_at_once = 0);
         bench.server.wait_for_held(1);
-        bench.server.answer_first(Reply::NoAnswer);
+        bench.server.answer_first(reply);
     }
     bench.server.wait_until("no request", |state| state.arrived == 8);
     assert_eq!(bench.server.with(|state| state.most_at_once), 1);
@@ -401,7 +414,50 @@ fn during_an_outage_one_batch_at_a_time_is_sent_until_one_is_delivered() {
     bench.server.answer_all(OK);
     bench.assert_flushed(flush);
     let stats = bench.end();
-    assert_eq!((stats.dropped.retries_exhausted, stats.delivered), (7 * BATCH as u64, 5 * BATCH as u64));
+    assert_eq!((stats.dropped.total(), stats.delivered), (7 * BATCH as u64, 5 * BATCH as u64));
+}
+
+#[test]
+fn while_the_key_is_rejected_one_batch_at_a_time_is_sent() {
+    let bench = Bench::start(4);
+    let flush = bench.log_and_flush(8 * BATCH);
+    bench.server.wait_for_held(4);
+    for _ in 0..4 {
+        bench.server.answer_first(Reply::Status(401));
+    }
+    bench.server.wait_until("no request", |state| state.arrived == 5);
+    assert!(!bench.server.is_soon(|state| state.arrived > 5), "another was sent beside it");
+    bench.server.answer_all(Reply::Status(401));
+    bench.assert_flushed(flush);
+    assert_eq!(bench.end().dropped.unauthorized, 8 * BATCH as u64);
+}
+
+#[test]
+fn a_report_is_read_before_the_next_batch_is_handed_over() {
+    let server = Arc::<Server>::default();
+    let limits = Load { events: 10, bytes: 100 };
+    let ledger = Arc::new(Ledger::new(Admission::new(limits, limits)));
+    ledger.admit(1, Lane::Ordinary).unwrap();
+    let envelope = Envelope::new("session-0001", Uuid::nil());
+    let delivery = Delivery::new(Arc::clone(&ledger), ToServer::new(&server), envelope, retries(0), LIMIT);
+    let mut in_flight = InFlight::new(Arc::clone(&ledger), delivery, OutageLog::new("host".to_owned()), 4);
+    let mut batcher = Batcher::new(1, 100);
+    let event = br#"{"event":"SESSION_START","event_id":"00000000-0000-0000-0000-000000000000",
+        "event_session_index":0,"severity":"INFO","timestamp":"2026-01-01T00:00:00.000000Z"}"#;
+    assert!(in_flight.hand_over(batcher.push(event, 1).unwrap()).is_ok());
+    assert!(in_flight.allows_several());
+    server.answer_first(Reply::Status(401));
+    let started = Instant::now();
+    while !in_flight.must_wait() {
+        assert!(started.elapsed() < LIMIT, "the report is not seen");
+        thread::yield_now();
+    }
+    while in_flight.is_busy() {
+        in_flight.wait();
+    }
+    in_flight.end_senders();
+    assert!(!in_flight.allows_several());
+    assert_eq!(ledger.stats().dropped.unauthorized, 1);
 }
 
 #[test]
