@@ -142,7 +142,9 @@ fn without_home(mut event: Event) -> Event {
             }
             Event::UnhandledException(event) => {
                 let texts = [Some(&mut event.error_message), event.traceback.as_mut()];
-                texts.into_iter().flatten().for_each(|text| *text = text.replace(&home, "~"));
+                for text in texts.into_iter().flatten() {
+                    *text = text.replace(&home, "~");
+                }
             }
             _ => {}
         }

@@ -244,8 +244,7 @@ impl PendingResult<'_> {
     fn no_answer(&self, error: SdkError, bad_requests: u32) -> Result<(), SdkError> {
         let status = error.status();
         let kind = match status {
-            None => "retry_with_backoff",
-            Some(429) => "retry_with_backoff",
+            None | Some(429) => "retry_with_backoff",
             Some(408 | 500..600) => "retry",
             Some(400) => "retry_if_budget",
             Some(_) => "fatal",
@@ -371,7 +370,9 @@ fn without_home(mut event: Event) -> Event {
     if let (Event::UnhandledException(exception), Ok(home)) = (&mut event, std::env::var("HOME")) {
         if home.len() > 1 {
             let texts = [Some(&mut exception.error_message), exception.traceback.as_mut()];
-            texts.into_iter().flatten().for_each(|text| *text = text.replace(&home, "~"));
+            for text in texts.into_iter().flatten() {
+                *text = text.replace(&home, "~");
+            }
         }
     }
     event
@@ -380,7 +381,9 @@ fn without_home(mut event: Event) -> Event {
 /// Has the API give these answers next.
 fn play(api: &Collector, answers: Vec<Answer>) {
     api.answer_by_default(found(&tree!({"type": "try_again"})));
-    answers.into_iter().for_each(|answer| api.answer(answer));
+    for answer in answers {
+        api.answer(answer);
+    }
 }
 
 fn found(body: &Value) -> Answer {
