@@ -21,6 +21,8 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::Parser;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tinker_telemetry::event::Event;
 use tinker_telemetry::{Reporter, Severity, UserError, bridge, json};
 
 use backend::{Backend, ShowAtEnd, printable};
@@ -79,10 +81,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let reporter = Reporter::builder(backend.config(), SESSION)
         .flush_timeout(PATIENCE)
         .shutdown_timeout(PATIENCE)
-        // A missing file is the user's to mend, who typed its name.
+        .context("release", env!("CARGO_PKG_VERSION"))
+        .before_send(|event| Some(without_home(event)))
+        // A missing file is the user's to mend, who typed its name. The message begins with what was being done.
         .user_errors(|error| {
             let error = error.downcast_ref::<io::Error>()?;
-            (error.kind() == io::ErrorKind::NotFound).then(|| UserError::new("io::Error", error.to_string()))
+            (error.kind() == io::ErrorKind::NotFound)
+                .then(|| UserError::new("std::io::Error", error.to_string()))
         })
         .start()?;
     let shown = Arc::new(backend.show_at_end(&reporter));
@@ -121,6 +126,30 @@ fn log_stats(reporter: &Reporter) {
     if reporter.is_enabled() {
         log::info!("{}", reporter.stats());
     }
+}
+
+/// The event without the path of the user's home, which is in the names of files.
+fn without_home(mut event: Event) -> Event {
+    let home = std::env::var("HOME").unwrap_or_default();
+    if home.len() > 1 {
+        match &mut event {
+            Event::Generic(event) => {
+                for text in ["file", "message"] {
+                    if let Some(Value::String(text)) = event.event_data.get_mut(text) {
+                        *text = text.replace(&home, "~");
+                    }
+                }
+            }
+            Event::UnhandledException(event) => {
+                let texts = [Some(&mut event.error_message), event.traceback.as_mut()];
+                for text in texts.into_iter().flatten() {
+                    *text = text.replace(&home, "~");
+                }
+            }
+            _ => {}
+        }
+    }
+    event
 }
 
 fn check_all(arguments: &Arguments, reporter: &Reporter) -> anyhow::Result<bool> {

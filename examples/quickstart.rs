@@ -71,7 +71,8 @@ fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
 /// Whether every file was hashed.
 fn run(arguments: &Arguments, out: &mut impl Write) -> Result<bool, Box<dyn Error>> {
     let backend = Backend::start()?;
-    let reporter = Reporter::builder(backend.config(), SESSION).start()?;
+    let release = env!("CARGO_PKG_VERSION"); // on every event
+    let reporter = Reporter::builder(backend.config(), SESSION).context("release", release).start()?;
     let folder = arguments.folder.as_deref();
     let is_complete = hash_below(folder.unwrap_or(Path::new("src")), &reporter, out)?;
     if folder.is_none() {
@@ -153,6 +154,7 @@ fn hash_and_report(files: &[PathBuf], reporter: &Reporter, out: &mut impl Write)
             Err(error) => {
                 is_complete = false;
                 progress.suspend(|| writeln!(out, "{}: {error}", printable(&name)))?;
+                let error = anyhow::Error::new(error).context(format!("hashing {name}"));
                 reporter.log_exception(&error, Severity::Warning);
             }
         }

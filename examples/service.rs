@@ -25,6 +25,7 @@ use anyhow::Context;
 use clap::Parser;
 use sha2::{Digest, Sha256};
 use tinker_telemetry::bridge::{self, Attachments, EventFilter, TracingBridge, UreqBridge};
+use tinker_telemetry::event::Event;
 use tinker_telemetry::{ApiError, Reporter, Severity};
 use tracing::field;
 use tracing_log::LogTracer;
@@ -70,7 +71,11 @@ fn run(arguments: &Arguments, attachments: &Attachments) -> anyhow::Result<()> {
     // The reporter's warnings say why nothing arrives. They come through the crate `log`.
     LogTracer::init_with_filter(log::LevelFilter::Warn)?;
     let backend = Backend::start()?;
-    let reporter = Reporter::builder(backend.config(), SESSION).flush_timeout(PATIENCE).start()?;
+    let reporter = Reporter::builder(backend.config(), SESSION)
+        .flush_timeout(PATIENCE)
+        .context("release", env!("CARGO_PKG_VERSION"))
+        .before_send(|event| Some(event).filter(|event| !is_health_check(event)))
+        .start()?;
     let _shown = backend.show_at_end(&reporter);
     // There is one session, so no event needs its id: the spans of requests are forwarded, and what this file logs.
     attachments.add(&reporter, EventFilter::new(["request.*", "service"]).without_session_id());
@@ -85,6 +90,11 @@ fn run(arguments: &Arguments, attachments: &Attachments) -> anyhow::Result<()> {
         tracing::info!("{}", reporter.stats());
     }
     outcome
+}
+
+/// Whether the event is about a health check, of which there are many, all alike.
+fn is_health_check(event: &Event) -> bool {
+    event.data().is_some_and(|data| data.get("metadata").is_some_and(|fields| fields["path"] == "/health"))
 }
 
 /// Listens and serves until the service is to stop.
@@ -193,7 +203,10 @@ fn respond(request: &Request) -> Result<String, ApiError> {
         ("POST", "/sha256") if request.body.is_empty() => {
             Err(ApiError::new("nothing to hash").with_status(400))
         }
-        ("POST", "/sha256") => Ok(format!("{:x}\n", Sha256::digest(&request.body))),
+        ("POST", "/sha256") => {
+            let _hashing = tracing::info_span!("request.hash").entered(); // within the span `request`
+            Ok(format!("{:x}\n", Sha256::digest(&request.body)))
+        }
         ("POST", "/panic") => panic!("as the client asked"),
         (method, path) => Err(ApiError::new(format!("no {method} {path} here")).with_status(404)),
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::failure::as_error::ErrorView;
 use crate::failure::exception;
 use crate::model::config::Config;
 use crate::model::error::StartError;
@@ -68,7 +69,8 @@ impl Payload {
         type_name: Option<&str>,
         limit: usize,
     ) -> Self {
-        let exception = exception::describe(error, type_name, limit, SHORT_WAIT);
+        let view = ErrorView { error, type_name, printer: None };
+        let exception = exception::describe(view, limit, SHORT_WAIT);
         Self(Record::other(header.into(), EventBody::Exception(exception)))
     }
 

@@ -12,6 +12,7 @@ const DOCUMENTS: &[&str] = &[
     "README.md",
     "SECURITY.md",
     "docs/coming-from.md",
+    "docs/events.md",
     "docs/faults.md",
     "docs/peers.md",
 ];
@@ -35,6 +36,15 @@ const NOT_IN_CI: &[(&str, &str)] = &[
     ("cargo bench --all-features --bench outage", "measures times, which needs an idle machine"),
     ("cargo tree -e normal,no-proc-macro", "prints a list for a reader"),
     ("cargo test --all-features --test it NAME", "runs one test"),
+    ("cargo run --all-features --example sdk_client", "tests/examples.rs runs it"),
+    (
+        "RUST_BACKTRACE=1 TINKER_TELEMETRY=print cargo run --all-features --example cli_tool -- src",
+        "tests/examples.rs runs it, and compares the output",
+    ),
+    (
+        "TINKER_TELEMETRY=print cargo run --all-features --example service -- --listen 127.0.0.1:0 --demo",
+        "tests/examples.rs runs it, and compares the output",
+    ),
     ("cargo mutants", "takes hours"),
     (
         "cargo run -p tinker-telemetry-viewer -- run -- cargo run --all-features --example quickstart",
@@ -223,4 +233,31 @@ fn every_setter_documents_its_default_and_is_in_the_readme() {
         assert!(docs.contains("Defaults to "), "the documentation of {name} has no default");
         assert!(readme.contains(&format!("`{name}`")), "README does not mention {name}");
     }
+}
+
+/// The text of each file below a folder, or of a file.
+fn texts_below(path: &Path) -> Vec<(PathBuf, String)> {
+    if path.is_file() {
+        return fs::read_to_string(path).map(|text| vec![(path.to_owned(), text)]).unwrap_or_default();
+    }
+    let entries = fs::read_dir(path).unwrap();
+    entries.flat_map(|entry| texts_below(&entry.unwrap().path())).collect()
+}
+
+#[test]
+fn the_session_ids_of_documents_and_examples_are_uuids() {
+    let documents = DOCUMENTS.iter().map(Path::new);
+    let paths = documents.chain(["examples", "src"].map(Path::new));
+    let texts = paths.flat_map(texts_below).filter(|(path, _)| !path.ends_with("tests.rs"));
+    let mut uuids = 0;
+    for (path, text) in texts {
+        let comments = text.lines().filter(|line| {
+            !path.starts_with("src") || ["///", "//!"].iter().any(|mark| line.trim().starts_with(mark))
+        });
+        for line in comments {
+            assert!(!line.contains("\"session-"), "{}: {line}", path.display());
+            uuids += line.matches("0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").count();
+        }
+    }
+    assert!(uuids > 20, "{uuids}");
 }

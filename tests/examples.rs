@@ -18,11 +18,14 @@ use std::thread;
 
 use support::{LIMIT, names};
 use tinker_telemetry::collector::Collector;
+use tinker_telemetry::{Severity, event};
 
 const QUICKSTART: &[&str] = &["quickstart"];
 const CLI_TOOL: &[&str] = &["cli_tool"];
+const SDK_CLIENT: &[&str] = &["sdk_client"];
 const SERVICE: &[&str] = &["service", "--listen", "127.0.0.1:0", "--demo"];
-const ALL: [&[&str]; 3] = [QUICKSTART, CLI_TOOL, SERVICE];
+/// All examples, each with its exit code.
+const ALL: [(&[&str], i32); 4] = [(QUICKSTART, 0), (CLI_TOOL, 1), (SDK_CLIENT, 0), (SERVICE, 0)];
 
 /// An example with its arguments, in an empty environment.
 fn example(line: &[&str]) -> Command {
@@ -130,7 +133,7 @@ fn make_fifo(path: &Path) {
 
 #[test]
 fn a_closed_output_ends_an_example_and_its_session_without_an_error() {
-    for (line, code) in ALL.into_iter().zip([0, 1, 0]) {
+    for (line, code) in ALL {
         let collector = Collector::start().unwrap();
         let mut command = example(line);
         command.env("TINKER_API_KEY", "tml-test").env("TINKER_BASE_URL", collector.url());
@@ -144,7 +147,7 @@ fn a_closed_output_ends_an_example_and_its_session_without_an_error() {
 
 #[test]
 fn an_example_prints_its_table_to_a_closed_output_without_a_panic() {
-    for (line, code) in ALL.into_iter().zip([0, 1, 0]) {
+    for (line, code) in ALL {
         let mut command = example(line);
         command.stdout(closed_pipe());
         let ended = run(command);
@@ -156,7 +159,7 @@ fn an_example_prints_its_table_to_a_closed_output_without_a_panic() {
 #[test]
 fn a_closed_standard_error_changes_no_exit_code() {
     let wrong = [&["quickstart", "not-there"], &["cli_tool", "not-there"]].map(|line| (&line[..], 1));
-    for (line, code) in ALL.into_iter().zip([0, 1, 0]).chain(wrong) {
+    for (line, code) in ALL.into_iter().chain(wrong) {
         let mut command = example(line);
         command.stderr(closed_pipe());
         assert_eq!(run(command).status.code(), Some(code), "{line:?}");
@@ -247,7 +250,7 @@ fn the_two_errors_of_the_default_run_are_announced() {
 
 #[test]
 fn an_example_names_the_variable_that_turns_telemetry_off_and_prints_no_table() {
-    for (line, code) in ALL.into_iter().zip([0, 1, 0]) {
+    for (line, code) in ALL {
         for (variable, value) in [("TINKER_TELEMETRY", "maybe"), ("DO_NOT_TRACK", "1")] {
             let mut command = example(line);
             command.env(variable, value);
@@ -267,7 +270,7 @@ fn an_example_names_the_variable_that_turns_telemetry_off_and_prints_no_table() 
 #[test]
 fn an_unreachable_server_is_logged_with_the_cause() {
     let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-    for (line, code) in ALL.into_iter().zip([0, 1, 0]) {
+    for (line, code) in ALL {
         let mut command = example(line);
         command.env("TINKER_API_KEY", "tml-test").env("TINKER_BASE_URL", format!("http://{closed}"));
         let ended = run(command);
@@ -291,7 +294,7 @@ fn a_signal_is_reported_and_ends_the_tool_while_it_waits_for_a_pipe() {
         process::signal(&running.child, signal);
         let ended = running.end();
         assert_eq!(ended.status.signal(), Some(signal), "{}", ended.err);
-        let interrupted = format!("{{\"signal\":{signal}}}");
+        let interrupted = format!("\"signal\":{signal}}}");
         assert!(ended.out.contains("check.interrupted") && ended.out.contains(&interrupted), "{}", ended.out);
         assert!(ended.out.contains("SESSION_END"), "{}", ended.out);
         assert!(ended.err.contains("telemetry: 3 offered, 3 delivered"), "{}", ended.err);
@@ -320,10 +323,13 @@ fn the_service_finishes_and_reports_at_a_signal() {
     for signal in [libc::SIGTERM, libc::SIGINT] {
         let (service, address) = started_service();
         assert!(answer_to("GET /health HTTP/1.1\r\n\r\n", &address).starts_with("HTTP/1.1 200 "));
+        let hashed = answer_to("POST /sha256 HTTP/1.1\r\ncontent-length: 4\r\n\r\ntext", &address);
+        assert!(hashed.starts_with("HTTP/1.1 200 "), "{hashed}");
         process::signal(&service.child, signal);
         let ended = service.end();
         assert_eq!(ended.status.code(), Some(0), "{}", ended.err);
         assert!(ended.out.contains("request.stop") && ended.out.contains("SESSION_END"), "{}", ended.out);
+        assert!(!ended.out.contains("/health"), "{}", ended.out);
     }
 }
 
@@ -378,7 +384,7 @@ fn a_port_in_use_is_printed_and_reported() {
 
 #[test]
 fn the_sessions_of_the_examples_are_uuids() {
-    for line in ALL {
+    for (line, _) in ALL {
         let collector = Collector::start().unwrap();
         let mut command = example(line);
         command.env("TINKER_API_KEY", "tml-test").env("TINKER_BASE_URL", collector.url());
@@ -391,8 +397,102 @@ fn the_sessions_of_the_examples_are_uuids() {
 }
 
 #[test]
+fn the_sdk_client_logs_each_event_of_the_official_sdk_with_its_severity() {
+    use Severity::{Error, Warning};
+    let collector = Collector::start().unwrap();
+    let mut command = example(SDK_CLIENT);
+    command.env("TINKER_API_KEY", "tml-test").env("TINKER_BASE_URL", collector.url());
+    let ended = run(command);
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.err);
+    let events = collector.events();
+    let logged: Vec<_> = events.iter().map(|event| (event.name(), event.severity())).collect();
+    let of_calls = &logged[1..logged.len() - 1];
+    let expected = [
+        (event::names::REQUEST_EXCEPTION, Warning),
+        (event::names::RESULT_STATUS_ERROR, Warning),
+        (event::names::RESULT_CONNECTION_ERROR, Warning),
+        (event::names::RETRY_EXCEPTION, Warning),
+        (event::names::RESULT_APPLICATION_ERROR, Warning),
+        (event::names::RETRY_EXCEPTION, Warning),
+        (event::names::USER_ERROR, Warning),
+        (event::names::RESULT_DECODING_ERROR, Error),
+        (event::names::RETRY_EXCEPTION, Error),
+        ("UNHANDLED_EXCEPTION", Error),
+        (event::names::RESULT_VALIDATION_ERROR, Error),
+        (event::names::RETRY_EXCEPTION, Error),
+        ("UNHANDLED_EXCEPTION", Error),
+        (event::names::RESULT_TIMEOUT, Error),
+        (event::names::RETRY_EXCEPTION, Error),
+        ("UNHANDLED_EXCEPTION", Error),
+    ];
+    assert_eq!(of_calls, expected);
+    let requests = collector.requests();
+    assert_eq!(requests[0].header("user-agent"), Some("tinker-rust-sdk/0.3.0"));
+    assert_eq!(requests[0].request.as_ref().unwrap().sdk_version, "0.3.0");
+    let releases = events.iter().filter_map(|event| event.data()).map(|data| &data["release"]);
+    assert!(
+        releases.clone().count() == 13
+            && releases.clone().all(|release| release == env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn paths_below_the_home_are_not_sent_by_the_tool() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("samples.jsonl");
+    fs::write(&file, "{}\n").unwrap();
+    for argument in [file, home.path().join("not-there")] {
+        let mut command = example(&["cli_tool", argument.to_str().unwrap()]);
+        let ended = run({
+            command.env("HOME", home.path());
+            command
+        });
+        let table = ended.out.split("received by").nth(1).unwrap();
+        assert!(table.contains("~/") && !table.contains(home.path().to_str().unwrap()), "{table}");
+    }
+}
+
+/// A text whose numbers are all 0, for a comparison.
+fn without_numbers(text: &str) -> String {
+    let mut plain = String::new();
+    for letter in text.chars() {
+        if !letter.is_ascii_digit() {
+            plain.push(letter);
+        } else if !plain.ends_with('0') {
+            plain.push('0');
+        }
+    }
+    plain
+}
+
+#[test]
+fn the_events_in_the_documents_are_those_that_the_commands_print() {
+    let document = fs::read_to_string("docs/events.md").unwrap();
+    let blocks: Vec<_> = document.split("```").skip(1).step_by(2).collect();
+    assert_eq!(blocks.len() % 2, 0, "each command has an output");
+    for block in blocks.chunks(2) {
+        let line = block[0].strip_prefix("sh\n").unwrap().trim();
+        let (variables, line) = line.split_once(" cargo run --all-features --example ").unwrap();
+        let words: Vec<_> = line.split(' ').filter(|word| *word != "--").collect();
+        let mut command = example(&words);
+        command.envs(variables.split(' ').map(|variable| variable.split_once('=').unwrap()));
+        let printed = without_numbers(&run(command).err);
+        let mut lines = printed.lines();
+        let shown = block[1].strip_prefix("text\n").unwrap().lines();
+        // Places in the code are printed only with debug information.
+        for line in shown.filter(|line| *line != "…" && !line.trim().starts_with("at ")) {
+            let line = without_numbers(line);
+            assert!(lines.any(|other| other == line), "`{line}` is not, or not there, in:\n{printed}");
+        }
+    }
+    assert!(blocks.len() >= 4);
+}
+
+#[test]
 fn code_for_unix_is_compiled_only_on_unix() {
-    for file in ["quickstart.rs", "cli_tool.rs", "service.rs", "backend/mod.rs", "signals/mod.rs"] {
+    for file in
+        ["quickstart.rs", "cli_tool.rs", "sdk_client.rs", "service.rs", "backend/mod.rs", "signals/mod.rs"]
+    {
         let text = fs::read_to_string(Path::new("examples").join(file)).unwrap();
         let mut portable = String::new();
         let mut is_portable = true;

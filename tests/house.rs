@@ -23,10 +23,19 @@ const FLOORS: &[&str] = &[
     "model",
 ];
 
-/// Each of these names may appear only in these places. `transport` makes ureq's requests, `user_error` and
-/// `http_error` read its errors, and a bridge is its middleware.
+/// Each of these names may appear only in these places. `transport` makes ureq's requests, some files of `failure` read its
+/// errors, and a bridge is its middleware.
 const NAMED_IN: &[(&str, &[&str])] = &[
-    ("ureq::", &["transport/", "failure/user_error/", "failure/http_error.rs", "bridge/"]),
+    (
+        "ureq::",
+        &[
+            "transport/",
+            "failure/user_error/",
+            "failure/http_error.rs",
+            "failure/exception/type_name.rs",
+            "bridge/",
+        ],
+    ),
     ("ureq::Agent", &["transport/"]),
     ("ureq::unversioned", &["transport/connection/unversioned.rs"]),
     ("parking_lot", &["collector/"]),

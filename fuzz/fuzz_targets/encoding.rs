@@ -97,7 +97,6 @@ fn rfc3339(time: SystemTime) -> String {
 /// The text, cut to at most `max` bytes of JSON.
 fn cut(text: &str, max: usize) -> String {
     const MARK: &str = "… (cut)";
-    let wide = |text: &str| serde_json::to_string(text).expect("a text").len() - 2;
     if wide(text) <= max {
         return text.to_owned();
     }
@@ -111,31 +110,82 @@ fn cut(text: &str, max: usize) -> String {
     text.chars().take_while(fits).chain(mark.chars()).collect()
 }
 
-/// The expected type, message and traceback.
-fn exception_texts(error: &Layer, type_name: Option<&str>, limit: usize) -> [String; 3] {
-    let leading: String = {
-        let is_name = |(at, letter): &(usize, char)| {
-            *at < 256 && (*letter == '_' || letter.is_alphabetic() || (*at > 0 && letter.is_numeric()))
-        };
-        error.debug.char_indices().take_while(is_name).map(|(_, letter)| letter).collect()
-    };
-    let named = if leading.is_empty() { "Error" } else { &leading };
-    let error_type = cut(type_name.unwrap_or(named), 256.min(limit / 8));
-    let message = cut(&error.message, (16 * 1024).min(limit / 4));
-    let mut causes = format!("{error_type}: {message}");
-    let mut cause = error.cause.as_deref();
-    let mut depth = 0;
-    while let Some(layer) = cause.filter(|_| depth < DEEPEST_CHAIN) {
-        causes += &format!("\nCaused by: {}", layer.message);
-        cause = layer.cause.as_deref();
-        depth += 1;
-    }
-    let traceback = cut(&causes, (64 * 1024).min(limit / 2));
-    [error_type, message, traceback]
+/// How many bytes of JSON a text takes between the quotes.
+fn wide(text: &str) -> usize {
+    serde_json::to_string(text).expect("a text").len() - 2
 }
 
-/// The number of causes in a traceback.
+/// The name that a derived `Debug` begins with.
+fn debug_name(debug: &str) -> Option<String> {
+    let is_name = |letter: char| letter == '_' || letter == ':' || letter.is_alphanumeric();
+    let end = debug.find(|letter| !is_name(letter)).unwrap_or(debug.len());
+    let (name, rest) = debug.split_at(end);
+    let is_derived = name.len() <= LONGEST_NAME
+        && (rest.is_empty() || rest.starts_with('(') || rest.starts_with(" {"))
+        && name.split("::").all(|part| !part.is_empty() && !part.contains(':'))
+        && name.rsplit("::").next().is_some_and(|last| last.starts_with(char::is_uppercase));
+    let is_io = ["Os {", "Custom {", "Kind("].iter().any(|form| debug.starts_with(form));
+    (is_derived && !is_io && name != "Error").then(|| name.to_owned())
+}
+
+/// Whether the message has this text already, as whole words.
+fn is_said(message: &str, text: &str) -> bool {
+    (0..=message.len()).filter(|at| message.is_char_boundary(*at)).any(|at| {
+        let (before, rest) = message.split_at(at);
+        rest.strip_prefix(text).is_some_and(|after| {
+            let joins = |left: Option<char>, right: Option<char>| {
+                left.is_some_and(char::is_alphanumeric) && right.is_some_and(char::is_alphanumeric)
+            };
+            let (first, last) = (text.chars().next(), text.chars().next_back());
+            !joins(before.chars().next_back(), first) && !joins(last, after.chars().next())
+        })
+    })
+}
+
+/// The expected type, message and traceback.
+fn exception_texts(error: &Layer, type_name: Option<&str>, limit: usize) -> [String; 3] {
+    let max = (64 * 1024).min(limit / 2);
+    let last =
+        |name: &Option<String>| name.as_deref().map(|name| name.rsplit("::").next().map(str::to_owned));
+    let mut links: Vec<(Option<String>, String)> = Vec::new();
+    let mut room = max;
+    let mut layer = Some(error);
+    for _ in 0..DEEPEST_CHAIN {
+        let Some(Layer { debug, message, cause }) = layer else { break };
+        let text = cut(message, room);
+        room -= wide(&text);
+        let name = type_name.filter(|_| links.is_empty()).map(str::to_owned).or_else(|| debug_name(debug));
+        let is_new = links
+            .last()
+            .is_none_or(|(before, said)| *said != text || (name.is_some() && last(&name) != last(before)));
+        if is_new {
+            links.push((name, text));
+        }
+        layer = cause.as_deref();
+    }
+    let named = match type_name {
+        Some(name) => Some(name.to_owned()),
+        None => links.iter().rev().find_map(|(name, _)| name.clone()),
+    };
+    let error_type = cut(named.as_deref().unwrap_or("Error"), LONGEST_NAME.min(limit / 8));
+    let mut message = String::new();
+    let mut lines = Vec::new();
+    for (name, text) in &links {
+        let words = text.trim();
+        if !is_said(&message, words) {
+            message = if message.is_empty() { words.to_owned() } else { format!("{message}: {words}") };
+        }
+        lines.push(name.as_ref().map_or_else(|| text.clone(), |name| format!("{name}: {text}")));
+    }
+    let message = cut(&message, (16 * 1024).min(limit / 4));
+    [error_type, message, cut(&lines.join("\nCaused by: "), max)]
+}
+
+/// The number of errors in a traceback.
 const DEEPEST_CHAIN: usize = 64;
+
+/// A longer name is cut, and none if it is read from a `Debug`.
+const LONGEST_NAME: usize = 256;
 
 impl Offered {
     fn head(&self) -> EventHeader {

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::error::Error;
+use std::fmt::Debug;
 use std::sync::Arc;
 
 /// A type that can be reported as an error: every `std::error::Error`, a trait object, a `Box` or an `Arc` of one,
@@ -50,6 +51,53 @@ pub trait AsError<Kind>: sealed::IsError<Kind> {
     /// ```
     fn type_name(&self) -> Option<&'static str> {
         None
+    }
+
+    /// What prints the error with the stack of where it was made, if that is not the error itself. It is `anyhow::Error`,
+    /// for example, and not the error that this contains.
+    ///
+    /// ```
+    /// use tinker_telemetry::AsError;
+    ///
+    /// let error = anyhow::anyhow!("no sample").context("while training");
+    /// let printed = format!("{:?}", error.report().unwrap());
+    /// assert!(printed.starts_with("while training\n\nCaused by:\n    no sample"));
+    /// ```
+    fn report(&self) -> Option<&dyn Debug> {
+        None
+    }
+}
+
+/// An error, and what its static type tells of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ErrorView<'a> {
+    pub(crate) error: &'a (dyn Error + 'static),
+    /// See [`AsError::type_name`].
+    pub(crate) type_name: Option<&'a str>,
+    /// What may print a stack.
+    pub(crate) printer: Option<StackPrinter<'a>>,
+}
+
+/// What may print the stack of where an error was made, in its `Debug`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StackPrinter<'a> {
+    /// A trait object: it may have been an `anyhow::Error` before.
+    Error,
+    /// See [`AsError::report`].
+    Report(&'a dyn Debug),
+}
+
+impl<'a> ErrorView<'a> {
+    pub(crate) fn of<E: AsError<Kind> + ?Sized, Kind>(error: &'a E) -> Self {
+        let (type_name, report) = (error.type_name(), error.report());
+        // A type that the compiler knows would print its stack in no form that is known here.
+        let of_object = type_name.is_none().then_some(StackPrinter::Error);
+        Self { error: error.as_error(), type_name, printer: report.map(StackPrinter::Report).or(of_object) }
+    }
+
+    /// The error without the stack that it carries.
+    pub(crate) fn without_own_stack(self) -> Self {
+        Self { printer: None, ..self }
     }
 }
 
@@ -153,8 +201,12 @@ impl AsError<kind::Boxed> for Box<SharedObject> {
 }
 
 /// `anyhow::Error` and similar types. They have both conversions, which neither a `Box` nor an `Arc` has.
-impl<P: AsRef<SharedObject> + AsRef<Object>> AsError<kind::Shared> for P {
+impl<P: AsRef<SharedObject> + AsRef<Object> + Debug> AsError<kind::Shared> for P {
     fn as_error(&self) -> &(dyn Error + 'static) {
         self.as_ref()
+    }
+
+    fn report(&self) -> Option<&dyn Debug> {
+        Some(self)
     }
 }

@@ -248,7 +248,9 @@ impl Builder {
 
     /// Teaches the reporter which errors of other crates were caused by the user. The closure is called for each error of
     /// a chain that the crate does not recognise itself. It recognises an [`ApiError`](crate::ApiError) and a
-    /// `ureq::Error::StatusCode`. [`Reporter::find_user_error`] asks it too. The closure must not block. A later call replaces an earlier one. Defaults to none.
+    /// `ureq::Error::StatusCode`. The texts of the errors around it are put before the message that the closure returns.
+    /// [`Reporter::find_user_error`] asks it too. The closure must not block. A later call replaces an earlier one. Defaults to
+    /// none.
     ///
     /// An error that carries a status, of the `http` crate for example:
     ///

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::error::Error;
+use std::fmt::Debug;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::{self, JoinHandle};
@@ -200,7 +201,8 @@ mod sealed {
 impl<T, E: AsError<Kind>, Kind> Outcome<Kind> for Result<T, E> {
     fn error(&self) -> Option<CapturedError<'_>> {
         let error = self.as_ref().err()?;
-        Some(CapturedError(Captured::Error(error.as_error(), error.type_name())))
+        let (type_name, report) = (error.type_name(), error.report());
+        Some(CapturedError(Captured::Error { error: error.as_error(), type_name, report }))
     }
 }
 
@@ -261,8 +263,7 @@ pub struct CapturedError<'a>(Captured<'a>);
 
 #[derive(Clone, Debug)]
 enum Captured<'a> {
-    /// With the name of its type, where the compiler knows it.
-    Error(&'a (dyn Error + 'static), Option<&'static str>),
+    Error { error: &'a (dyn Error + 'static), type_name: Option<&'static str>, report: Option<&'a dyn Debug> },
     Text(TextError),
 }
 
@@ -280,15 +281,22 @@ struct TextError(String);
 impl AsError<kind::Captured> for CapturedError<'_> {
     fn as_error(&self) -> &(dyn Error + 'static) {
         match &self.0 {
-            Captured::Error(error, _) => *error,
+            Captured::Error { error, .. } => *error,
             Captured::Text(text) => text,
         }
     }
 
     fn type_name(&self) -> Option<&'static str> {
         match &self.0 {
-            Captured::Error(_, type_name) => *type_name,
+            Captured::Error { type_name, .. } => *type_name,
             Captured::Text(_) => Some("Error"),
+        }
+    }
+
+    fn report(&self) -> Option<&dyn Debug> {
+        match &self.0 {
+            Captured::Error { report, .. } => *report,
+            Captured::Text(_) => None,
         }
     }
 }

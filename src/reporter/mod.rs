@@ -137,8 +137,15 @@ impl Reporter {
     /// [`find_user_error_in_chain`](crate::find_user_error_in_chain)), the event is a `user_error` of severity `WARNING`.
     /// Otherwise it is an unhandled exception with the traceback of its sources.
     ///
-    /// The event names the error's type with its path if the compiler knows it. For a trait object it is the name that
-    /// the error's `Debug` begins with, if there is one.
+    /// The exception has:
+    ///
+    /// - a type. It is the error's own, with its path, if the compiler knows it. For a trait object and for `anyhow::Error`
+    ///   it is the innermost in the chain of sources that has a name: `std::io::Error` below any number of contexts. The
+    ///   types of the standard library, of `serde_json` and of `ureq` are known. Another trait object has the name that its
+    ///   derived `Debug` begins with, which for an enum is the variant.
+    /// - a message. It is the texts of the chain, each once: `loading a.toml: No such file or directory (os error 2)`.
+    /// - a traceback: a line for each error of the chain, and with `RUST_BACKTRACE` set a stack. It is the stack of where the
+    ///   error was made if `anyhow` or `eyre` made it, and else of this call. It begins with the program's own code.
     ///
     /// Takes every `std::error::Error`, trait objects, boxes of them, and `anyhow::Error`: see [`AsError`]. Asks
     /// for a flush and does not wait for it.
@@ -155,15 +162,17 @@ impl Reporter {
     /// With `RUST_BACKTRACE` set, this call captures the stack, and the worker resolves its symbols. The standard
     /// library holds one lock for both. If the worker resolves symbols at that moment, this call waits for it for 20 ms
     /// at most, and then reports the error without a stack. It cannot know whether other code of the program resolves
-    /// symbols, as the standard panic hook does: for that it waits as long as it takes. A forked child captures no stack.
+    /// symbols, as the standard panic hook does: for that it waits as long as it takes. The symbols of a stack that the error
+    /// carries are resolved by this call, which takes a tenth of a second the first time. A forked child reports no stack.
     pub fn log_exception<E: AsError<Kind> + ?Sized, Kind>(&self, error: &E, severity: Severity) -> bool {
         self.session().is_some_and(|session| session.report_exception(error, severity))
     }
 
     /// Reports an error as [`log_exception`](Self::log_exception) does, then the session's end, and waits until nothing is
     /// pending, for `flush_timeout` at most. (With `RUST_BACKTRACE` set, up to half of that, and half a second at most, is
-    /// spent on the wait for the worker to resolve other stacks.) Then it writes the session's id to the program's log, at info
-    /// level, for the person who investigates, and a warning with the counts if events are still pending.
+    /// spent on the wait for the worker to resolve other stacks. With less than a second in all, the stack is that of the
+    /// call, also if the error carries one.) Then it writes the session's id to the program's log, at info level, for the
+    /// person who investigates, and a warning with the counts if events are still pending.
     ///
     /// The end is reported once. Later events are still accepted, and come after it: only [`stop`](Self::stop) closes a
     /// reporter.

@@ -13,14 +13,13 @@
 pub(crate) mod pipeline;
 mod session_end;
 
-use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::failure::as_error::AsError;
+use crate::failure::as_error::{AsError, ErrorView};
 use crate::failure::exception;
 use crate::failure::panicking::Panic;
 use crate::failure::user_error::{self, UserErrorClassifier};
@@ -189,7 +188,7 @@ impl Session {
         if let Err(reason) = pipeline.ledger.is_open(lane) {
             return pipeline.refuse(reason); // before the text is made and the stack is captured
         }
-        match self.describe(error.as_error(), error.type_name(), header, self.wait_for_stack(lane)) {
+        match self.describe(self.view(error, lane), header, self.wait_for_stack(lane)) {
             Ok(record) => pipeline.offer(record, lane),
             Err(reason) => pipeline.refuse(reason),
         }
@@ -216,18 +215,24 @@ impl Session {
         }
     }
 
+    /// An error as it is described. A fatal one goes without the stack that it carries if the caller has no time for it.
+    fn view<'a, E: AsError<Kind> + ?Sized, Kind>(&self, error: &'a E, lane: Lane) -> ErrorView<'a> {
+        let view = ErrorView::of(error);
+        let has_time = lane != Lane::Fatal || self.wait_for_stack(lane) >= LONG_WAIT;
+        if has_time { view } else { view.without_own_stack() }
+    }
+
     /// The record of an error. The error's own code runs here. It may panic, or call this crate.
     fn describe(
         &self,
-        error: &(dyn Error + 'static),
-        type_name: Option<&str>,
+        view: ErrorView<'_>,
         header: EventHeader,
         wait_for_stack: Duration,
     ) -> Result<Record, RefusalReason> {
         let scope = reentrancy::enter().ok_or(RefusalReason::Reentrant)?;
         let described = catch_panic(|| {
-            user_error::find_user_error(error, self.classifier.as_deref())
-                .ok_or_else(|| exception::describe(error, type_name, self.max_event_bytes, wait_for_stack))
+            user_error::find_user_error(view.error, self.classifier.as_deref())
+                .ok_or_else(|| exception::describe(view, self.max_event_bytes, wait_for_stack))
         });
         scope.end()?;
         match described.ok_or(RefusalReason::InvalidData)? {

@@ -2,17 +2,17 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::failure::as_error::{AsError, unshared};
+use crate::failure::as_error::AsError;
+use crate::failure::chain::{Message, chain, texts};
 
-/// The largest number of sources that are followed: an error may be its own source.
-pub(crate) const MAX_DEPTH: usize = 64;
+/// The errors around a user error have this many bytes of JSON in its message, so that its own text has room too.
+const MAX_CONTEXT: usize = 4 * 1024;
 
 /// An error answer of Tinker's API.
 ///
@@ -184,7 +184,7 @@ fn is_user_status(status: u16) -> bool {
 pub struct UserError {
     /// The name of the error's type.
     pub error_type: String,
-    /// The error's message.
+    /// The error's message. It begins with the texts of the errors around it, if it was found in a chain.
     pub message: String,
     /// The HTTP status, if there was an answer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -244,6 +244,9 @@ pub(crate) type UserErrorClassifier = dyn Fn(&(dyn Error + 'static)) -> Option<U
 
 /// The first user error in an error's chain of sources, from the error itself down; `None` if there is none.
 ///
+/// Its message begins with the texts of the errors around it, such as the contexts of `anyhow`; a text is not repeated. The
+/// other fields are those of the user error itself.
+///
 /// It knows [`ApiError`] and `ureq::Error::StatusCode`. When a reporter reports an error, it also asks the closure
 /// that was set with [`Builder::user_errors`](crate::Builder::user_errors), and so does
 /// [`Reporter::find_user_error`](crate::Reporter::find_user_error).
@@ -251,7 +254,7 @@ pub(crate) type UserErrorClassifier = dyn Fn(&(dyn Error + 'static)) -> Option<U
 /// use tinker_telemetry::{ApiError, find_user_error_in_chain};
 ///
 /// let wrapped = anyhow::Error::new(ApiError::new("unknown model").with_status(404)).context("while sampling");
-/// assert_eq!(find_user_error_in_chain(&wrapped).unwrap().message, "unknown model");
+/// assert_eq!(find_user_error_in_chain(&wrapped).unwrap().message, "while sampling: unknown model");
 /// assert!(find_user_error_in_chain(&std::fmt::Error).is_none());
 /// ```
 pub fn find_user_error_in_chain<E: AsError<Kind> + ?Sized, Kind>(error: &E) -> Option<UserError> {
@@ -262,7 +265,11 @@ pub(crate) fn find_user_error(
     error: &(dyn Error + 'static),
     classifier: Option<&UserErrorClassifier>,
 ) -> Option<UserError> {
-    chain(error).find_map(|error| from_api(error).or_else(|| from_ureq(error)).or_else(|| classifier?(error)))
+    let find = |error| from_api(error).or_else(|| from_ureq(error)).or_else(|| classifier?(error));
+    let (depth, found) = chain(error).enumerate().find_map(|(depth, error)| Some((depth, find(error)?)))?;
+    let mut message: Message = texts(chain(error).take(depth), MAX_CONTEXT).collect();
+    message.push(&found.message);
+    Some(UserError { message: message.into_text(), ..found })
 }
 
 fn from_api(error: &(dyn Error + 'static)) -> Option<UserError> {
@@ -271,20 +278,10 @@ fn from_api(error: &(dyn Error + 'static)) -> Option<UserError> {
 
 /// The error as this type, also out of a `Box` or an `Arc`: that is an error itself, and its `source` skips the error
 /// that it holds.
-fn downcast<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+pub(crate) fn downcast<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let boxed = || error.downcast_ref::<Box<E>>().map(|boxed| &**boxed);
     let shared = || error.downcast_ref::<Arc<E>>().map(|shared| &**shared);
     error.downcast_ref().or_else(boxed).or_else(shared)
-}
-
-/// The error and its sources, with the error that an I/O error wraps: the `source` of the I/O error skips it.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    let next = |error: &&'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> {
-        let error = *error;
-        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source()).map(unshared)
-    };
-    std::iter::successors(Some(unshared(error)), next).take(MAX_DEPTH)
 }
 
 /// ureq makes such an error of an answer with an error status, by default. This crate knows it because it is built on

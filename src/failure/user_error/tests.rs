@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, io};
 
 use super::*;
 
@@ -19,9 +19,26 @@ fn the_first_user_error_of_the_chain_wins() {
     let server = ApiError::new("down").with_status(503);
     assert_eq!(find_user_error_in_chain(&layers(server)), None);
     let by_category = ApiError::new("yours").with_category(ErrorCategory::User).with_status(500);
-    assert_eq!(find_user_error_in_chain(&layers(by_category)).unwrap().message, "yours");
+    assert_eq!(find_user_error_in_chain(&layers(by_category)).unwrap().status_code, Some(500));
     let wrapped = layers(io::Error::other(ApiError::new("in io").with_status(404)));
-    assert_eq!(find_user_error_in_chain(&wrapped).unwrap().message, "in io");
+    assert_eq!(find_user_error_in_chain(&wrapped).unwrap().status_code, Some(404));
+}
+
+#[test]
+fn the_message_of_a_user_error_begins_with_its_context() {
+    let message = |error: anyhow::Error| find_user_error_in_chain(&error).unwrap().message;
+    let quota = || ApiError::new("quota exceeded").with_status(403);
+    assert_eq!(message(anyhow::Error::new(quota())), "quota exceeded");
+    assert_eq!(
+        message(anyhow::Error::new(quota()).context("loading a.toml")),
+        "loading a.toml: quota exceeded"
+    );
+    let in_the_middle = io::Error::other(layers(io::Error::other(quota())));
+    assert_eq!(message(in_the_middle.into()), "outer failed: middle failed: quota exceeded");
+    let repeated = anyhow::Error::new(quota()).context("loading a.toml: quota exceeded");
+    assert_eq!(message(repeated), "loading a.toml: quota exceeded");
+    let long = message(anyhow::Error::new(quota()).context("x".repeat(1_000_000)));
+    assert!(long.len() < MAX_CONTEXT + 20 && long.ends_with("… (cut): quota exceeded"));
 }
 
 #[test]
@@ -44,7 +61,7 @@ fn a_foreign_error_is_a_user_error_if_the_classifier_recognises_it() {
     let classifier =
         |error: &(dyn Error + 'static)| error.is::<fmt::Error>().then(|| UserError::new("fmt", "classified"));
     assert_eq!(find_user_error(error.as_ref(), None), None);
-    assert_eq!(find_user_error(error.as_ref(), Some(&classifier)).unwrap().message, "classified");
+    assert_eq!(find_user_error(error.as_ref(), Some(&classifier)).unwrap().error_type, "fmt");
 }
 
 #[test]

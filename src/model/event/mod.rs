@@ -39,6 +39,16 @@ pub use time::Timestamp;
 use time::duration_text;
 
 /// The body of one `POST /api/v1/telemetry`.
+///
+/// ```
+/// use tinker_telemetry::event::{GenericEvent, TelemetrySendRequest};
+///
+/// let events = vec![GenericEvent::new("checkpoint.saved").into()];
+/// let request = TelemetrySendRequest::new("0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64", events, "Linux", "0.1.0");
+/// let body = serde_json::to_string(&request)?;
+/// assert_eq!(serde_json::from_str::<TelemetrySendRequest>(&body)?.events[0].name(), "checkpoint.saved");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)] // the backend's own model forbids extra fields
 #[non_exhaustive]
@@ -227,6 +237,14 @@ impl From<Tagged> for Event {
 }
 
 /// The session began.
+///
+/// ```
+/// use tinker_telemetry::event::SessionStartEvent;
+///
+/// let json = serde_json::to_value(SessionStartEvent::new())?;
+/// assert_eq!((json["event"].as_str(), json["severity"].as_str()), (Some("SESSION_START"), Some("INFO")));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename = "SESSION_START")]
 #[non_exhaustive]
@@ -255,6 +273,15 @@ impl SessionStartEvent {
 }
 
 /// The session ended.
+///
+/// ```
+/// use std::time::Duration;
+/// use tinker_telemetry::event::SessionEndEvent;
+///
+/// let end = SessionEndEvent::new(Duration::from_millis(90_500));
+/// assert_eq!(serde_json::to_value(end)?["duration"], "0:01:30.500000");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename = "SESSION_END")]
 #[non_exhaustive]
@@ -286,6 +313,17 @@ impl SessionEndEvent {
 }
 
 /// An error or a panic that the program did not handle.
+///
+/// ```
+/// use tinker_telemetry::event::UnhandledExceptionEvent;
+///
+/// let mut exception = UnhandledExceptionEvent::new("std::io::Error", "loading /home/ada/a.toml: permission denied");
+/// exception.error_message = exception.error_message.replace("/home/ada", "~"); // as a `before_send` may do
+/// let json = serde_json::to_value(&exception)?;
+/// assert_eq!(json["error_message"], "loading ~/a.toml: permission denied");
+/// assert!(json.get("traceback").is_none(), "what is not known is left out");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename = "UNHANDLED_EXCEPTION")]
 #[non_exhaustive]
@@ -298,11 +336,11 @@ pub struct UnhandledExceptionEvent {
     pub severity: Severity,
     /// When it was reported.
     pub timestamp: Timestamp,
-    /// The name of the error's type.
+    /// The name of the type of the error, or of its cause: see [`Reporter::log_exception`](crate::Reporter::log_exception).
     pub error_type: String,
-    /// The error's message.
+    /// The texts of the error and of its sources, as one message.
     pub error_message: String,
-    /// The error's chain of causes, and the stack if one was captured.
+    /// A line for each error of the chain, and the stack if one was captured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceback: Option<String>,
 }

@@ -15,15 +15,21 @@
 //! - Beyond the gate, a capture waits for no resolution of the crate.
 //! - The gate's own lock is held for a few instructions only, and never in a forked child.
 //!
+//! An error may carry a stack of its own, and print it when it is reported ([`resolve`]). That resolution happens on the
+//! caller's thread, and passes the gate as those of the worker do.
+//!
 //! What remains: other code of the program may resolve symbols, as the standard panic hook does when it prints a
 //! stack. The crate cannot see that, and a capture waits for it.
 
+mod frames;
+
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::fmt::{self, Debug, Display};
+use std::fmt::{self, Debug, Display, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::process::fork::ForkGeneration;
+pub(crate) use frames::Frames;
 
 /// How long a call that must not wait may wait at the gate. Long enough for most resolutions but the first one; well
 /// below the 50 ms by which a call may be late.
@@ -58,14 +64,44 @@ impl Stack {
     }
 }
 
-/// Resolves the symbols, the first time.
+/// Resolves the symbols, the first time. Begins with the program's own code.
 impl Display for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !ForkGeneration::current().is_first() {
             return f.write_str("captured before a fork");
         }
-        let _passage = GATE.begin_resolution(TURN);
-        Display::fmt(&self.0, f)
+        let mut text = Bounded::default();
+        {
+            let _passage = GATE.begin_resolution(TURN);
+            let _ = write!(text, "{}", self.0);
+        }
+        Display::fmt(&Frames(&text.0), f)
+    }
+}
+
+/// Calls a function that prints a stack, with its symbols. `None` in a forked child, and if other threads resolve symbols
+/// for longer than `wait`.
+pub(crate) fn resolve<T>(wait: Duration, print: impl FnOnce() -> T) -> Option<T> {
+    if !ForkGeneration::current().is_first() {
+        return None;
+    }
+    let _passage = GATE.begin_resolution_alone(wait)?;
+    Some(print())
+}
+
+/// The beginning of a text. A stack is as long as a recursion is deep.
+#[derive(Default)]
+struct Bounded(String);
+
+const MAX_TEXT: usize = 256 * 1024;
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() > MAX_TEXT {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
     }
 }
 
@@ -120,6 +156,15 @@ impl Gate {
         }
         passages.captures += 1;
         Some(CapturePassage(self))
+    }
+
+    /// As [`begin_resolution`](Self::begin_resolution), with the time for a turn. `None` if another resolution has not
+    /// ended after `wait`.
+    fn begin_resolution_alone(&self, wait: Duration) -> Option<ResolutionPassage<'_>> {
+        let passages = self.lock();
+        let waited = self.changed.wait_timeout_while(passages, wait, |passages| passages.resolutions > 0);
+        let is_free = waited.unwrap_or_else(PoisonError::into_inner).0.resolutions == 0;
+        is_free.then(|| self.begin_resolution(TURN))
     }
 
     /// Waits for captures: for those at the gate until `turn` is over, for those beyond it as long as they take.

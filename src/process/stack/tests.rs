@@ -58,6 +58,19 @@ fn a_resolution_waits_for_the_captures_beyond_the_gate_and_lets_no_more_pass() {
 }
 
 #[test]
+fn a_resolution_that_is_to_be_alone_gives_up_at_its_deadline_and_passes_as_soon_as_the_other_ends() {
+    let gate = Gate::new();
+    let other = gate.begin_resolution(LIMIT);
+    assert!(gate.begin_resolution_alone(Duration::from_millis(1)).is_none());
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| gate.begin_resolution_alone(LIMIT).is_some());
+        drop(other);
+        assert!(waiting.join().unwrap());
+    });
+    assert!(gate.begin_capture(Duration::ZERO).is_some());
+}
+
+#[test]
 fn captures_and_resolutions_of_many_threads_never_overlap() {
     let gate = Gate::new();
     let (captures, resolutions) = (AtomicUsize::new(0), AtomicUsize::new(0));

@@ -1,6 +1,7 @@
 use std::io::Error;
 
 use super::*;
+use crate::failure::as_error::ErrorView;
 use crate::failure::exception::{describe, describe_panic};
 use crate::model::event::Severity;
 use crate::payload::record::{Exception, Record};
@@ -22,6 +23,9 @@ fn size(exception: Exception) -> usize {
 
 #[test]
 fn an_exception_is_within_the_limit_as_json_with_any_texts() {
+    fn view<'a>(error: &'a (dyn std::error::Error + 'static), type_name: Option<&'a str>) -> ErrorView<'a> {
+        ErrorView { error, type_name, printer: None }
+    }
     let texts = ["\0", "\u{1f}", "\"", "\\", "\n", "é", "𝄞", "\0é\"𝄞\n\\x", "\u{7f}", ""];
     for text in texts {
         let long = text.repeat(70_000);
@@ -29,8 +33,8 @@ fn an_exception_is_within_the_limit_as_json_with_any_texts() {
         let error = anyhow::Error::new(source()).context(long.clone());
         for limit in [1, 9, 80, 1_000, 262_144] {
             let exceptions = [
-                describe(error.as_ref(), Some(&long), limit, SHORT_WAIT),
-                describe(&source(), None, limit, SHORT_WAIT),
+                describe(view(error.as_ref(), Some(&long)), limit, SHORT_WAIT),
+                describe(view(&source(), None), limit, SHORT_WAIT),
                 describe_panic(&long, &long, None, limit),
             ];
             for size in exceptions.map(size) {

@@ -87,7 +87,7 @@ fn errors_of_every_kind_are_reported() {
         row("std::io::Error", Severity::Error, "entity not found"),
         row("Marked", Severity::Error, "marked 1"),
         row("Marked", Severity::Error, "marked 2"),
-        row("Error", Severity::Error, "while training"),
+        row("Marked", Severity::Error, "while training: marked 3"),
         row("user_error", Severity::Warning, "\"no such model\""),
     ];
     assert_eq!(reported(&reporter, &collector), expected);
