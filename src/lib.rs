@@ -36,7 +36,8 @@
 //! [`log_fatal_exception`](Reporter::log_fatal_exception), and the drop of the last clone.
 //!
 //! **It tells the truth.** Each accepted event has exactly one fate, and [`stats`](Reporter::stats) counts it:
-//! delivered when a 2xx answered it, dropped with a reason, or pending. Drained is not delivered.
+//! delivered when a 2xx answered it, dropped with a reason, kept in a file for the next run where there is a spool, or
+//! pending. Drained is not delivered.
 //!
 //! # How it works
 //!
@@ -98,7 +99,8 @@
 //!
 //! # What it does not do
 //!
-//! - It keeps nothing on disk: events that are pending when the process is killed are lost.
+//! - It keeps nothing on disk, unless a builder is given a spool (feature `spool`): events that are pending when the process
+//!   is killed are lost.
 //! - It does not sample, aggregate or deduplicate. One call is one event.
 //! - It has no async twin. In an async program its calls are safe to make, but `wait_until_drained`, `stop` and
 //!   the last drop block their thread.
@@ -116,6 +118,8 @@
 //! - `log-bridge`: forwards the records of the `log` crate that carry the session's id; see `bridge::LogBridge`.
 //! - `tracing`: forwards the events and spans of the `tracing` crate that carry it; see `bridge::TracingBridge`.
 //! - `panic-hook`: reports every panic as a fatal exception; see `bridge::install_panic_hook`.
+//! - `spool`: keeps what cannot be sent in files, and the next run sends it; see `Spool`. Unix only, elsewhere it adds
+//!   nothing.
 //! - `ureq-middleware`: reports the requests of any ureq agent; see `bridge::UreqBridge`.
 
 #![warn(missing_docs, unreachable_pub)]
@@ -141,6 +145,8 @@ mod failure; // what an error or a panic says
 mod payload; // the caller's data as bytes
 mod queue; // from many callers to the one worker
 mod session; // what the clones of a reporter share
+#[cfg(all(feature = "spool", unix))]
+mod spool; // files for the next run
 mod transport;
 mod wire; // events to the bytes of a request
 mod worker; // one thread: batch, deliver, settle // bytes out, a verdict back
@@ -163,10 +169,12 @@ pub use model::config::Config;
 pub use model::error::StartError;
 pub use model::event;
 pub use model::event::Severity;
-pub use model::stats::{DropReason, Dropped, RefusalReason, Refused, Stats};
+pub use model::stats::{DropReason, Dropped, RefusalReason, Refused, Replayed, Stats};
 #[doc(hidden)]
 pub use payload::literal;
 pub use reporter::builder::Builder;
 pub use reporter::capture::{CapturedError, Outcome};
 pub use reporter::provider::TelemetryProvider;
 pub use reporter::{Reporter, WeakReporter};
+#[cfg(all(feature = "spool", unix))]
+pub use spool::settings::{Durability, Spool, SpoolStatus};

@@ -26,6 +26,10 @@ const NOT_IN_CI: &[(&str, &str)] = &[
         "the long form of what CI plays 10 000 times",
     ),
     (
+        "SPOOL_KILLS=10000 cargo test --all-features --release --test spool killed",
+        "the long form of what CI plays some dozens of times",
+    ),
+    (
         "cargo run --release --manifest-path benches/peers/Cargo.toml",
         "builds a hundred crates of others, and measures times",
     ),

@@ -13,6 +13,7 @@ const FLOORS: &[&str] = &[
     "collector",
     "session",
     "worker",
+    "spool",
     "transport",
     "wire",
     "queue",
@@ -30,6 +31,8 @@ const NAMED_IN: &[(&str, &[&str])] = &[
     ("parking_lot", &["collector/"]),
     ("std::env::var", &["model/config/"]),
     ("unsafe ", &["process/fork/"]),
+    ("std::fs", &["spool/disk/"]),
+    ("rustix::", &["spool/disk/"]),
 ];
 
 /// A Rust file of `src` that is not of tests.

@@ -10,7 +10,7 @@ use crossbeam_channel::tick;
 use uuid::Uuid;
 
 use crate::failure::user_error::{UserError, UserErrorClassifier};
-use crate::model::config::{self, Config};
+use crate::model::config::{self, Config, Endpoint};
 use crate::model::error::StartError;
 use crate::model::stats::DropReason;
 use crate::process::fork::{self, ProcessOwned};
@@ -18,8 +18,12 @@ use crate::queue::admission::{Admission, Load, MAX_BYTES, MAX_EVENTS};
 use crate::queue::ledger::Ledger;
 use crate::queue::queue;
 use crate::reporter::Reporter;
+#[cfg(all(feature = "spool", unix))]
+use crate::reporter::spooling::{self, Spooling};
 use crate::session::Session;
 use crate::session::pipeline::Pipeline;
+#[cfg(all(feature = "spool", unix))]
+use crate::spool::{replay::BatchLimits, settings::Spool};
 use crate::transport::client::{Http, Route};
 use crate::transport::retry::{MAX_WAIT, RetryPolicy};
 use crate::wire::batch::Batcher;
@@ -80,7 +84,7 @@ pub struct Builder {
     classifier: Option<Arc<UserErrorClassifier>>,
     flush_interval: Duration,
     flush_threshold: usize,
-    flush_timeout: Duration,
+    flush_timeout: Option<Duration>,
     http_timeout: Duration,
     max_retries: u32,
     retry_base_delay: Duration,
@@ -89,7 +93,17 @@ pub struct Builder {
     max_queue_bytes: usize,
     max_batch_bytes: usize,
     max_event_bytes: usize,
-    shutdown_timeout: Duration,
+    shutdown_timeout: Option<Duration>,
+    #[cfg(all(feature = "spool", unix))]
+    spool: Option<Spool>,
+}
+
+/// Where a reporter's events go: a server, and files while there is none.
+#[derive(Clone)]
+struct Destination {
+    route: Arc<Route>,
+    #[cfg(all(feature = "spool", unix))]
+    spooling: Option<Spooling>,
 }
 
 impl Reporter {
@@ -147,7 +161,7 @@ impl Builder {
             classifier: None,
             flush_interval: FLUSH_INTERVAL,
             flush_threshold: FLUSH_THRESHOLD,
-            flush_timeout: FLUSH_TIMEOUT,
+            flush_timeout: None,
             http_timeout: HTTP_TIMEOUT,
             max_retries: MAX_RETRIES,
             retry_base_delay: RETRY_BASE_DELAY,
@@ -156,8 +170,27 @@ impl Builder {
             max_queue_bytes: MAX_QUEUE_BYTES,
             max_batch_bytes: MAX_BATCH_BYTES,
             max_event_bytes: MAX_EVENT_BYTES,
-            shutdown_timeout: SHUTDOWN_TIMEOUT,
+            shutdown_timeout: None,
+            #[cfg(all(feature = "spool", unix))]
+            spool: None,
         }
+    }
+
+    #[cfg(all(feature = "spool", unix))]
+    /// Keeps what cannot be sent in files, and sends what earlier runs kept: see [`Spool`]. The program then ends sooner:
+    /// [`shutdown_timeout`](Self::shutdown_timeout) is 300 ms and [`flush_timeout`](Self::flush_timeout) 2 s
+    /// unless they are set, except where the variable `CI` is set: a machine of continuous integration has no next run.
+    /// Defaults to none.
+    ///
+    /// ```
+    /// use tinker_telemetry::{Config, Reporter, Spool};
+    ///
+    /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
+    /// let builder = Reporter::builder(config, "session-0001").spool(Spool::for_program("my-tool"));
+    /// ```
+    pub fn spool(mut self, spool: Spool) -> Self {
+        self.spool = Some(spool);
+        self
     }
 
     /// Whether to report at all. Overrides the environment. Defaults to what `TINKER_TELEMETRY` and `DO_NOT_TRACK` say.
@@ -227,7 +260,7 @@ impl Builder {
     /// How long [`log_fatal_exception`](Reporter::log_fatal_exception), [`capture_fatal`](Reporter::capture_fatal)
     /// and the panic hook wait at the most. Zero: they do not wait. Defaults to 30 s.
     pub fn flush_timeout(mut self, timeout: Duration) -> Self {
-        self.flush_timeout = timeout;
+        self.flush_timeout = Some(timeout);
         self
     }
 
@@ -300,7 +333,7 @@ impl Builder {
     /// How long the drop of the last clone may take; what is pending then is dropped as `deadline`. Zero drops at once
     /// what was not sent yet. Defaults to 5 s.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
-        self.shutdown_timeout = timeout;
+        self.shutdown_timeout = Some(timeout);
         self
     }
 
@@ -320,10 +353,15 @@ impl Builder {
             None => format!("sessionless-{}", Ids::new().next().map_err(StartError::NoRandomness)?),
         };
         fork::watch();
-        let route = Arc::new(Route::new(endpoint, self.http_timeout)?);
+        let to = self.destination(endpoint)?;
         let process = process_uuid::uuid().map_err(StartError::NoRandomness)?;
-        let (pipeline, worker) = self.pipeline(0, &route, Envelope::new(&session_id, process));
+        let (pipeline, worker) = self.pipeline(0, &to, Envelope::new(&session_id, process));
         start_worker(worker).map_err(StartError::Thread)?;
+        #[cfg(all(feature = "spool", unix))]
+        if let Some(spooling) = &to.spooling {
+            spooling.replay(&pipeline.ledger, &to.route)();
+        }
+        let (flush_timeout, shutdown_timeout) = self.timeouts();
         let pipeline = if self.session_id.is_some() { pipeline.with_session() } else { pipeline };
         Ok(Reporter::new(Session {
             id: session_id.clone(),
@@ -331,19 +369,39 @@ impl Builder {
             pipeline: ProcessOwned::new(pipeline),
             classifier: self.classifier.clone(),
             max_event_bytes: self.max_event_bytes,
-            flush_timeout: self.flush_timeout,
-            shutdown_timeout: self.shutdown_timeout,
-            renew: Box::new(move |parent| self.pipeline_of_child(parent, &session_id, &route)),
+            flush_timeout,
+            shutdown_timeout,
+            renew: Box::new(move |parent| self.pipeline_of_child(parent, &session_id, &to)),
         }))
     }
 
+    fn destination(&self, endpoint: Endpoint) -> Result<Destination, StartError> {
+        #[cfg(all(feature = "spool", unix))]
+        let spooling = self.spool.as_ref().map(|spool| {
+            let limits = BatchLimits { events: self.max_batch_size, bytes: self.max_batch_bytes };
+            Spooling::new(spool, &endpoint, self.http_timeout, limits)
+        });
+        Ok(Destination {
+            route: Arc::new(Route::new(endpoint, self.http_timeout)?),
+            #[cfg(all(feature = "spool", unix))]
+            spooling,
+        })
+    }
+
+    /// How long a fatal exception waits, and how long the last drop.
+    fn timeouts(&self) -> (Duration, Duration) {
+        let defaults = (FLUSH_TIMEOUT, SHUTDOWN_TIMEOUT);
+        #[cfg(all(feature = "spool", unix))]
+        let defaults = match self.spool {
+            Some(_) if !config::is_ci() => (spooling::FLUSH_TIMEOUT, spooling::SHUTDOWN_TIMEOUT),
+            _ => defaults,
+        };
+        (self.flush_timeout.unwrap_or(defaults.0), self.shutdown_timeout.unwrap_or(defaults.1))
+    }
+
     /// A pipeline whose events are numbered from `first_number`, and the worker at its other end, not started yet.
-    fn pipeline(
-        &self,
-        first_number: u64,
-        route: &Arc<Route>,
-        envelope: Envelope,
-    ) -> (Pipeline, Worker<Http>) {
+    fn pipeline(&self, first_number: u64, to: &Destination, envelope: Envelope) -> (Pipeline, Worker<Http>) {
+        let route = &to.route;
         let ledger = Arc::new(Ledger::new(self.admission()));
         let (producer, consumer) = queue(Arc::clone(&ledger), self.max_queue_size);
         let transport = Http::new(Arc::clone(route));
@@ -351,19 +409,27 @@ impl Builder {
         let batcher = Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len()));
         let policy = RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay };
         let outage_log = OutageLog::new(route.destination());
+        #[cfg(all(feature = "spool", unix))]
+        let keeper = to.spooling.as_ref().map(|spooling| spooling.keeper(&envelope, &ledger, route));
         let delivery =
             Delivery::new(Arc::clone(&ledger), transport, envelope, policy, self.http_timeout, outage_log);
         let encoder = Encoder::new(SessionIndex::from(first_number));
+        #[cfg(all(feature = "spool", unix))]
+        let delivery = delivery.with_keeper(keeper);
         let worker = Worker::new(ledger, consumer, tick(self.flush_interval), batcher, delivery, encoder);
+        #[cfg(all(feature = "spool", unix))]
+        if let Some(spooling) = &to.spooling {
+            return spooling.join((pipeline, worker));
+        }
         (pipeline, worker)
     }
 
     /// A pipeline for a forked child. No error can be returned from where it is made: if the child gets no thread or no
     /// random numbers, the pipeline is closed and refuses events as `stopped`.
-    fn pipeline_of_child(&self, parent: &Pipeline, session_id: &str, route: &Arc<Route>) -> Pipeline {
+    fn pipeline_of_child(&self, parent: &Pipeline, session_id: &str, to: &Destination) -> Pipeline {
         let process = process_uuid::uuid();
         let envelope = Envelope::new(session_id, *process.as_ref().unwrap_or(&Uuid::nil()));
-        let (pipeline, worker) = self.pipeline(parent.next_number(), route, envelope);
+        let (pipeline, worker) = self.pipeline(parent.next_number(), to, envelope);
         if process.and_then(|_| start_worker(worker)).is_err() {
             pipeline.ledger.finish(DropReason::Internal);
         }
@@ -401,6 +467,10 @@ impl Builder {
             ("max_batch_bytes", self.max_batch_bytes >= 1, at_least_one),
             ("max_event_bytes", self.max_event_bytes >= 1, at_least_one),
         ];
+        #[cfg(all(feature = "spool", unix))]
+        if let Some(Err(reason)) = self.spool.as_ref().map(Spool::check) {
+            return Err(StartError::InvalidSetting { setting: "spool", reason });
+        }
         match rules.into_iter().find(|(_, holds, _)| !holds) {
             Some((setting, _, reason)) => Err(StartError::InvalidSetting { setting, reason }),
             None => Ok(()),

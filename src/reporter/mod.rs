@@ -9,6 +9,8 @@
 pub(crate) mod builder;
 pub(crate) mod capture;
 pub(crate) mod provider;
+#[cfg(all(feature = "spool", unix))]
+mod spooling;
 
 use std::borrow::Cow;
 use std::fmt;

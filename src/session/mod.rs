@@ -102,6 +102,7 @@ impl Session {
     fn end_fatally(&self) {
         if !reentrancy::is_inside() {
             self.end_session();
+            self.pipeline().ledger.set_fatal();
         }
     }
 

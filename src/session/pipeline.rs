@@ -20,6 +20,8 @@ pub(crate) struct Pipeline {
     first_number: u64,
     producer: Producer,
     abort_handle: Abort,
+    /// So long after a deadline the worker still writes what could not be sent.
+    write_grace: Duration,
     /// The session's end, which is told once; `None` where the session's start and end are not this pipeline's to tell.
     pub(crate) session_end: Option<Once>,
 }
@@ -32,7 +34,15 @@ impl Pipeline {
         producer: Producer,
         abort_handle: Abort,
     ) -> Self {
-        Self { ledger, first_number, producer, abort_handle, session_end: None }
+        let write_grace = Duration::ZERO;
+        Self { ledger, first_number, producer, abort_handle, write_grace, session_end: None }
+    }
+
+    /// Its worker has a spool, and so long after a deadline for writing.
+    #[cfg(all(feature = "spool", unix))]
+    pub(crate) fn with_write_grace(mut self, grace: Duration) -> Self {
+        self.write_grace = grace;
+        self
     }
 
     /// It reports the session's start and its end.
@@ -75,12 +85,23 @@ impl Pipeline {
         self.ledger.wait_flushed(self.flush(), after(timeout))
     }
 
+    /// Breaks the attempt on the wire. With a spool the worker then has a moment to write what is left.
+    fn give_up_at(&self, deadline: Instant) {
+        if self.write_grace.is_zero() {
+            self.ledger.finish(DropReason::Deadline);
+            self.abort_handle.abort();
+        } else {
+            self.abort_handle.abort();
+            self.ledger.wait_finished(deadline + self.write_grace);
+            self.ledger.finish(DropReason::Deadline);
+        }
+    }
+
     pub(crate) fn stop(&self, deadline: Instant) -> bool {
         self.ledger.close(deadline);
         self.producer.wake();
         if !reentrancy::is_inside() && !self.ledger.wait_finished(deadline) {
-            self.ledger.finish(DropReason::Deadline);
-            self.abort_handle.abort();
+            self.give_up_at(deadline);
         }
         let stats = self.ledger.stats();
         stats.pending == 0 && stats.dropped.deadline == 0

@@ -1,10 +1,11 @@
 //! The one thread: takes events from the queue, gathers them into batches, has each delivered.
 
 pub(crate) mod delivery;
+pub(crate) mod keeper;
 pub(crate) mod outage_log;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, select};
 
@@ -18,10 +19,15 @@ use crate::wire::batch::{Batch, Batcher};
 use crate::wire::encode::Encoder;
 use crate::worker::delivery::Delivery;
 
+/// So long after the deadline what could not be sent is still written into the spool.
+pub(crate) const WRITE_GRACE: Duration = Duration::from_millis(40);
+
 pub(crate) struct Worker<T> {
     ledger: Arc<Ledger>,
     consumer: Consumer,
     ticker: Receiver<Instant>,
+    /// When events are written into the spool. It never ticks where that happens only at the end.
+    write_ahead: Receiver<Instant>,
     batcher: Batcher,
     delivery: Delivery<T>,
     encoder: Encoder,
@@ -41,7 +47,15 @@ impl<T: Transport> Worker<T> {
         delivery: Delivery<T>,
         encoder: Encoder,
     ) -> Self {
-        Self { ledger, consumer, ticker, batcher, delivery, encoder, flushed: 0, json: Vec::new() }
+        let (write_ahead, json) = (never(), Vec::new());
+        Self { ledger, consumer, ticker, write_ahead, batcher, delivery, encoder, flushed: 0, json }
+    }
+
+    /// Writes events into the spool at each tick.
+    #[cfg(all(feature = "spool", unix))]
+    pub(crate) fn write_ahead_at(mut self, ticker: Receiver<Instant>) -> Self {
+        self.write_ahead = ticker;
+        self
     }
 
     /// The thread's whole life. A panic costs the batch that it struck, counted as `internal`, never the program.
@@ -59,6 +73,7 @@ impl<T: Transport> Worker<T> {
             let arrivals = if has_none { &self.consumer.chunks } else { &nobody };
             select! {
                 recv(self.ticker) -> _ => self.tick(),
+                recv(self.write_ahead) -> _ => self.write_ahead(),
                 recv(self.consumer.wakeup) -> rung => match rung {
                     Ok(()) => self.flush_if_asked(),
                     // Nobody can offer anything any more: this pipeline was made and not taken, after a fork.
@@ -78,6 +93,9 @@ impl<T: Transport> Worker<T> {
         if self.consumer.wakeup.try_recv().is_ok() {
             self.flush_if_asked();
         }
+        if self.write_ahead.try_recv().is_ok() {
+            self.write_ahead();
+        }
         if self.ticker.try_recv().is_ok() {
             self.tick();
         }
@@ -91,6 +109,9 @@ impl<T: Transport> Worker<T> {
     /// The wakeup: somebody asked for a flush, or there is enough for a batch, which `run` looks after.
     fn flush_if_asked(&mut self) {
         let asked = self.ledger.flushes_asked();
+        if asked > self.flushed && self.ledger.is_fatal() {
+            self.write_ahead();
+        }
         if asked > self.flushed && self.flush() {
             self.flushed = asked;
             self.ledger.flushes_done(asked);
@@ -100,6 +121,22 @@ impl<T: Transport> Worker<T> {
     /// Sends what was gathered, and all that was let in when this began. `false`: the door was closed meanwhile, and
     /// not all could be had.
     fn flush(&mut self) -> bool {
+        let has_all = self.gather_all();
+        self.send_open();
+        has_all
+    }
+
+    /// Writes into the spool what was let in when this began and is not sent yet.
+    fn write_ahead(&mut self) {
+        if self.delivery.has_keeper() {
+            self.gather_all();
+            self.delivery.write_ahead(self.batcher.open_mut());
+        }
+    }
+
+    /// Gathers all that was let in when this began, and sends the batches that this fills. `false`: the door was closed
+    /// meanwhile, and not all could be had.
+    fn gather_all(&mut self) -> bool {
         let end = self.ledger.admitted();
         while self.consumer.next_sequence() < end {
             match self.gather() {
@@ -108,7 +145,6 @@ impl<T: Transport> Worker<T> {
                 GatherStep::Batch | GatherStep::Nothing => break,
             }
         }
-        self.send_open();
         self.consumer.next_sequence() >= end
     }
 
@@ -126,12 +162,14 @@ impl<T: Transport> Worker<T> {
     /// The door is closed: sends what is left while there is time, and ends the story of all events.
     fn close(&mut self) {
         while self.has_time() && (self.send_next() || self.consumer.skip() || self.wait_for_callers()) {}
+        self.delivery.close_spool(); // who sees the end may want the files
         self.delivery.outage_log.ends(&self.ledger.stats().if_ended(DropReason::Deadline));
         self.ledger.finish(DropReason::Deadline);
     }
 
     fn has_time(&self) -> bool {
-        self.ledger.deadline().is_some_and(|deadline| Instant::now() < deadline)
+        let more = if self.delivery.has_keeper() { WRITE_GRACE } else { Duration::ZERO };
+        self.ledger.deadline().is_some_and(|deadline| Instant::now() < deadline + more)
     }
 
     /// Waits a little for callers who were let in before the door was closed and have not put their events in yet;
@@ -155,8 +193,8 @@ impl<T: Transport> Worker<T> {
         }
         claim.hand_over();
         match self.batcher.push(&self.json, weight) {
-            Some(full) => {
-                self.send(&full);
+            Some(mut full) => {
+                self.send(&mut full);
                 GatherStep::Batch
             }
             None => GatherStep::Event,
@@ -166,10 +204,10 @@ impl<T: Transport> Worker<T> {
     /// `false`: there was nothing to send.
     fn send_open(&mut self) -> bool {
         let open = self.batcher.take();
-        open.inspect(|batch| self.send(batch)).is_some()
+        open.map(|mut batch| self.send(&mut batch)).is_some()
     }
 
-    fn send(&mut self, batch: &Batch) {
+    fn send(&mut self, batch: &mut Batch) {
         self.batcher.learn(self.delivery.deliver(batch));
     }
 }

@@ -4,6 +4,8 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
+#[cfg(all(feature = "spool", unix))]
+use std::path::PathBuf;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Scheme, Uri};
@@ -284,6 +286,19 @@ pub(crate) struct Endpoint {
     pub(crate) root_certificates: Option<Vec<u8>>,
 }
 
+#[cfg(all(feature = "spool", unix))]
+impl Endpoint {
+    /// The URL before `/api/v1/telemetry`.
+    pub(crate) fn base_url(&self) -> String {
+        let uri = self.uri.to_string();
+        uri.strip_suffix(TELEMETRY_PATH).unwrap_or(&uri).to_owned()
+    }
+
+    pub(crate) fn api_key(&self) -> &[u8] {
+        self.headers.get("x-api-key").map(HeaderValue::as_bytes).unwrap_or_default()
+    }
+}
+
 /// Whether the host can only be this machine.
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
@@ -310,6 +325,21 @@ fn secret_header(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok().filter(|_| printable && !padded)?;
     value.set_sensitive(true);
     Some(value)
+}
+
+/// Whether this is a job of continuous integration: its machine has no next run.
+#[cfg(all(feature = "spool", unix))]
+pub(crate) fn is_ci() -> bool {
+    let wish = read_variable(&|name: &str| std::env::var_os(name), "CI");
+    wish.is_some_and(|wish| !matches!(wish.to_ascii_lowercase().as_str(), "0" | "false"))
+}
+
+/// Where programs keep what they need again at their next run: `XDG_STATE_HOME`, else `~/.local/state`. A path that does
+/// not begin at the root counts as none.
+#[cfg(all(feature = "spool", unix))]
+pub(crate) fn state_home() -> Option<PathBuf> {
+    let path = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    path("XDG_STATE_HOME").or_else(|| path("HOME").map(|home| home.join(".local/state")))
 }
 
 /// Whether the environment wants telemetry.

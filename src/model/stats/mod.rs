@@ -81,17 +81,20 @@ pub enum DropReason {
     RetriesExhausted,
     /// The reporter was stopped before the event could be delivered.
     Deadline,
+    /// It was to be kept for the next run, and the spool's folder holds as much as it may.
+    SpoolFull,
     /// The reporter itself failed.
     Internal,
 }
 
 impl DropReason {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Rejected,
         Self::Unauthorized,
         Self::TooLarge,
         Self::RetriesExhausted,
         Self::Deadline,
+        Self::SpoolFull,
         Self::Internal,
     ];
 
@@ -103,6 +106,7 @@ impl DropReason {
             Self::TooLarge => "too_large",
             Self::RetriesExhausted => "retries_exhausted",
             Self::Deadline => "deadline",
+            Self::SpoolFull => "spool_full",
             Self::Internal => "internal",
         }
     }
@@ -183,6 +187,8 @@ pub struct Dropped {
     pub retries_exhausted: u64,
     /// See [`DropReason::Deadline`].
     pub deadline: u64,
+    /// See [`DropReason::SpoolFull`].
+    pub spool_full: u64,
     /// See [`DropReason::Internal`].
     pub internal: u64,
 }
@@ -196,6 +202,7 @@ impl Dropped {
             DropReason::TooLarge => self.too_large,
             DropReason::RetriesExhausted => self.retries_exhausted,
             DropReason::Deadline => self.deadline,
+            DropReason::SpoolFull => self.spool_full,
             DropReason::Internal => self.internal,
         }
     }
@@ -207,6 +214,7 @@ impl Dropped {
             DropReason::TooLarge => &mut self.too_large,
             DropReason::RetriesExhausted => &mut self.retries_exhausted,
             DropReason::Deadline => &mut self.deadline,
+            DropReason::SpoolFull => &mut self.spool_full,
             DropReason::Internal => &mut self.internal,
         } += events;
     }
@@ -224,7 +232,7 @@ impl Dropped {
 /// One consistent snapshot of what became of the events.
 ///
 /// In every snapshot `offered == accepted + refused.total()` and
-/// `accepted == delivered + dropped.total() + pending`. `Display` is one line for an exit message:
+/// `accepted == delivered + dropped.total() + spooled + pending`. `Display` is one line for an exit message:
 ///
 /// ```
 /// let stats = tinker_telemetry::Reporter::disabled().stats();
@@ -243,7 +251,31 @@ pub struct Stats {
     pub delivered: u64,
     /// Events given up.
     pub dropped: Dropped,
+    /// Events kept in a file for the next run. Always 0 without a spool.
+    pub spooled: u64,
     /// Accepted events without a fate yet: queued, in a batch, on the wire, or waiting for a retry.
+    pub pending: u64,
+    /// Events that earlier runs had kept, counted apart. Always 0 without a spool.
+    pub replayed: Replayed,
+}
+
+/// What became of events that earlier runs, or other processes, had kept in the spool. None of them counts as offered or
+/// accepted. In every snapshot `taken == delivered + dropped.total() + pending`.
+///
+/// ```
+/// let replayed = tinker_telemetry::Reporter::disabled().stats().replayed;
+/// assert_eq!((replayed.taken, replayed.delivered), (0, 0));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Replayed {
+    /// Events that this reporter took over. Those that it could not send are left for a later run, and are not counted.
+    pub taken: u64,
+    /// Events that a 2xx answered.
+    pub delivered: u64,
+    /// Events given up.
+    pub dropped: Dropped,
+    /// Events that are about to be sent.
     pub pending: u64,
 }
 
@@ -258,6 +290,9 @@ impl Stats {
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "telemetry: {} offered, {} delivered", self.offered, self.delivered)?;
+        if self.spooled > 0 {
+            write!(f, ", {} spooled", self.spooled)?;
+        }
         if self.pending > 0 {
             write!(f, ", {} pending", self.pending)?;
         }
@@ -267,14 +302,17 @@ impl fmt::Display for Stats {
         if self.refused.total() > 0 {
             write!(f, ", {} refused ({})", self.refused.total(), self.refused.reasons())?;
         }
+        if self.replayed.delivered > 0 {
+            write!(f, ", {} of earlier runs delivered", self.replayed.delivered)?;
+        }
         Ok(())
     }
 }
 
 /// The counts that are not 0, by reason: `2 rejected, 1 deadline`.
-struct Reasons([(&'static str, u64); 6]);
+struct Reasons<const N: usize>([(&'static str, u64); N]);
 
-impl fmt::Display for Reasons {
+impl<const N: usize> fmt::Display for Reasons<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, (reason, count)) in self.0.iter().filter(|(_, count)| *count > 0).enumerate() {
             let comma = if place == 0 { "" } else { ", " };

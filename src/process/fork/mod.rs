@@ -21,10 +21,14 @@ use crate::process::reentrancy;
 
 #[cfg(any(feature = "log-bridge", feature = "panic-hook", feature = "tracing"))]
 mod inherited;
+#[cfg(all(feature = "spool", unix))]
+mod locked_files;
 mod process_cell;
 
 #[cfg(any(feature = "log-bridge", feature = "panic-hook", feature = "tracing"))]
 pub(crate) use inherited::Inherited;
+#[cfg(all(feature = "spool", unix))]
+pub(crate) use locked_files::LockedFiles;
 pub(crate) use process_cell::{ProcessCell, ProcessOwned};
 
 /// How many forks lie between the first process that [`watch`]ed and this one. It changes only while a process has
@@ -40,6 +44,11 @@ pub(crate) fn watch() {
     extern "C" fn in_child() {
         GENERATION.fetch_add(1, Ordering::Relaxed);
         reentrancy::leave();
+        #[cfg(feature = "spool")]
+        LockedFiles::close_in_child(|file| {
+            // SAFETY: `close` is allowed in a child, and nothing of the child uses a file of its parent's.
+            unsafe { libc::close(file) };
+        });
     }
     // Two threads may get past this together, and a fork is then counted twice, which is as good as once.
     if !WATCHED.load(Ordering::Acquire) {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::model::stats::{DropReason, Dropped, RefusalReason, Refused, Stats};
+use crate::model::stats::{DropReason, Dropped, RefusalReason, Refused, Replayed, Stats};
 use crate::queue::admission::{Admission, Grant, Lane, Load};
 
 /// What became of accepted events.
@@ -20,6 +20,8 @@ use crate::queue::admission::{Admission, Grant, Lane, Load};
 pub(crate) enum Fate {
     Delivered,
     Dropped(DropReason),
+    /// Kept in a file for the next run.
+    Spooled,
 }
 
 #[derive(Debug)]
@@ -35,9 +37,15 @@ pub(crate) struct Ledger {
 struct State {
     delivered: u64,
     dropped: Dropped,
+    spooled: u64,
+    replayed: Replayed,
     /// Flushes are numbered from 1: how many were asked for, and up to which all is settled.
     flushes_asked: u64,
     flushes_done: u64,
+    /// How many threads wait for a flush.
+    waiting: u32,
+    /// Whether what is pending is to be written before it is sent.
+    is_fatal: bool,
     /// Set by the first close; a later close may only bring it forward.
     deadline: Option<Instant>,
     /// The worker is gone, or given up: what was pending has its fate, nothing changes any more.
@@ -113,13 +121,14 @@ impl Ledger {
         match fate {
             Fate::Delivered => state.delivered += load.events,
             Fate::Dropped(reason) => state.dropped.add(reason, load.events),
+            Fate::Spooled => state.spooled += load.events,
         }
     }
 
     pub(crate) fn stats(&self) -> Stats {
         let state = self.state();
         let pending = self.admission.pending().events;
-        let accepted = state.delivered + state.dropped.total() + pending;
+        let accepted = state.delivered + state.dropped.total() + state.spooled + pending;
         let refused = self.refused();
         Stats {
             offered: accepted + refused.total(),
@@ -127,8 +136,16 @@ impl Ledger {
             accepted,
             delivered: state.delivered,
             dropped: state.dropped,
+            spooled: state.spooled,
             pending,
+            replayed: state.replayed,
         }
+    }
+
+    /// Counts what becomes of events that earlier runs had kept.
+    #[cfg(all(feature = "spool", unix))]
+    pub(crate) fn count_replayed(&self, count: impl FnOnce(&mut Replayed)) {
+        count(&mut self.state().replayed);
     }
 
     /// Takes the number of a new flush. The worker looks for it when the wakeup rings.
@@ -145,13 +162,40 @@ impl Ledger {
 
     /// All that was accepted before these flushes were asked for has its fate.
     pub(crate) fn flushes_done(&self, up_to: u64) {
-        self.state().flushes_done = up_to;
+        let mut state = self.state();
+        state.flushes_done = up_to;
+        state.is_fatal = false;
+        drop(state);
         self.changed.notify_all();
     }
 
     /// Waits for a flush, until the deadline at most. `true`: it is done.
     pub(crate) fn wait_flushed(&self, flush: u64, deadline: Instant) -> bool {
-        self.wait(deadline, |state| state.finished || state.flushes_done >= flush)
+        self.state().waiting += 1;
+        self.changed.notify_all(); // the worker may be waiting before a retry
+        let is_done = self.wait(deadline, |state| state.finished || state.flushes_done >= flush);
+        self.state().waiting -= 1;
+        is_done
+    }
+
+    /// Whether a thread waits for a flush or for the end.
+    pub(crate) fn is_awaited(&self) -> bool {
+        let state = self.state();
+        state.waiting > 0 || state.deadline.is_some()
+    }
+
+    /// What is pending belongs to a program that fails, and is written before it is sent.
+    pub(crate) fn set_fatal(&self) {
+        self.state().is_fatal = true;
+    }
+
+    pub(crate) fn is_fatal(&self) -> bool {
+        self.state().is_fatal
+    }
+
+    /// Waits until `until`, or until a thread waits for a flush or for the end.
+    pub(crate) fn pause_unless_awaited(&self, until: Instant) {
+        self.wait(until, |state| state.finished || state.waiting > 0 || state.deadline.is_some());
     }
 
     /// Closes the door and gives the worker until `deadline` for what it has; an earlier deadline stands.

@@ -1,11 +1,14 @@
 //! What the worker says in the program's log: one warning when trouble begins, one line when it ends, however many
 //! events it costs in between.
 
+use std::fmt;
+
 use crate::model::stats::{Refused, Stats};
 use crate::process::catch_panic::catch_panic;
 use crate::process::fork;
 use crate::transport::retry::{Response, Verdict};
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a trouble of its own")]
 #[derive(Debug)]
 pub(crate) struct OutageLog {
     host: String,
@@ -15,6 +18,8 @@ pub(crate) struct OutageLog {
     unauthorized: bool,
     /// Whether events are being refused.
     refusing: bool,
+    /// Whether the spool keeps nothing.
+    keeping_nothing: bool,
     /// How many refusals the log has mentioned.
     logged: u64,
     /// How many there were before the trouble, which are no cost of it.
@@ -24,8 +29,16 @@ pub(crate) struct OutageLog {
 
 impl OutageLog {
     pub(crate) fn new(host: String) -> Self {
-        let (failing, unauthorized, refusing) = (false, false, false);
-        Self { host, failing, unauthorized, refusing, logged: 0, refused_before: 0, dropped: 0 }
+        Self {
+            host,
+            failing: false,
+            unauthorized: false,
+            refusing: false,
+            keeping_nothing: false,
+            logged: 0,
+            refused_before: 0,
+            dropped: 0,
+        }
     }
 
     /// A batch is about to be sent: if it fails, that costs what is refused from now on.
@@ -56,6 +69,18 @@ impl OutageLog {
                 log::warn!("telemetry to {host} got status {}", answer.status);
             }
         });
+    }
+
+    /// The spool could not keep events.
+    pub(crate) fn keeps_nothing(&mut self, cause: &impl fmt::Display) {
+        if !std::mem::replace(&mut self.keeping_nothing, true) {
+            write(|| log::warn!("telemetry cannot keep events in its spool: {cause}"));
+        }
+    }
+
+    /// The spool kept events.
+    pub(crate) fn keeps(&mut self) {
+        self.keeping_nothing = false;
     }
 
     /// Events were given up: a cost of the trouble, if there is any.
