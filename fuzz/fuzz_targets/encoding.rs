@@ -288,7 +288,7 @@ fuzz_target!(|input: Input| {
     assert_reads(&body, &tokens);
 
     let typed: TelemetrySendRequest = serde_json::from_slice(&body).expect("the typed request");
-    assert_eq!((typed.session_id, typed.process_uuid), (input.session_id, process));
+    assert_eq!((typed.session_id, typed.process_uuid), (input.session_id, Some(process)));
     assert_eq!(typed.events.len(), sent.len());
     for (event, (index, head, kind)) in typed.events.iter().zip(&sent) {
         assert_is_typed(event, *index, head, kind);

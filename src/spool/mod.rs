@@ -11,7 +11,7 @@
 mod disk;
 mod journal;
 pub(crate) mod keeper;
-mod line;
+pub(crate) mod line;
 pub(crate) mod replay;
 pub(crate) mod settings;
 pub(crate) mod store;

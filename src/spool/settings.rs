@@ -21,7 +21,7 @@ use crate::spool::store::Store;
 ///
 /// The folder may hold 16 MiB and 256 files for each endpoint and key. After that the oldest files are removed; what
 /// still finds no room is dropped as `spool_full`. The folder must be this user's and closed to others. If it is not,
-/// or if the disk fails, the reporter logs one warning and goes on as if there were no spool.
+/// or if the disk fails, events are lost as they are without a spool, and the reporter logs one warning.
 ///
 /// ```
 /// use tinker_telemetry::{Config, Reporter, Spool};
@@ -75,7 +75,7 @@ pub struct SpoolStatus {
 impl Spool {
     /// A folder of this program's in the user's home: `$XDG_STATE_HOME/<program>/telemetry`, where the variable is unset
     /// `~/.local/state/<program>/telemetry`. The environment is read at this call. If it names neither folder, or one of
-    /// another user, the reporter logs one warning and works without a spool.
+    /// another user, the reporter works as without a spool, and logs one warning when there is something to keep.
     pub fn for_program(program: impl AsRef<str>) -> Self {
         let program = program.as_ref();
         let is_name = matches!(

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::env;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Duration;
 
 use tinker_telemetry::collector::Collector;
-use tinker_telemetry::{Config, Reporter, Severity, Spool};
+use tinker_telemetry::{Config, Durability, Reporter, Severity, Spool};
 
 use crate::Scene;
 use crate::support::{KEY, LIMIT, SESSION};
@@ -25,8 +24,13 @@ fn kills() -> usize {
 const AT_ONCE: usize = 8;
 
 /// This binary again with the one test, as a process that writes or sweeps.
-fn start(test: &str, scene: &Scene) -> (Child, BufReader<ChildStdout>) {
-    let mut child = Command::new(env::current_exe().unwrap())
+pub fn start(test: &str, scene: &Scene) -> (Child, BufReader<ChildStdout>) {
+    start_with(Command::new(env::current_exe().unwrap()), test, scene)
+}
+
+/// The same by a command that starts it.
+pub fn start_with(mut command: Command, test: &str, scene: &Scene) -> (Child, BufReader<ChildStdout>) {
+    let mut child = command
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(FOLDER, scene.folder())
         .env(URL, format!("http://127.0.0.1:{}", scene.port))
@@ -39,15 +43,14 @@ fn start(test: &str, scene: &Scene) -> (Child, BufReader<ChildStdout>) {
 }
 
 /// The reporter of a child; `None` in the process that runs the tests.
-fn reporter_of_child(write_ahead: bool) -> Option<Reporter> {
-    let spool = Spool::at(env::var_os(FOLDER)?);
-    let spool = if write_ahead { spool.write_ahead(Duration::from_millis(1)) } else { spool };
+pub fn reporter_of_child(durability: Durability) -> Option<Reporter> {
+    let spool = Spool::at(env::var_os(FOLDER)?).durability(durability);
     let config = Config::new(KEY).base_url(env::var(URL).unwrap());
     Some(Reporter::builder(config, SESSION).enabled(true).spool(spool).start().unwrap())
 }
 
 /// Logs events for ever, and says which are kept.
-fn write_for_ever(reporter: &Reporter) -> ! {
+pub fn write_for_ever(reporter: &Reporter) -> ! {
     for number in 0_u64.. {
         let name = format!("{}-{number}", std::process::id());
         assert!(reporter.log(name.clone(), (), Severity::Info));
@@ -60,7 +63,7 @@ fn write_for_ever(reporter: &Reporter) -> ! {
 }
 
 /// The events up to the one that a child said was kept last.
-fn acknowledged(output: &mut impl BufRead, acknowledgements: usize) -> Vec<String> {
+pub fn acknowledged(output: &mut impl BufRead, acknowledgements: usize) -> Vec<String> {
     let mut names = Vec::new();
     for line in output.lines().map_while(Result::ok) {
         let Some((_, name)) = line.split_once("kept ") else { continue };
@@ -75,7 +78,7 @@ fn acknowledged(output: &mut impl BufRead, acknowledgements: usize) -> Vec<Strin
 
 #[test]
 fn of_what_killed_writers_had_kept_nothing_is_lost() {
-    if let Some(reporter) = reporter_of_child(env::var_os("TINKER_TEST_AHEAD").is_some()) {
+    if let Some(reporter) = reporter_of_child(Durability::Process) {
         write_for_ever(&reporter);
     }
     let scene = Scene::new();
@@ -107,7 +110,7 @@ fn of_what_killed_writers_had_kept_nothing_is_lost() {
 
 #[test]
 fn of_what_killed_sweepers_had_taken_nothing_is_lost() {
-    if let Some(reporter) = reporter_of_child(false) {
+    if let Some(reporter) = reporter_of_child(Durability::Process) {
         println!("started");
         loop {
             assert!(reporter.wait_until_drained(LIMIT));
@@ -142,7 +145,7 @@ fn of_what_killed_sweepers_had_taken_nothing_is_lost() {
 }
 
 /// What is neither delivered nor in a file.
-fn missing(expected: &BTreeSet<String>, collector: &Collector, scene: &Scene) -> Vec<String> {
+pub fn missing(expected: &BTreeSet<String>, collector: &Collector, scene: &Scene) -> Vec<String> {
     // The files first: what is taken from them meanwhile has been delivered.
     let mut there: BTreeSet<_> =
         scene.events().iter().map(|event| event["event_id"].as_str().unwrap().to_owned()).collect();

@@ -12,7 +12,9 @@ mod fork;
 mod identity;
 mod kept;
 mod killed;
+mod power;
 mod replay;
+mod traced;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -31,6 +33,8 @@ use tinker_telemetry::{Builder, Config, Reporter, Severity, Spool};
 struct Scene {
     outer: TempDir,
     port: u16,
+    /// Where the spool is in it.
+    below: PathBuf,
     /// Bound and not listened to: it is refused, and no other test gets it.
     _reserved: Socket,
 }
@@ -41,11 +45,11 @@ impl Scene {
         reserved.set_reuse_address(true).unwrap();
         reserved.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
         let port = reserved.local_addr().unwrap().as_socket().unwrap().port();
-        Self { outer: tempfile::tempdir().unwrap(), port, _reserved: reserved }
+        Self { outer: tempfile::tempdir().unwrap(), port, below: "telemetry".into(), _reserved: reserved }
     }
 
     fn folder(&self) -> PathBuf {
-        self.outer.path().join("telemetry")
+        self.outer.path().join(&self.below)
     }
 
     fn spool(&self) -> Spool {

@@ -44,8 +44,8 @@ struct State {
     flushes_done: u64,
     /// How many threads wait for a flush.
     waiting: u32,
-    /// Whether what is pending is to be written before it is sent.
-    is_fatal: bool,
+    /// The flush of a program that fails: until it is done, what is sent is written first.
+    fatal_flush: u64,
     /// Set by the first close; a later close may only bring it forward.
     deadline: Option<Instant>,
     /// The worker is gone, or given up: what was pending has its fate, nothing changes any more.
@@ -162,10 +162,7 @@ impl Ledger {
 
     /// All that was accepted before these flushes were asked for has its fate.
     pub(crate) fn flushes_done(&self, up_to: u64) {
-        let mut state = self.state();
-        state.flushes_done = up_to;
-        state.is_fatal = false;
-        drop(state);
+        self.state().flushes_done = up_to;
         self.changed.notify_all();
     }
 
@@ -184,13 +181,15 @@ impl Ledger {
         state.waiting > 0 || state.deadline.is_some()
     }
 
-    /// What is pending belongs to a program that fails, and is written before it is sent.
+    /// The program fails: until the next flush is done, what is sent is written first.
     pub(crate) fn set_fatal(&self) {
-        self.state().is_fatal = true;
+        let mut state = self.state();
+        state.fatal_flush = state.flushes_asked + 1;
     }
 
     pub(crate) fn is_fatal(&self) -> bool {
-        self.state().is_fatal
+        let state = self.state();
+        state.fatal_flush > state.flushes_done
     }
 
     /// Waits until `until`, or until a thread waits for a flush or for the end.

@@ -22,13 +22,13 @@ use crate::wire::envelope::{Envelope, Sender};
 const VERSION: u32 = 1;
 
 /// Where a line begins in its file.
-pub(super) type Place = u64;
+pub(crate) type Place = u64;
 
 /// `k 01234567 `
 const HEAD: usize = 11;
 
 /// Appends a line. A line break in the text, which in JSON can only stand between two tokens, becomes a space.
-pub(super) fn put(kind: u8, text: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn put(kind: u8, text: &[u8], out: &mut Vec<u8>) {
     let begin = out.len();
     out.extend_from_slice(&[kind; HEAD]);
     out.extend_from_slice(text);

@@ -4,6 +4,7 @@
     feature = "collector",
     feature = "log-bridge",
     feature = "panic-hook",
+    feature = "spool",
     feature = "tracing",
     feature = "ureq-middleware"
 ))]
@@ -34,6 +35,15 @@ fn use_it() -> Tried {
         reporter.log_fatal_exception(&error, Severity::Critical); // the error, the session's end, a bounded flush
     }
     reporter.wait_until_drained(Duration::from_secs(5)); // offline, this takes all of its 5 s
+    Ok(())
+}
+
+#[cfg(unix)]
+fn keep_it() -> Tried {
+    use tinker_telemetry::Spool;
+    let builder = Reporter::builder(Config::from_env(), "session-0001").spool(Spool::for_program("my-tool"));
+    let reporter = builder.start()?;
+    drop(reporter);
     Ok(())
 }
 
