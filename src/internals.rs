@@ -98,7 +98,7 @@ pub fn request(session_id: &str, events: Vec<Payload>, process: Uuid) -> io::Res
         batcher.push(&json, 0);
     }
     let batch = batcher.take().unwrap_or_default();
-    Ok(Envelope::new(session_id, process).seal(&batch, process).body)
+    Ok(Envelope::new(session_id, process).seal(&batch, String::new()).body)
 }
 
 /// Calls the function while the crate counts as resolving symbols, as its worker does now and then.

@@ -36,8 +36,12 @@ pub fn builder(url: &str) -> Builder {
 
 /// A reporter with a queue of this size, which does not send by itself before the queue is full.
 pub fn quiet(url: &str, max_queue_size: usize) -> Reporter {
+    quiet_builder(url, max_queue_size).start().expect("the settings are valid")
+}
+
+pub fn quiet_builder(url: &str, max_queue_size: usize) -> Builder {
     let builder = builder(url).flush_threshold(max_queue_size).max_queue_size(max_queue_size);
-    builder.max_queue_bytes(1 << 30).max_batch_bytes(1 << 30).start().expect("the settings are valid")
+    builder.max_queue_bytes(1 << 30).max_batch_bytes(1 << 30)
 }
 
 /// A reporter whose queue is full and stays full: no server listens on port 9, and a retry waits longer than anything

@@ -63,6 +63,11 @@ impl<W: Write> Transport for Printer<W> {
             Err(_) => Verdict::NotPrinted,
         }
     }
+
+    /// Lines are written in their order.
+    fn another(&self) -> Option<Self> {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,9 @@ use crate::queue::ledger::Ledger;
 use crate::queue::queue;
 use crate::reporter::Reporter;
 use crate::reporter::destination::{Destination, Sink};
-use crate::reporter::spooling::{self, Spooling};
+use crate::reporter::spooling;
+#[cfg(all(feature = "spool", unix))]
+use crate::reporter::spooling::Spooling;
 use crate::session::pipeline::Pipeline;
 use crate::session::{Session, VainWait};
 #[cfg(all(feature = "spool", unix))]
@@ -40,6 +42,7 @@ use crate::wire::session_index::SessionIndex;
 use crate::worker::Worker;
 use crate::worker::before_send::{BeforeSend, Hook};
 use crate::worker::delivery::Delivery;
+use crate::worker::in_flight::InFlight;
 use crate::worker::outage_log::OutageLog;
 use crate::worker::ticker::Ticker;
 
@@ -58,6 +61,10 @@ const RETRY_BASE_DELAY: Duration = Duration::from_secs(1);
 const MAX_QUEUE_SIZE: usize = 10_000;
 /// What the backend accepts in one request.
 const MAX_BATCH_SIZE: usize = 100;
+/// A backlog of a full queue is gone in 25 round trips, and a server has four connections of one program at the most.
+const MAX_IN_FLIGHT: usize = 4;
+/// The most that may be set. Each has a thread, a connection and a batch in memory.
+const MAX_IN_FLIGHT_SETTING: usize = 16;
 /// The most that may be set. A batch notes where each event ends, in memory that the budget in bytes does not count.
 const MAX_BATCH_SIZE_SETTING: usize = 10_000;
 /// Little beside a training run. Large events reach it before they reach the limit on their number.
@@ -118,6 +125,7 @@ pub struct Builder {
     retry_base_delay: Duration,
     max_queue_size: usize,
     max_batch_size: usize,
+    max_in_flight: usize,
     max_queue_bytes: usize,
     max_batch_bytes: usize,
     max_event_bytes: usize,
@@ -209,6 +217,7 @@ impl Builder {
             retry_base_delay: RETRY_BASE_DELAY,
             max_queue_size: MAX_QUEUE_SIZE,
             max_batch_size: MAX_BATCH_SIZE,
+            max_in_flight: MAX_IN_FLIGHT,
             max_queue_bytes: MAX_QUEUE_BYTES,
             max_batch_bytes: MAX_BATCH_BYTES,
             max_event_bytes: MAX_EVENT_BYTES,
@@ -428,6 +437,17 @@ impl Builder {
         self
     }
 
+    /// How many requests may be on the wire at the same time. There is more than one only while there is a backlog: when
+    /// another full batch is ready behind the one to be sent. Each has a connection of its own, and a thread that ends with
+    /// the backlog. Their events arrive in any order; [`session_index`](crate::event::Event::session_index) tells the order
+    /// of the calls. While requests fail there is one at a time, until a batch is delivered: an outage uses up the attempts
+    /// of the batches that are on their way when it begins, and then of one after the other. 1 to 16; with 1, batches
+    /// arrive in order. Defaults to 4.
+    pub fn max_in_flight(mut self, requests: usize) -> Self {
+        self.max_in_flight = requests;
+        self
+    }
+
     /// How many bytes of memory pending events may hold; more are refused as `queue_bytes`. 1 to 512 GiB. Defaults to
     /// 16 MiB. Fatal exceptions may hold 4 MiB more. With `RUST_BACKTRACE` set, the stack of an exception counts as 4
     /// KiB however deep it is.
@@ -534,26 +554,20 @@ impl Builder {
     /// `None` for a dry run.
     fn destination(&self, endpoint: Option<Endpoint>) -> Result<Destination, StartError> {
         let Some(endpoint) = endpoint else { return Ok(Destination::StandardError) };
-        let spooling = self.spooling(&endpoint);
+        #[cfg(all(feature = "spool", unix))]
+        let spooling = self.spool.as_ref().map(|spool| {
+            let limits = BatchLimits { events: self.max_batch_size, bytes: self.max_batch_bytes };
+            Spooling::new(spool, &endpoint, self.http_timeout, limits)
+        });
+        #[cfg(not(all(feature = "spool", unix)))]
+        let spooling = None;
         Ok(Destination::Backend(Arc::new(Route::new(endpoint, self.http_timeout)?), spooling))
-    }
-
-    #[cfg(all(feature = "spool", unix))]
-    fn spooling(&self, endpoint: &Endpoint) -> Option<Spooling> {
-        let limits = BatchLimits { events: self.max_batch_size, bytes: self.max_batch_bytes };
-        self.spool.as_ref().map(|spool| Spooling::new(spool, endpoint, self.http_timeout, limits))
-    }
-
-    #[cfg(not(all(feature = "spool", unix)))]
-    #[expect(clippy::unused_self, reason = "as the other one")]
-    fn spooling(&self, _: &Endpoint) -> Option<Spooling> {
-        None
     }
 
     /// How long a fatal exception waits, and how long the last drop.
     fn timeouts(&self, destination: &Destination) -> (Duration, Duration) {
         let (flush, shutdown) = match destination.spooling() {
-            Some(_) if !config::is_ci() => (spooling::FLUSH_TIMEOUT, spooling::SHUTDOWN_TIMEOUT),
+            Some(_) if !config::is_ci() => spooling::TIMEOUTS,
             _ => (FLUSH_TIMEOUT, SHUTDOWN_TIMEOUT),
         };
         (self.flush_timeout.unwrap_or(flush), self.shutdown_timeout.unwrap_or(shutdown))
@@ -573,16 +587,16 @@ impl Builder {
         let batcher = Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len()));
         let policy = RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay };
         let outage_log = OutageLog::new(destination.name());
-        let keeper =
-            destination.spooling().map(|(spooling, route)| spooling.keeper(&envelope, &ledger, route));
-        let delivery =
-            Delivery::new(Arc::clone(&ledger), transport, envelope, policy, self.http_timeout, outage_log)
-                .with_keeper(keeper);
+        let keeper = destination.keeper(&envelope, &ledger);
+        let abort_handle = transport.abort_handle();
+        let delivery = Delivery::new(Arc::clone(&ledger), transport, envelope, policy, self.http_timeout);
+        let in_flight = InFlight::new(Arc::clone(&ledger), delivery, outage_log, self.max_in_flight);
+        let in_flight = in_flight.with_keeper(keeper, abort_handle);
         let context = Arc::new(Context::new(&self.context));
         let max_bytes = self.max_event_bytes.saturating_add(context.len() + MAX_HEAD);
         let encoder = Encoder::new(SessionIndex::from(first_number)).with_context(context);
         let worker =
-            Worker::new(ledger, consumer, Ticker::every(self.flush_interval), batcher, delivery, encoder);
+            Worker::new(ledger, consumer, Ticker::every(self.flush_interval), batcher, in_flight, encoder);
         let worker = worker.with_before_send(BeforeSend::new(self.before_send.clone(), max_bytes));
         match destination.spooling() {
             Some((spooling, _)) => spooling.join(pipeline, worker),
@@ -644,6 +658,7 @@ impl Builder {
                 (1..=MAX_BATCH_SIZE_SETTING).contains(&self.max_batch_size),
                 "must be 1 to 10 000",
             ),
+            ("max_in_flight", (1..=MAX_IN_FLIGHT_SETTING).contains(&self.max_in_flight), "must be 1 to 16"),
             (
                 "max_queue_bytes",
                 (1..=MAX_BYTES).contains(&(self.max_queue_bytes as u64)),

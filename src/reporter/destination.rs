@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use crate::model::config;
 use crate::print::Printer;
+use crate::queue::ledger::Ledger;
 use crate::reporter::spooling::Spooling;
 use crate::transport::Transport;
 use crate::transport::abort::Abort;
 use crate::transport::client::{Http, Route};
 use crate::transport::retry::Verdict;
-use crate::wire::envelope::Request;
+use crate::wire::envelope::{Envelope, Request};
+use crate::worker::keeper::Keeper;
 
 /// What a transport is made of, in the process that started the reporter and in those that it forks.
 pub(super) enum Destination {
@@ -26,6 +28,11 @@ impl Destination {
             Self::Backend(route, spooling) => spooling.as_ref().map(|spooling| (spooling, route)),
             Self::StandardError => None,
         }
+    }
+
+    /// What keeps the events of this envelope's sender.
+    pub(super) fn keeper(&self, envelope: &Envelope, ledger: &Arc<Ledger>) -> Option<Keeper> {
+        self.spooling().map(|(spooling, route)| spooling.keeper(envelope, ledger, route))
     }
 
     /// A transport of this process.
@@ -66,6 +73,13 @@ impl Transport for Sink {
         match self {
             Self::Backend(http) => http.post(request, retry, limit),
             Self::StandardError(printer) => printer.post(request, retry, limit),
+        }
+    }
+
+    fn another(&self) -> Option<Self> {
+        match self {
+            Self::Backend(http) => http.another().map(Self::Backend),
+            Self::StandardError(printer) => printer.another().map(Self::StandardError),
         }
     }
 }

@@ -8,10 +8,9 @@ pub(super) use absent::Spooling;
 #[cfg(all(feature = "spool", unix))]
 pub(super) use present::Spooling;
 
-/// How long the last drop takes at most. A program need not wait longer for a server: what is not sent is kept.
-pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(300);
-/// How long a fatal exception waits at most. It is written before it is sent.
-pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a fatal exception waits, and how long the last drop. The exception is written before it is sent, and what is
+/// not sent is kept, so a program need not wait longer for a server.
+pub(super) const TIMEOUTS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(300));
 
 #[cfg(all(feature = "spool", unix))]
 mod present {

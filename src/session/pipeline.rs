@@ -84,6 +84,7 @@ impl Pipeline {
         if !self.ledger.has_pending() || reentrancy::is_inside() {
             return !self.ledger.has_pending();
         }
+        let _waiter = self.ledger.waiter();
         self.ledger.wait_flushed(self.flush(), after(timeout))
     }
 
@@ -100,17 +101,11 @@ impl Pipeline {
         stats.pending == 0 && stats.dropped.deadline == 0
     }
 
-    /// Ends what is pending, because the time is over. With a spool the worker has a moment to write it.
+    /// Ends what is pending, because the time is over. With a spool the worker is writing it, and has a moment more.
     fn give_up_at(&self, deadline: Instant) {
-        if !self.write_grace.is_zero() {
-            let abort_handle = self.abort_handle.clone();
-            let abort = move || abort_handle.iter().for_each(Abort::abort);
-            let _ = fork::start_thread("tinker-abort", abort);
-            if self.ledger.wait_finished(deadline + self.write_grace) {
-                return;
-            }
+        if self.write_grace.is_zero() || !self.ledger.wait_finished(deadline + self.write_grace) {
+            self.give_up();
         }
-        self.give_up();
     }
 
     /// Drops what is pending, because the time is over. The worker may be in a name lookup or a connect, which nothing

@@ -18,6 +18,7 @@ use crate::spool::store::{MAX_AGE, Store};
 use crate::transport::Transport;
 use crate::transport::retry::{RetryPolicy, RetryStep, Verdict};
 use crate::wire::batch::Batch;
+use crate::wire::envelope::idempotency_key;
 use crate::wire::ids::Ids;
 
 /// As many events, and so many bytes, are sent together where no batch was begun.
@@ -225,9 +226,9 @@ impl<T: Transport> FileSender<'_, T> {
         let batch = Batch::of(events.iter().map(|(_, event)| *event));
         let envelope = &self.contents.envelope;
         let request = if let Some(key) = key {
-            envelope.seal_with(&batch, key.to_owned())
+            envelope.seal(&batch, key.to_owned())
         } else {
-            let request = envelope.seal(&batch, Ids::new().next()?);
+            let request = envelope.seal(&batch, idempotency_key(Ids::new().next()?));
             let mut begun = Vec::new();
             if let [(first, _), ..] = events {
                 let last = events.last().map_or(*first, |(last, _)| *last);

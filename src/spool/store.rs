@@ -3,17 +3,18 @@
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::spool::disk::{Folder, Found, LockedFile};
 use crate::spool::line;
 use crate::spool::settings::{Spool, SpoolStatus};
 
-/// Little on any disk, and some hundred thousand events.
+/// Little on any disk, and a hundred thousand small events.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
-/// A folder that is read in a moment. Each process that had to keep something leaves one.
+/// Few enough that the folder is read in a moment. Each process that had to keep something leaves one.
 const MAX_FILES: usize = 256;
-/// A machine that is offline for a week has older events than anybody needs.
+/// After a week offline a machine has older events than anyone needs.
 pub(super) const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// What the folders of accounts begin with: the version of what is in them.
@@ -28,11 +29,17 @@ pub(crate) struct Store {
 }
 
 /// Why something could not be kept.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum KeepError {
     /// The folder holds as much as it may, and nothing of it can be removed.
     Full,
-    Disk(io::Error),
+    Disk(Arc<io::Error>),
+}
+
+impl KeepError {
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Full)
+    }
 }
 
 impl fmt::Display for KeepError {
@@ -46,17 +53,17 @@ impl fmt::Display for KeepError {
 
 impl From<io::Error> for KeepError {
     fn from(error: io::Error) -> Self {
-        Self::Disk(error)
+        Self::Disk(Arc::new(error))
     }
 }
 
 impl Store {
-    /// The name of the folder has nothing of the key that could be read from it.
-    pub(crate) fn new(spool: Spool, base_url: String, api_key: &[u8]) -> Self {
+    /// `account` tells those of one endpoint apart. The folder's name has a sum of it, which gives nothing of a key away.
+    pub(crate) fn new(spool: Spool, base_url: String, account: &[u8]) -> Self {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(base_url.as_bytes());
         hasher.update(b"\n"); // which no URL has
-        hasher.update(api_key);
+        hasher.update(account);
         let account = format!("{ACCOUNTS}{:08x}", hasher.finalize());
         Self { spool, base_url, account }
     }
@@ -70,7 +77,13 @@ impl Store {
         Folder::make(self.spool.folder()?)?.make_below(&self.account)
     }
 
-    /// The folder; `None` if it is not there. Removes what other accounts left too long ago.
+    /// The folder. `None` if it is not there.
+    pub(super) fn open_own(&self) -> io::Result<Option<Folder>> {
+        let Some(root) = found(Folder::open(self.spool.folder()?))? else { return Ok(None) };
+        found(root.open_below(&self.account))
+    }
+
+    /// The same. Removes what other accounts left too long ago.
     pub(super) fn open(&self) -> io::Result<Option<Folder>> {
         let Some(root) = found(Folder::open(self.spool.folder()?))? else { return Ok(None) };
         for account in root.folders(ACCOUNTS)?.iter().filter(|account| **account != self.account) {
@@ -114,13 +127,36 @@ impl Store {
     }
 }
 
-/// Makes a file, with room for it.
-pub(super) fn create(folder: &Folder) -> Result<LockedFile, KeepError> {
-    let mut files = folder.files()?.into_iter();
-    for _ in MAX_FILES..=files.len() {
-        files.find(|file| remove(folder, file)).ok_or(KeepError::Full)?;
+/// What the folder may hold more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    files: usize,
+    bytes: u64,
+}
+
+/// Looks how much the folder holds.
+pub(super) fn look(folder: &Folder) -> io::Result<Room> {
+    Ok(Room::beside(&folder.files()?))
+}
+
+impl Room {
+    fn beside(files: &[Found]) -> Self {
+        let held: u64 = files.iter().map(|file| file.bytes).sum();
+        Self { files: MAX_FILES.saturating_sub(files.len()), bytes: MAX_BYTES.saturating_sub(held) }
     }
-    Ok(folder.create()?)
+}
+
+/// Makes a file, with room for it. Returns how many bytes the folder may hold more. `room`: what a look has found.
+pub(super) fn create(folder: &Folder, room: Option<Room>) -> Result<(LockedFile, u64), KeepError> {
+    if let Some(room) = room.filter(|room| room.files > 0) {
+        return Ok((folder.create()?, room.bytes));
+    }
+    let files = folder.files()?;
+    let mut oldest = files.iter();
+    for _ in MAX_FILES..=files.len() {
+        oldest.find(|file| remove(folder, file)).ok_or(KeepError::Full)?;
+    }
+    Ok((folder.create()?, Room::beside(&files).bytes))
 }
 
 /// Makes room for so many bytes. Returns how many the folder may hold more.
@@ -139,7 +175,7 @@ pub(super) fn make_room(folder: &Folder, needed: u64) -> Result<u64, KeepError> 
     if room < needed { Err(KeepError::Full) } else { Ok(room) }
 }
 
-/// Removes a file that nobody has. Whether it is gone.
+/// Removes a file that no process has open. Whether it is gone.
 fn remove(folder: &Folder, file: &Found) -> bool {
     let locked = folder.lock(&file.name).ok().flatten();
     locked.is_some_and(|locked| folder.remove(&locked).is_ok())

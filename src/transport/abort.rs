@@ -1,44 +1,70 @@
-//! Breaks the attempt on the wire, from another thread.
+//! Breaks the attempts on the wire, from another thread.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ureq::Agent;
 
 use crate::process::catch_panic::catch_panic;
 
-/// The client that sends. Locked only to clone or to replace it, never while it works.
-#[derive(Clone)]
-pub(super) struct SharedAgent(Arc<Mutex<Agent>>);
+/// The clients that send, one for each transport of a reporter. Locked only to clone, add or replace one, never while one
+/// works.
+#[derive(Clone, Default)]
+struct Agents(Arc<Mutex<Vec<Agent>>>);
 
-impl SharedAgent {
-    pub(super) fn new(agent: Agent) -> Self {
-        Self(Arc::new(Mutex::new(agent)))
+impl Agents {
+    fn lock(&self) -> MutexGuard<'_, Vec<Agent>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn get(&self) -> Agent {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn replace(&self, agent: Agent) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = agent;
-    }
-
-    pub(super) fn abort_handle(&self) -> Abort {
-        Abort(self.clone())
+    fn add(&self, agent: Agent) -> SharedAgent {
+        let mut agents = self.lock();
+        agents.push(agent);
+        SharedAgent { place: agents.len() - 1, agents: self.clone() }
     }
 }
 
-/// Ends the attempt on the wire when a reporter has no time left for it.
+/// The client of one transport.
+pub(super) struct SharedAgent {
+    agents: Agents,
+    place: usize,
+}
+
+impl SharedAgent {
+    pub(super) fn new(agent: Agent) -> Self {
+        Agents::default().add(agent)
+    }
+
+    /// Adds the client of another transport. The same handle aborts both.
+    pub(super) fn beside(&self, agent: Agent) -> Self {
+        self.agents.add(agent)
+    }
+
+    pub(super) fn get(&self) -> Agent {
+        self.agents.lock()[self.place].clone()
+    }
+
+    pub(super) fn replace(&self, agent: Agent) {
+        self.agents.lock()[self.place] = agent;
+    }
+
+    pub(super) fn abort_handle(&self) -> Abort {
+        Abort(self.agents.clone())
+    }
+}
+
+/// Ends the attempts on the wire when a reporter has no time left for them.
 #[derive(Clone)]
-pub(crate) struct Abort(SharedAgent);
+pub(crate) struct Abort(Agents);
 
 impl Abort {
     /// Shuts the connections down. To be called on a thread of the crate's own: ureq writes to the program's log meanwhile,
     /// and holds a lock that it also holds where it logs elsewhere. The caller of `stop` may hold the logger's lock, or
     /// have a logger that is stuck.
     pub(crate) fn abort(&self) {
-        let agent = self.0.get();
-        // ureq panics if a thread died with its lock. Then there is nothing to abort.
-        let _ = catch_panic(|| agent.shutdown());
+        let agents = self.0.lock().clone();
+        for agent in agents {
+            // ureq panics if a thread died with its lock. Then there is nothing to abort.
+            let _ = catch_panic(|| agent.shutdown());
+        }
     }
 }

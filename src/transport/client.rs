@@ -135,18 +135,24 @@ pub(crate) struct Http {
 
 impl Http {
     pub(crate) fn new(route: Arc<Route>) -> Self {
-        let (connections, lookup) = (ConnectionWatch::new(&route.secrets), Lookup::default());
-        let agent = SharedAgent::new(agent(route.config.clone(), &connections, &lookup));
         let credentials = route.credentials.clone().map(Credentials::new);
+        Self::with(route, credentials, SharedAgent::new)
+    }
+
+    fn with(
+        route: Arc<Route>,
+        credentials: Option<Credentials>,
+        share: impl FnOnce(Agent) -> SharedAgent,
+    ) -> Self {
+        let (connections, lookup) = (ConnectionWatch::new(&route.secrets), Lookup::default());
+        let agent = share(agent(route.config.clone(), &connections, &lookup));
         Self { route, agent, connections, lookup, credentials }
     }
 
     /// Asks for a key that is another than the last. `false`: there is none.
     fn get_key(&mut self, limit: Duration) -> bool {
-        let Some(credentials) = &mut self.credentials else { return false };
-        let Some(key) = credentials.ask(limit).filter(|key| self.route.key() != Some(key)) else {
-            return false;
-        };
+        let Some(credentials) = &self.credentials else { return false };
+        let Some(key) = credentials.key_other_than(self.route.key(), limit) else { return false };
         self.route = Arc::new(self.route.with_key(key));
         self.connections = ConnectionWatch::new(&self.route.secrets);
         self.agent.replace(self.fresh_agent());
@@ -231,6 +237,11 @@ impl Http {
 impl Transport for Http {
     fn post(&mut self, request: &Request, retry: u32, limit: Duration) -> Verdict {
         self.post_with_key(request, retry, limit)
+    }
+
+    fn another(&self) -> Option<Self> {
+        let (route, credentials) = (Arc::clone(&self.route), self.credentials.clone());
+        Some(Self::with(route, credentials, |agent| self.agent.beside(agent)))
     }
 }
 

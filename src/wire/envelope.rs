@@ -8,7 +8,7 @@ use super::batch::Batch;
 use super::encode::write_text;
 
 /// The part of a request's body around the events. It is the same in every request of a reporter.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Envelope {
     tail: Vec<u8>,
 }
@@ -65,14 +65,14 @@ impl Envelope {
         OPENING.len() + self.tail.len()
     }
 
-    pub(crate) fn seal(&self, batch: &Batch, key: Uuid) -> Request {
-        self.seal_with(batch, format!("tinker-telemetry-retry-{key}"))
-    }
-
-    /// The request under a key that it bore before.
-    pub(crate) fn seal_with(&self, batch: &Batch, idempotency_key: String) -> Request {
+    pub(crate) fn seal(&self, batch: &Batch, idempotency_key: String) -> Request {
         Request { body: [OPENING, batch.json(), &self.tail].concat(), idempotency_key }
     }
+}
+
+/// The key that a batch has on every attempt.
+pub(crate) fn idempotency_key(id: Uuid) -> String {
+    format!("tinker-telemetry-retry-{id}")
 }
 
 /// Who sends: the fields beside the events.

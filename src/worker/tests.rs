@@ -17,6 +17,7 @@ use crate::queue::{Producer, queue};
 use crate::transport::retry::{Response, RetryPolicy, Verdict};
 use crate::wire::envelope::{Envelope, Request};
 use crate::wire::session_index::SessionIndex;
+use crate::worker::delivery::Delivery;
 use crate::worker::outage_log::OutageLog;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -55,6 +56,10 @@ impl Transport for ControlledTransport {
             Reply::NoAnswer => return Verdict::NoAnswer("timed out".to_owned()),
             Reply::Panic => panic!("in the transport, on purpose"),
         })
+    }
+
+    fn another(&self) -> Option<Self> {
+        None
     }
 }
 
@@ -95,13 +100,13 @@ impl Bench {
         let (replies, reply) = mpsc::channel();
         let transport = ControlledTransport { attempts: attempt, replies: reply };
         let envelope = Envelope::new("session-0001", Uuid::nil());
+        let delivery = Delivery::new(Arc::clone(&ledger), transport, envelope, policy, HTTP_TIMEOUT);
         let outage_log = OutageLog::new("host".to_owned());
-        let delivery =
-            Delivery::new(Arc::clone(&ledger), transport, envelope, policy, HTTP_TIMEOUT, outage_log);
+        let in_flight = InFlight::new(Arc::clone(&ledger), delivery, outage_log, 1);
         let encoder = Encoder::new(SessionIndex::default());
         let batcher = Batcher::new(100, 1_000_000);
         let worker =
-            Worker::new(Arc::clone(&ledger), consumer, Ticker::by_hand(ticks), batcher, delivery, encoder);
+            Worker::new(Arc::clone(&ledger), consumer, Ticker::by_hand(ticks), batcher, in_flight, encoder);
         let thread = thread::spawn(|| worker.run_thread());
         Self { ledger, producer, chunks, wakeup, ticker, attempts, replies, thread }
     }

@@ -45,7 +45,7 @@ fn each_problem_is_logged_once() {
     let collector = Collector::start().unwrap();
 
     // An outage: many batches and attempts fail. There is one line at its begin and one at its end.
-    let reporter = sessionless(&collector).max_retries(1).max_batch_size(1).start().unwrap();
+    let reporter = sessionless(&collector).max_retries(1).max_batch_size(1).max_in_flight(1).start().unwrap();
     (0..6).for_each(|_| collector.answer(Answer::status(503)));
     report(&reporter, 4);
     assert_eq!(reporter.stats().dropped.retries_exhausted, 3);

@@ -56,6 +56,12 @@ impl Load {
         self.events * ONE_EVENT + self.bytes
     }
 
+    /// What is left if `part` is taken away. Nothing if less is there.
+    pub(crate) fn without(self, part: Self) -> Self {
+        let events = self.events.saturating_sub(part.events);
+        Self { events, bytes: self.bytes.saturating_sub(part.bytes) }
+    }
+
     /// Whether this is enough for a request.
     fn reaches(self, threshold: Load) -> bool {
         self.events >= threshold.events || self.bytes >= threshold.bytes

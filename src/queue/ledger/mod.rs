@@ -111,7 +111,12 @@ impl Ledger {
     }
 
     pub(crate) fn has_pending(&self) -> bool {
-        self.admission.pending().events > 0
+        self.pending().events > 0
+    }
+
+    /// What is accepted and has no fate yet.
+    pub(crate) fn pending(&self) -> Load {
+        self.admission.pending()
     }
 
     /// Takes responsibility for events that the worker took out of the queue.
@@ -175,11 +180,14 @@ impl Ledger {
 
     /// Waits for a flush, until the deadline at most. `true`: it is done.
     pub(crate) fn wait_flushed(&self, flush: u64, deadline: Instant) -> bool {
+        self.wait(deadline, |state| state.finished || state.flushes_done >= flush)
+    }
+
+    /// A thread is about to wait for a flush. To be called before it asks for one.
+    pub(crate) fn waiter(&self) -> Waiter<'_> {
         self.state().waiting += 1;
-        self.changed.notify_all(); // the worker may be waiting before a retry
-        let is_done = self.wait(deadline, |state| state.finished || state.flushes_done >= flush);
-        self.state().waiting -= 1;
-        is_done
+        self.changed.notify_all(); // a sender may be waiting before a retry
+        Waiter(self)
     }
 
     /// Whether a thread waits for a flush or for the end.
@@ -188,7 +196,12 @@ impl Ledger {
         state.waiting > 0 || state.deadline.is_some()
     }
 
-    /// The program fails: until the next flush is done, what is sent is written first.
+    /// Waits until `until`, or until a thread waits for a flush or for the end.
+    pub(crate) fn pause_unless_awaited(&self, until: Instant) {
+        self.wait(until, |state| state.finished || state.waiting > 0 || state.deadline.is_some());
+    }
+
+    /// The program fails. Until the next flush is done, batches are written to the spool before they are sent.
     pub(crate) fn set_fatal(&self) {
         let mut state = self.state();
         state.fatal_flush = state.flushes_asked + 1;
@@ -199,9 +212,13 @@ impl Ledger {
         state.fatal_flush > state.flushes_done
     }
 
-    /// Waits until `until`, or until a thread waits for a flush or for the end.
-    pub(crate) fn pause_unless_awaited(&self, until: Instant) {
-        self.wait(until, |state| state.finished || state.waiting > 0 || state.deadline.is_some());
+    /// Events that count as spooled were delivered all the same.
+    pub(crate) fn deliver_spooled(&self, events: u64) {
+        let mut state = self.state();
+        if !state.finished {
+            state.spooled -= events;
+            state.delivered += events;
+        }
     }
 
     /// Refuses later events, and gives the worker until `deadline` for the pending ones. An earlier deadline stays.
@@ -299,6 +316,15 @@ impl Claim<'_> {
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         self.ledger.settle(self.load, Fate::Dropped(DropReason::Internal));
+    }
+}
+
+/// A thread that waits for a flush, as long as this lives.
+pub(crate) struct Waiter<'a>(&'a Ledger);
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.state().waiting -= 1;
     }
 }
 

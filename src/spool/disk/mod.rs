@@ -237,7 +237,7 @@ fn changed(stat: &Stat) -> SystemTime {
 }
 
 /// Whether the folder, or what is there of the way to it, is this user's: `sudo` may leave another user's home.
-pub(super) fn is_way_own(path: &Path) -> bool {
+pub(super) fn is_path_own(path: &Path) -> bool {
     let there = path.ancestors().find_map(|ancestor| fs::metadata(ancestor).ok());
     there.is_some_and(|metadata| metadata.uid() == rustix::process::geteuid().as_raw())
 }

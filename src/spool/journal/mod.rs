@@ -7,7 +7,7 @@ use std::io;
 
 use crate::spool::disk::{Folder, LockedFile};
 use crate::spool::line::{self, Place};
-use crate::spool::store::{self, KeepError};
+use crate::spool::store::{self, KeepError, Room};
 use crate::wire::batch::Batch;
 
 #[derive(Debug)]
@@ -19,29 +19,41 @@ pub(super) struct Journal {
     end: Place,
     /// What the folder may hold more.
     room: u64,
-    is_synced: bool,
-    /// Whether the disk refused something. Then nothing is added.
+    sync: Option<Synced>,
+    /// The disk refused something. Nothing is added any more.
     is_broken: bool,
-    /// Events without a fate, and those of them that this process will not send.
+    /// Events without a fate.
     pub(super) open: u64,
+    /// Those of them that this process will not send.
     pub(super) kept: u64,
     lines: Vec<u8>,
+}
+
+/// What the disk itself is known to have.
+#[derive(Debug, Default)]
+struct Synced {
+    end: Place,
+    /// Whether the file's name is in the folder.
+    has_name: bool,
+    /// How many events have been added since.
+    fresh: u64,
 }
 
 impl Journal {
     pub(super) fn create(
         folder: &Folder,
+        room: Option<Room>,
         header: &[u8],
         base: Place,
         is_synced: bool,
     ) -> Result<Self, KeepError> {
-        let file = store::create(folder)?;
+        let (file, room) = store::create(folder, room)?;
         let mut journal = Self {
             file,
             base,
             end: 0,
-            room: 0,
-            is_synced,
+            room,
+            sync: is_synced.then(Synced::default),
             is_broken: false,
             open: 0,
             kept: 0,
@@ -50,9 +62,6 @@ impl Journal {
         if let Err(error) = journal.append(folder) {
             let _ = folder.remove(&journal.file);
             return Err(error);
-        }
-        if is_synced {
-            folder.sync()?;
         }
         Ok(journal)
     }
@@ -73,10 +82,10 @@ impl Journal {
     }
 
     pub(super) fn has(&self, place: Place) -> bool {
-        (self.base..self.base + self.end).contains(&place)
+        (self.base + 1..self.base + self.end).contains(&place)
     }
 
-    /// Writes those events of the batch that are in no file yet, and under which key it is sent, if that is known.
+    /// Writes those events of the batch that are in no file yet, and the key that it is sent under, if that is known.
     pub(super) fn write(
         &mut self,
         batch: &mut Batch,
@@ -88,7 +97,7 @@ impl Journal {
         let lines = &mut self.lines;
         let mut fresh = 0;
         batch.place_events(|place, event| {
-            if place > base {
+            if (base + 1..begin).contains(&place) {
                 return place;
             }
             let place = begin + lines.len() as Place;
@@ -99,21 +108,50 @@ impl Journal {
         if let (Some(key), Some((first, last))) = (key, batch.places()) {
             line::put_batch(key, first - base, last - base, lines);
         }
-        let written = self.append(folder);
-        match written {
-            Ok(()) => self.open += fresh,
-            // They are not there, so the next who writes them must not believe it.
-            Err(_) => batch.place_events(|place, _| if place >= begin { 0 } else { place }),
+        if lines.is_empty() {
+            return Ok(()); // all is there
         }
-        written
+        self.append(folder)?; // an error leaves places behind the end, which are those of no event
+        self.open += fresh;
+        self.sync.iter_mut().for_each(|synced| synced.fresh += fresh);
+        Ok(())
     }
 
-    /// The batch that was sent under this key has its fate.
-    pub(super) fn done(&mut self, key: &str, events: u64, folder: &Folder) -> Result<(), KeepError> {
+    /// The batch that was sent under this key has its fate. If the file does not know the key, `places` are those of the
+    /// batch's first and last event.
+    pub(super) fn done(
+        &mut self,
+        key: &str,
+        places: Option<(Place, Place)>,
+        events: u64,
+        folder: &Folder,
+    ) -> Result<(), KeepError> {
         self.open = self.open.saturating_sub(events);
         self.lines.clear();
+        if let Some((first, last)) = places {
+            line::put_batch(key, first - self.base, last - self.base, &mut self.lines);
+        }
         line::put_done(key, &mut self.lines);
         self.append(folder)
+    }
+
+    /// Waits until the disk has all that was written, if it is to survive a power cut. After an error what was written
+    /// since the last time is cut off.
+    pub(super) fn sync(&mut self, folder: &Folder) -> io::Result<()> {
+        let Some(synced) = self.sync.as_mut().filter(|synced| synced.fresh > 0) else { return Ok(()) };
+        let outcome = self.file.sync().and_then(|()| if synced.has_name { Ok(()) } else { folder.sync() });
+        match outcome {
+            Ok(()) => *synced = Synced { end: self.end, has_name: true, fresh: 0 },
+            Err(_) => {
+                // A second sync would succeed without having written anything, so there is none.
+                self.end = synced.end;
+                self.open = self.open.saturating_sub(synced.fresh);
+                self.kept = self.kept.min(self.open);
+                (self.sync, self.is_broken) = (None, true);
+                let _ = self.file.cut(self.end);
+            }
+        }
+        outcome
     }
 
     /// All that is in it has its fate.
@@ -134,14 +172,6 @@ impl Journal {
             self.is_broken = true;
             let _ = self.file.cut(self.end);
             return Err(error.into());
-        }
-        if self.is_synced {
-            if let Err(error) = self.file.sync() {
-                // A second sync would succeed without having written anything, so there is none.
-                (self.is_synced, self.is_broken) = (false, true);
-                let _ = self.file.cut(self.end);
-                return Err(error.into());
-            }
         }
         self.end += bytes;
         self.room -= bytes;

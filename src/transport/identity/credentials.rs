@@ -1,13 +1,14 @@
 //! The API key from where it lives: a closure of the program's, a command, or the file of `tinker auth login`.
 //!
-//! Each may hang, so it runs on a thread of its own, and the worker waits for a bounded time. A source that never answers holds
-//! one thread, not one an attempt. What it prints or holds is never logged.
+//! Each may hang, so it runs on a thread of its own, and the sender waits for a bounded time. A source that never answers holds
+//! one thread, not one an attempt. Several requests that are answered 401 at the same time ask one question. What the source
+//! prints or holds is never logged.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::header::HeaderValue;
@@ -24,8 +25,18 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 /// Larger than any key, or any file of some keys.
 const MAX_BYTES: u64 = 64 * 1024;
 
+/// The source, and what it gave. Clones share it.
+#[derive(Clone)]
 pub(in crate::transport) struct Credentials {
     source: CredentialSource,
+    known: Arc<Mutex<Known>>,
+}
+
+/// Locked only to look or to note, never while the source is asked.
+#[derive(Default)]
+struct Known {
+    /// The last key that the source gave.
+    key: Option<HeaderValue>,
     /// The last question, if it is still to be answered.
     unanswered: Option<Arc<Answer>>,
 }
@@ -38,6 +49,7 @@ struct Answer {
 }
 
 /// The source has none to give.
+#[derive(Clone)]
 struct NoKey;
 
 #[derive(Default)]
@@ -49,21 +61,39 @@ struct State {
 
 impl Credentials {
     pub(in crate::transport) fn new(source: CredentialSource) -> Self {
-        Self { source, unanswered: None }
+        Self { source, known: Arc::default() }
     }
 
-    /// A key that can stand in a header. `None` if the source has none, or none in time.
-    pub(in crate::transport) fn ask(&mut self, limit: Duration) -> Option<HeaderValue> {
-        let answer = match self.unanswered.take() {
-            Some(answer) => answer,
-            None => start(self.source.clone()).ok()?,
+    /// A key that can stand in a header and is another than the one that is `rejected`. It may be one that another request
+    /// has asked for meanwhile. `None` if the source has none, or none in time.
+    pub(in crate::transport) fn key_other_than(
+        &self,
+        rejected: Option<&HeaderValue>,
+        limit: Duration,
+    ) -> Option<HeaderValue> {
+        let answer = {
+            let mut known = self.known();
+            if known.key.is_some() && known.key.as_ref() != rejected {
+                return known.key.clone();
+            }
+            let asked = known.unanswered.take().map_or_else(|| start(self.source.clone()).ok(), Some)?;
+            known.unanswered = Some(Arc::clone(&asked));
+            asked
         };
-        if let Some(key) = answer.wait(limit.min(MAX_WAIT)) {
-            return secret_header(key.ok()?.trim());
+        let Some(given) = answer.wait(limit.min(MAX_WAIT)) else {
+            answer.kill();
+            return None;
+        };
+        let key = given.ok().and_then(|key| secret_header(key.trim()));
+        let mut known = self.known();
+        if known.unanswered.as_ref().is_some_and(|unanswered| Arc::ptr_eq(unanswered, &answer)) {
+            *known = Known { key: key.clone(), unanswered: None };
         }
-        answer.kill();
-        self.unanswered = Some(answer);
-        None
+        key.filter(|key| Some(key) != rejected)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -90,7 +120,7 @@ impl Answer {
     fn wait(&self, timeout: Duration) -> Option<Result<String, NoKey>> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.is_there.wait_timeout_while(state, timeout, |state| state.key.is_none());
-        waited.unwrap_or_else(PoisonError::into_inner).0.key.take()
+        waited.unwrap_or_else(PoisonError::into_inner).0.key.clone()
     }
 
     fn run(&self, command: &str) -> io::Result<String> {

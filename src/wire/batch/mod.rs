@@ -3,7 +3,7 @@
 use crate::queue::admission::Load;
 
 /// Events ready to send: their JSON, joined by commas.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Batch {
     json: Vec<u8>,
     marks: Vec<EventMark>,
@@ -65,6 +65,14 @@ impl Batch {
         Some((self.marks.first()?.place, self.marks.last()?.place))
     }
 
+    /// Whether any event is in the spool's files.
+    pub(crate) fn is_placed(&self) -> bool {
+        #[cfg(all(feature = "spool", unix))]
+        return self.marks.iter().any(|mark| mark.place > 0);
+        #[cfg(not(all(feature = "spool", unix)))]
+        false
+    }
+
     /// A batch of these events, which hold nothing of the queue's budget.
     #[cfg(all(feature = "spool", unix))]
     pub(crate) fn of<'a>(events: impl IntoIterator<Item = &'a [u8]>) -> Self {
@@ -124,6 +132,11 @@ impl Batcher {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+
+    /// Whether events that hold so much of the queue fill a batch.
+    pub(crate) fn is_filled_by(&self, load: Load) -> bool {
+        load.events >= self.max_events as u64 || load.bytes >= self.max_bytes as u64
     }
 
     /// Adds an event. Returns the batch that this fills. If the event does not fit beside the others, it opens the next

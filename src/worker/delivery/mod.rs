@@ -6,59 +6,38 @@
 //! among a hundred costs itself and some fourteen requests, and a program that sends nothing acceptable costs three
 //! requests a batch.
 
+mod claimed;
+pub(crate) mod outstanding;
+
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::model::stats::DropReason;
 use crate::process::fork;
-use crate::queue::ledger::{Claim, Fate, Ledger};
+use crate::queue::ledger::{Fate, Ledger};
 use crate::transport::Transport;
 use crate::transport::retry::{RetryPolicy, RetryStep, Verdict};
 use crate::wire::batch::Batch;
-use crate::wire::envelope::{Envelope, Request};
+use crate::wire::envelope::{Envelope, idempotency_key};
 use crate::wire::ids::Ids;
-use crate::worker::keeper::Keeper;
-use crate::worker::outage_log::OutageLog;
+use crate::worker::outage_log::Progress;
+use claimed::{ClaimedBatch, Split};
+use outstanding::{EntryId, Outstanding};
 
-/// What it takes to write what is pending into the spool, and each event of it.
-const TO_WRITE: Duration = Duration::from_millis(2);
-const TO_WRITE_EVENT: Duration = Duration::from_micros(1);
-
+/// Sends one batch at a time. Several of them send several batches at a time.
 pub(crate) struct Delivery<T> {
     ledger: Arc<Ledger>,
     transport: T,
     envelope: Envelope,
     policy: RetryPolicy,
     http_timeout: Duration,
-    pub(super) outage_log: OutageLog,
-    keys: Ids,
-    /// Whether an attempt of the last batch failed in a way that a later attempt may not.
-    is_outage: bool,
+    keys: Box<Ids>,
+    /// Whether an attempt of a batch failed in a way that a later attempt may not, and no batch was begun since. All
+    /// deliveries of a reporter share it.
+    is_outage: Arc<AtomicBool>,
     /// `None` without a spool.
-    keeper: Option<Keeper>,
-}
-
-/// A batch, and the responsibility for its events.
-struct ClaimedBatch<'a> {
-    batch: Batch,
-    claim: Claim<'a>,
-    /// The key of its request, if the batch was written to the spool before it was sent.
-    written_under: Option<String>,
-}
-
-impl<'a> ClaimedBatch<'a> {
-    fn new(batch: Batch, ledger: &'a Ledger) -> Self {
-        Self { claim: ledger.claim(batch.load()), batch, written_under: None }
-    }
-
-    /// Two halves, or the batch itself if it has one event. Both halves are claimed at once, so a panic while one of them
-    /// is sent leaves no event without a claim.
-    fn split(self, ledger: &'a Ledger) -> Result<[Self; 2], Self> {
-        let Some(halves) = self.batch.split() else { return Err(self) };
-        let halves = halves.map(|batch| Self::new(batch, ledger));
-        self.claim.hand_over();
-        Ok(halves)
-    }
+    outstanding: Option<Arc<Outstanding>>,
 }
 
 /// What is decided about a batch, before its claim is settled.
@@ -69,11 +48,13 @@ enum BatchOutcome {
     TooLarge,
     /// The server answered with this status, perhaps because of one event.
     Rejected(u16),
+    /// The worker has kept the events in the spool meanwhile.
+    Kept,
 }
 
 impl BatchOutcome {
-    fn is_rejected_or_dropped(self) -> bool {
-        matches!(self, Self::Rejected(_) | Self::Fate(Fate::Dropped(_)))
+    fn has_passed(self) -> bool {
+        matches!(self, Self::TooLarge | Self::Fate(Fate::Delivered))
     }
 }
 
@@ -85,211 +66,169 @@ impl<T: Transport> Delivery<T> {
         envelope: Envelope,
         policy: RetryPolicy,
         http_timeout: Duration,
-        outage_log: OutageLog,
     ) -> Self {
-        let (keys, is_outage, keeper) = (Ids::new(), false, None);
-        Self { ledger, transport, envelope, policy, http_timeout, outage_log, keys, is_outage, keeper }
+        let (keys, is_outage) = (Box::new(Ids::new()), Arc::default());
+        Self { ledger, transport, envelope, policy, http_timeout, keys, is_outage, outstanding: None }
     }
 
-    /// Keeps in the spool what would be dropped because it could not be sent in time.
-    pub(crate) fn with_keeper(mut self, keeper: Option<Keeper>) -> Self {
-        self.keeper = keeper;
-        self
+    /// Leaves what cannot be sent in time to the worker, which keeps it in the spool.
+    pub(super) fn with_outstanding(self, outstanding: Arc<Outstanding>) -> Self {
+        Self { outstanding: Some(outstanding), ..self }
     }
 
-    pub(super) fn close_spool(&mut self) {
-        self.keeper = None;
-    }
-
-    pub(super) fn has_keeper(&self) -> bool {
-        self.keeper.is_some()
-    }
-
-    /// Writes events that wait to be sent into the spool, so that they outlive the process.
-    pub(super) fn write_ahead(&mut self, batch: &mut Batch) {
-        self.write(batch, None);
-    }
-
-    /// Whether the batch is in the spool.
-    fn write(&mut self, batch: &mut Batch, key: Option<&str>) -> bool {
-        let Some(keeper) = self.keeper.as_mut().filter(|_| !batch.is_empty()) else { return false };
-        match keeper.write(batch, key) {
-            Ok(()) => {
-                self.outage_log.spool_works();
-                true
-            }
-            Err(error) => {
-                self.outage_log.spool_failed(&error);
-                false
-            }
-        }
-    }
-
-    /// The fate of a batch that could not be sent.
-    fn keep(&mut self, batch: &mut Batch, key: &str, reason: DropReason) -> BatchOutcome {
-        let kept = self.keeper.as_mut().map(|keeper| keeper.keep(batch, key, reason));
-        BatchOutcome::Fate(match kept {
-            None => Fate::Dropped(reason),
-            Some(Ok(())) => {
-                self.outage_log.spool_works();
-                Fate::Spooled
-            }
-            Some(Err((reason, error))) => {
-                self.outage_log.spool_failed(&error);
-                Fate::Dropped(reason)
-            }
+    /// Another one, which can send at the same time. `None` if the transport is to send one request at a time.
+    pub(super) fn another(&self) -> Option<Self> {
+        Some(Self {
+            ledger: Arc::clone(&self.ledger),
+            transport: self.transport.another()?,
+            envelope: self.envelope.clone(),
+            keys: Box::new(Ids::new()),
+            is_outage: Arc::clone(&self.is_outage),
+            outstanding: self.outstanding.clone(),
+            ..*self
         })
     }
 
-    /// Sends a batch and returns when each of its events has its fate. If the server found several events together too
-    /// large, returns the smallest such size.
-    pub(crate) fn deliver(&mut self, batch: Batch) -> Option<usize> {
-        let ledger = Arc::clone(&self.ledger);
-        self.deliver_claimed(ClaimedBatch::new(batch, &ledger))
+    /// Sends a batch and returns when each of its events has its fate. Reports what happens meanwhile, before the fate. If
+    /// the server found several events together too large, returns the smallest such size.
+    ///
+    /// With a spool the batch has an entry among those that are outstanding. What cannot be sent in time then has no fate yet:
+    /// the worker finds it there.
+    pub(crate) fn deliver(
+        &mut self,
+        batch: Batch,
+        entry: Option<EntryId>,
+        report: Report<'_>,
+    ) -> Option<usize> {
+        let (ledger, outstanding) = (Arc::clone(&self.ledger), self.outstanding.clone());
+        let entry = outstanding.as_deref().zip(entry);
+        self.deliver_claimed(ClaimedBatch::new(batch, &ledger, entry), report)
     }
 
-    fn deliver_claimed(&mut self, mut claimed: ClaimedBatch<'_>) -> Option<usize> {
-        let outcome = self.attempt_until_decided(&mut claimed);
-        self.settle(claimed, outcome)
+    fn deliver_claimed(&mut self, claimed: ClaimedBatch<'_>, report: Report<'_>) -> Option<usize> {
+        let outcome = self.attempt_until_decided(&claimed, report);
+        self.settle(claimed, outcome, report)
     }
 
     /// Gives the events their fate, which may take further requests.
-    fn settle(&mut self, claimed: ClaimedBatch<'_>, outcome: BatchOutcome) -> Option<usize> {
+    fn settle(
+        &mut self,
+        claimed: ClaimedBatch<'_>,
+        outcome: BatchOutcome,
+        report: Report<'_>,
+    ) -> Option<usize> {
         match outcome {
             BatchOutcome::Fate(fate) => {
-                match fate {
-                    Fate::Delivered => {
-                        self.forget(&claimed);
-                        self.outage_log.batch_delivered(&self.ledger.refused());
-                        if let Some(keeper) = &mut self.keeper {
-                            keeper.release();
-                        }
-                    }
-                    Fate::Spooled => {}
-                    Fate::Dropped(_) => {
-                        self.forget(&claimed);
-                        self.outage_log.events_dropped(claimed.batch.len() as u64);
-                    }
-                }
-                claimed.claim.settle(fate);
+                end(claimed, fate, report);
                 None
             }
-            BatchOutcome::TooLarge => self.deliver_halves(claimed),
-            BatchOutcome::Rejected(status) => self.isolate(claimed, status),
+            BatchOutcome::Kept => {
+                claimed.leave();
+                None
+            }
+            BatchOutcome::TooLarge => self.deliver_halves(claimed, report),
+            BatchOutcome::Rejected(status) => self.isolate(claimed, status, report),
         }
     }
 
-    fn deliver_halves(&mut self, claimed: ClaimedBatch<'_>) -> Option<usize> {
+    fn deliver_halves(&mut self, claimed: ClaimedBatch<'_>, report: Report<'_>) -> Option<usize> {
         let ledger = Arc::clone(&self.ledger);
         let size = claimed.batch.json().len();
         match claimed.split(&ledger) {
             Ok(halves) => {
-                let too_large = halves.map(|half| self.deliver_claimed(half));
+                let too_large = halves.map(|half| self.deliver_claimed(half, report));
                 Some(too_large.into_iter().flatten().min().unwrap_or(size))
             }
-            Err(single) => {
-                self.give_up(single, DropReason::TooLarge, 413);
+            Err(Split::Single(single)) => {
+                give_up(single, DropReason::TooLarge, 413, report);
                 None
             }
+            Err(Split::Kept) => None,
         }
     }
 
     /// Looks for the events that the server does not accept, in a batch that it rejected.
-    fn isolate(&mut self, claimed: ClaimedBatch<'_>, status: u16) -> Option<usize> {
+    fn isolate(&mut self, claimed: ClaimedBatch<'_>, status: u16, report: Report<'_>) -> Option<usize> {
         let ledger = Arc::clone(&self.ledger);
         let halves = match claimed.split(&ledger) {
             Ok(halves) => halves,
-            Err(single) => {
-                self.give_up(single, DropReason::Rejected, status);
+            Err(Split::Single(single)) => {
+                give_up(single, DropReason::Rejected, status, report);
                 return None;
             }
+            Err(Split::Kept) => return None,
         };
         let (mut too_large, mut has_passed, mut rejected) = (Vec::new(), false, Vec::new());
-        for mut half in halves {
-            let outcome = self.attempt_until_decided(&mut half);
-            has_passed |= !outcome.is_rejected_or_dropped();
+        for half in halves {
+            let outcome = self.attempt_until_decided(&half, report);
+            has_passed |= outcome.has_passed();
             match outcome {
                 BatchOutcome::Rejected(status) => rejected.push((half, status)),
-                outcome => too_large.extend(self.settle(half, outcome)),
+                outcome => too_large.extend(self.settle(half, outcome, report)),
             }
         }
         for (half, status) in rejected {
             if has_passed {
-                too_large.extend(self.isolate(half, status));
+                too_large.extend(self.isolate(half, status, report));
             } else {
-                self.give_up(half, DropReason::Rejected, status);
+                give_up(half, DropReason::Rejected, status, report);
             }
         }
         too_large.into_iter().min()
     }
 
-    /// Drops events because of the status that the server answered to them.
-    fn give_up(&mut self, claimed: ClaimedBatch<'_>, reason: DropReason, status: u16) {
-        self.forget(&claimed);
-        self.outage_log.events_rejected(status, Instant::now());
-        self.outage_log.events_dropped(claimed.batch.len() as u64);
-        claimed.claim.settle(Fate::Dropped(reason));
-    }
-
-    fn attempt_until_decided(&mut self, claimed: &mut ClaimedBatch<'_>) -> BatchOutcome {
-        let batch = &mut claimed.batch;
-        let Ok(key) = self.keys.next() else {
+    fn attempt_until_decided(&mut self, claimed: &ClaimedBatch<'_>, report: Report<'_>) -> BatchOutcome {
+        let key = claimed.key().or_else(|| self.keys.next().map(idempotency_key).ok());
+        let Some(key) = key else {
             return BatchOutcome::Fate(Fate::Dropped(DropReason::Internal));
         };
-        let request = self.envelope.seal(batch, key);
-        let writes_first = self.keeper.as_ref().is_some_and(Keeper::is_write_ahead) || self.ledger.is_fatal();
-        if writes_first && self.write(batch, Some(&request.idempotency_key)) {
-            claimed.written_under = Some(request.idempotency_key.clone());
-        }
-        self.attempt_until_answered(batch, &request)
-    }
-
-    /// Notes in the spool that the events need not be there any more.
-    fn forget(&mut self, claimed: &ClaimedBatch<'_>) {
-        if let (Some(keeper), Some(key)) = (&mut self.keeper, &claimed.written_under) {
-            keeper.done(&claimed.batch, key);
-        }
-    }
-
-    fn attempt_until_answered(&mut self, batch: &mut Batch, request: &Request) -> BatchOutcome {
-        if std::mem::take(&mut self.is_outage) {
+        let request = self.envelope.seal(&claimed.batch, key);
+        if self.is_outage.swap(false, Ordering::Relaxed) {
             self.ledger.wait_before_next_batch(Instant::now() + self.policy.spread(random_fraction()));
         }
-        self.outage_log.batch_begins(&self.ledger.refused());
+        report(Progress::BatchBegins);
         let (mut attempt, mut pauses) = (0, 0);
         loop {
             let deadline = self.ledger.deadline();
             let Some(limit) = self.time_for_attempt(deadline) else {
-                return self.keep(batch, &request.idempotency_key, DropReason::Deadline);
+                return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
             };
+            if !claimed.attempt_begins(&request.idempotency_key) {
+                return BatchOutcome::Kept;
+            }
             let started = Instant::now();
-            let verdict = self.transport.post(request, attempt, limit);
+            let verdict = self.transport.post(&request, attempt, limit);
+            let ended = Instant::now();
+            claimed.attempt_ends();
             fork::exit_if_forked(); // ureq has logged, and the program's logger may have forked
             if verdict.has_no_answer() && self.is_over() {
                 // The deadline cut the attempt, which may have gone well. That is no news of the server.
-                return self.keep(batch, &request.idempotency_key, DropReason::Deadline);
+                return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
             }
-            if pauses < MAX_PAUSES && is_of_a_pause(&verdict, started.elapsed(), limit) {
+            if pauses < MAX_PAUSES && is_of_a_pause(&verdict, ended - started, limit) {
                 pauses += 1;
                 continue; // the same attempt once more
             }
             let step = self.policy.next(attempt, &verdict, random_fraction());
-            self.is_outage |= step.is_outage();
+            if step.is_outage() {
+                self.is_outage.store(true, Ordering::Relaxed);
+            }
             match step {
-                RetryStep::Delivered => return BatchOutcome::Fate(Fate::Delivered),
+                RetryStep::Delivered => {
+                    report(Progress::BatchDelivered { started, ended });
+                    return BatchOutcome::Fate(Fate::Delivered);
+                }
                 RetryStep::Split => return BatchOutcome::TooLarge,
                 RetryStep::Isolate(status) => return BatchOutcome::Rejected(status),
                 RetryStep::GiveUp(reason) => {
-                    self.outage_log.attempt_failed(&verdict);
-                    return match reason {
-                        DropReason::RetriesExhausted => self.keep(batch, &request.idempotency_key, reason),
-                        reason => BatchOutcome::Fate(Fate::Dropped(reason)),
-                    };
+                    report(Progress::AttemptFailed { verdict, started, ended });
+                    return BatchOutcome::Fate(Fate::Dropped(reason));
                 }
                 RetryStep::Retry(wait) => {
-                    self.outage_log.attempt_failed(&verdict);
-                    if !self.wait(wait, &verdict, deadline) {
-                        return self.keep(batch, &request.idempotency_key, DropReason::Deadline);
+                    let has_server = !matches!(verdict, Verdict::NoAnswer(_));
+                    report(Progress::AttemptFailed { verdict, started, ended });
+                    if !self.wait(wait, has_server, deadline) {
+                        return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
                     }
                     attempt += 1;
                 }
@@ -302,29 +241,19 @@ impl<T: Transport> Delivery<T> {
         self.ledger.deadline().is_some_and(|deadline| Instant::now() + DEADLINE_SLACK >= deadline)
     }
 
-    /// How long an attempt may take. `None` once the deadline has passed. With a spool an attempt ends before the deadline,
-    /// so that there is time to write what is left.
+    /// How long an attempt may take. `None` once the deadline has passed.
     fn time_for_attempt(&self, deadline: Option<Instant>) -> Option<Duration> {
         let Some(deadline) = deadline else { return Some(self.http_timeout) };
-        let mut left = deadline.saturating_duration_since(Instant::now());
-        if self.keeper.is_some() {
-            let events = u32::try_from(self.ledger.stats().pending).unwrap_or(u32::MAX);
-            let to_write = TO_WRITE + TO_WRITE_EVENT.saturating_mul(events);
-            if left <= to_write {
-                return None;
-            }
-            left -= to_write;
-        }
+        let left = deadline.saturating_duration_since(Instant::now());
         (!left.is_zero()).then(|| left.min(self.http_timeout))
     }
 
     /// Waits before a retry. A `stop` after the caller read `deadline` ends the wait, and the retry is the last attempt.
     /// `false` if a wait is of no use: the deadline comes first, or a program waits to end and no server answers. A
     /// machine that is offline must not cost it seconds.
-    fn wait(&self, wait: Duration, verdict: &Verdict, deadline: Option<Instant>) -> bool {
+    fn wait(&self, wait: Duration, has_server: bool, deadline: Option<Instant>) -> bool {
         let until = Instant::now() + wait;
-        let has_server = !matches!(verdict, Verdict::NoAnswer(_));
-        if self.keeper.is_some() && !has_server {
+        if self.outstanding.is_some() && !has_server {
             // The next run can send it. A program need not wait for that.
             self.ledger.pause_unless_awaited(until);
             return !self.ledger.is_awaited();
@@ -335,6 +264,33 @@ impl<T: Transport> Delivery<T> {
         }
         is_of_use
     }
+}
+
+/// What is called with each step of a delivery, on the thread of the delivery.
+pub(super) type Report<'a> = &'a mut dyn FnMut(Progress);
+
+/// Gives the events this fate. With a spool they are not dropped only because they could not be sent in time.
+fn end(claimed: ClaimedBatch<'_>, fate: Fate, report: Report<'_>) {
+    let claimed = match fate {
+        Fate::Dropped(reason @ (DropReason::RetriesExhausted | DropReason::Deadline)) => {
+            match claimed.give_up(reason) {
+                Ok(()) => return,
+                Err(claimed) => claimed,
+            }
+        }
+        _ => claimed,
+    };
+    if let Fate::Dropped(_) = fate {
+        report(Progress::EventsDropped(claimed.batch.len() as u64));
+    }
+    claimed.settle(fate);
+}
+
+/// Drops events because of the status that the server answered to them.
+fn give_up(claimed: ClaimedBatch<'_>, reason: DropReason, status: u16, report: Report<'_>) {
+    report(Progress::EventsRejected(status));
+    report(Progress::EventsDropped(claimed.batch.len() as u64));
+    claimed.settle(Fate::Dropped(reason));
 }
 
 /// An attempt that is cut by the deadline can end this much before it.

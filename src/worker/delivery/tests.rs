@@ -32,6 +32,10 @@ impl Transport for Picky {
         let status = if is_disliked { self.status } else { 200 };
         Verdict::Response(Response { status, ..Response::default() })
     }
+
+    fn another(&self) -> Option<Self> {
+        None
+    }
 }
 
 /// Delivers one batch of `events`, and gives the counts and the number of requests.
@@ -47,10 +51,9 @@ fn deliver(events: u64, disliked: impl IntoIterator<Item = u64>, status: u16) ->
     let transport = Picky { disliked: disliked.into_iter().collect(), status, requests: 0 };
     let envelope = Envelope::new("session", Uuid::nil());
     let policy = RetryPolicy { max_retries: 3, base_delay: Duration::ZERO };
-    let outage_log = OutageLog::new("host".to_owned());
     let mut delivery =
-        Delivery::new(Arc::clone(&ledger), transport, envelope, policy, Duration::from_secs(1), outage_log);
-    assert_eq!(delivery.deliver(batcher.take().unwrap()), None);
+        Delivery::new(Arc::clone(&ledger), transport, envelope, policy, Duration::from_secs(1));
+    assert_eq!(delivery.deliver(batcher.take().unwrap(), None, &mut |_| {}), None);
     (ledger.stats(), delivery.transport.requests)
 }
 

@@ -1,13 +1,37 @@
 //! The worker's lines in the program's log: one warning when an outage begins and one line when it ends, however many
 //! events are lost in between.
-
-use std::time::{Duration, Instant};
+//!
+//! Several batches may be on their way at the same time, and what becomes of them may be known in any order. An attempt
+//! that began before an outage says nothing of its end, and one that began before the end does not begin another. All
+//! lines are written on the worker's thread, so none needs a lock, and they come in order.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use crate::model::stats::{Refused, Stats};
 use crate::process::program_log::write;
 use crate::transport::retry::{Response, Verdict};
+
+/// What happens to a batch on its way.
+#[derive(Debug)]
+pub(crate) enum Progress {
+    /// A batch is about to be sent. If it fails, the refusals from now on belong to that outage.
+    BatchBegins,
+    /// An attempt did not deliver.
+    AttemptFailed {
+        verdict: Verdict,
+        started: Instant,
+        ended: Instant,
+    },
+    BatchDelivered {
+        started: Instant,
+        ended: Instant,
+    },
+    /// The server rejected events because of what they are, with this status. This is no outage: other events pass.
+    EventsRejected(u16),
+    /// So many events were dropped.
+    EventsDropped(u64),
+}
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a trouble of its own")]
 #[derive(Debug)]
@@ -15,6 +39,8 @@ pub(crate) struct OutageLog {
     host: String,
     /// Requests are failing. Refusals by a full queue are part of this outage.
     is_failing: bool,
+    /// When the attempt ended that began or ended the last outage.
+    changed: Option<Instant>,
     /// The server refuses the key. This has a warning of its own, even during an outage: only a person can mend it.
     is_unauthorized: bool,
     /// Events are being refused.
@@ -40,6 +66,7 @@ impl OutageLog {
         Self {
             host,
             is_failing: false,
+            changed: None,
             is_unauthorized: false,
             is_refusing: false,
             is_spool_failing: false,
@@ -50,15 +77,52 @@ impl OutageLog {
         }
     }
 
-    /// A batch is about to be sent. If it fails, the refusals from now on belong to that outage.
-    pub(crate) fn batch_begins(&mut self, refused: &Refused) {
+    /// Whether there is an outage: the last that is known of the server is an attempt that failed.
+    pub(crate) fn is_outage(&self) -> bool {
+        self.is_failing
+    }
+
+    pub(crate) fn note(&mut self, progress: &Progress, refused: &Refused) {
+        let was_failing = self.is_failing;
+        match progress {
+            Progress::BatchBegins => self.batch_begins(refused),
+            Progress::AttemptFailed { verdict, started, ended } => {
+                if was_failing || self.is_news(*started) {
+                    self.attempt_failed(verdict);
+                }
+                self.note_change(was_failing, *ended);
+            }
+            Progress::BatchDelivered { started, ended } => {
+                if self.is_news(*started) {
+                    self.batch_delivered(refused);
+                }
+                self.note_change(was_failing, *ended);
+            }
+            Progress::EventsRejected(status) => self.events_rejected(*status, Instant::now()),
+            Progress::EventsDropped(events) => self.events_dropped(*events),
+        }
+    }
+
+    /// Whether an attempt that began then may be the next change.
+    fn is_news(&self, started: Instant) -> bool {
+        self.changed.is_none_or(|changed| started >= changed)
+    }
+
+    fn note_change(&mut self, was_failing: bool, ended: Instant) {
+        if self.is_failing != was_failing {
+            self.changed = Some(ended);
+        }
+    }
+
+    /// See [`Progress::BatchBegins`].
+    fn batch_begins(&mut self, refused: &Refused) {
         if !self.is_failing {
             self.refused_before = refused.total();
         }
     }
 
     /// An attempt did not deliver.
-    pub(crate) fn attempt_failed(&mut self, verdict: &Verdict) {
+    fn attempt_failed(&mut self, verdict: &Verdict) {
         if *verdict == Verdict::Printed {
             return; // this is no failure: a dry run does not deliver
         }
@@ -85,20 +149,8 @@ impl OutageLog {
         });
     }
 
-    /// The spool could not keep events.
-    pub(crate) fn spool_failed(&mut self, cause: &impl fmt::Display) {
-        if !std::mem::replace(&mut self.is_spool_failing, true) {
-            write(|| log::warn!("telemetry cannot keep events in its spool: {cause}"));
-        }
-    }
-
-    /// The spool kept events.
-    pub(crate) fn spool_works(&mut self) {
-        self.is_spool_failing = false;
-    }
-
     /// The server rejected events because of what they are. This is no outage: other events pass.
-    pub(crate) fn events_rejected(&mut self, status: u16, now: Instant) {
+    fn events_rejected(&mut self, status: u16, now: Instant) {
         let last = self.last_rejection.replace(now);
         if last.is_none_or(|last| now.saturating_duration_since(last) > REJECTION_PAUSE) {
             let host = &self.host;
@@ -106,15 +158,27 @@ impl OutageLog {
         }
     }
 
+    /// The spool could not keep events.
+    pub(super) fn spool_failed(&mut self, cause: &impl fmt::Display) {
+        if !std::mem::replace(&mut self.is_spool_failing, true) {
+            write(|| log::warn!("telemetry cannot keep events in its spool: {cause}"));
+        }
+    }
+
+    /// The spool kept events.
+    pub(super) fn spool_works(&mut self) {
+        self.is_spool_failing = false;
+    }
+
     /// Events were dropped.
-    pub(crate) fn events_dropped(&mut self, events: u64) {
+    fn events_dropped(&mut self, events: u64) {
         if self.is_failing {
             self.dropped += events;
         }
     }
 
     /// A batch was delivered.
-    pub(crate) fn batch_delivered(&mut self, refused: &Refused) {
+    fn batch_delivered(&mut self, refused: &Refused) {
         if !std::mem::replace(&mut self.is_failing, false) {
             return;
         }

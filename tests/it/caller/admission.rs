@@ -314,6 +314,8 @@ fn a_setting_out_of_bounds_is_an_error_with_its_name() {
         ("max_queue_size", builder().max_queue_size(usize::MAX)),
         ("max_batch_size", builder().max_batch_size(0)),
         ("max_batch_size", builder().max_batch_size(10_001)),
+        ("max_in_flight", builder().max_in_flight(0)),
+        ("max_in_flight", builder().max_in_flight(17)),
         ("max_queue_bytes", builder().max_queue_bytes(0)),
         ("max_batch_bytes", builder().max_batch_bytes(0)),
         ("max_event_bytes", builder().max_event_bytes(0)),
@@ -327,7 +329,7 @@ fn a_setting_out_of_bounds_is_an_error_with_its_name() {
         assert!(matches!(error, StartError::InvalidSetting { setting, .. } if setting == name), "{error}");
         assert!(error.to_string().starts_with(name));
     }
-    assert!(builder().max_batch_size(10_000).start().is_ok());
+    assert!(builder().max_batch_size(10_000).max_in_flight(16).start().is_ok());
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn a_program_whose_events_are_all_rejected_costs_three_requests_per_batch() {
     for status in [400, 422] {
         let collector = Collector::start().unwrap();
         (0..6).for_each(|_| collector.answer(Answer::status(status)));
-        let reporter = sessionless(&collector).flush_threshold(BATCH).start().unwrap();
+        let reporter = sessionless(&collector).flush_threshold(BATCH).max_in_flight(1).start().unwrap();
         assert_eq!(report(&reporter, 2 * BATCH, &[]).dropped.rejected, 200, "{status}");
         let sizes: Vec<_> =
             checked_requests(&collector).iter().map(|request| request.events().len()).collect();

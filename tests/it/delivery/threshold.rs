@@ -13,10 +13,11 @@ fn log_until_arrived(collector: &Collector, reporter: &Reporter, events: usize) 
     assert_eq!(collector.wait_for_events(events, LIMIT).len(), events);
 }
 
-/// The sizes of the requests with this many events, where the threshold is the same number.
+/// The sizes of the requests with this many events, in order, where the threshold is the same number.
 fn batches(events: usize, configure: impl Fn(Builder) -> Builder) -> Vec<usize> {
     let collector = Collector::start().unwrap();
-    let reporter = configure(sessionless(&collector).flush_threshold(events)).start().unwrap();
+    let reporter =
+        configure(sessionless(&collector).flush_threshold(events).max_in_flight(1)).start().unwrap();
     log_until_arrived(&collector, &reporter, events);
     checked_requests(&collector).iter().map(|request| request.events().len()).collect()
 }
