@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use tinker_telemetry::collector::Collector;
-use tinker_telemetry::{Config, Durability, Reporter, Severity, Spool};
+use tinker_telemetry::{Builder, Config, Durability, Reporter, Severity, Spool};
 
 use crate::Scene;
 use crate::support::{KEY, LIMIT, SESSION};
@@ -34,6 +34,7 @@ pub fn start_with(mut command: Command, test: &str, scene: &Scene) -> (Child, Bu
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(FOLDER, scene.folder())
         .env(URL, format!("http://127.0.0.1:{}", scene.port))
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -42,11 +43,17 @@ pub fn start_with(mut command: Command, test: &str, scene: &Scene) -> (Child, Bu
     (child, output)
 }
 
-/// The reporter of a child; `None` in the process that runs the tests.
-pub fn reporter_of_child(durability: Durability) -> Option<Reporter> {
-    let spool = Spool::at(env::var_os(FOLDER)?).durability(durability);
+/// The settings and the spool of a child; `None` in the process that runs the tests.
+pub fn builder_of_child() -> Option<(Builder, Spool)> {
+    let spool = Spool::at(env::var_os(FOLDER)?);
     let config = Config::new(KEY).base_url(env::var(URL).unwrap());
-    Some(Reporter::builder(config, SESSION).enabled(true).spool(spool).start().unwrap())
+    Some((Reporter::builder(config, SESSION).enabled(true), spool))
+}
+
+/// The reporter of a child, likewise.
+pub fn reporter_of_child(durability: Durability) -> Option<Reporter> {
+    let (builder, spool) = builder_of_child()?;
+    Some(builder.spool(spool.durability(durability)).start().unwrap())
 }
 
 /// Logs events for ever, and says which are kept.

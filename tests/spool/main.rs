@@ -12,6 +12,7 @@ mod fork;
 mod identity;
 mod kept;
 mod killed;
+mod mute;
 mod power;
 mod replay;
 mod traced;
