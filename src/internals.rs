@@ -97,8 +97,8 @@ pub fn request(session_id: &str, events: Vec<Payload>, process: Uuid) -> io::Res
         encoder.write(&event, &mut json)?;
         batcher.push(&json, 0);
     }
-    let batch = batcher.take().unwrap_or_default();
-    Ok(Envelope::new(session_id, process).seal(&batch, String::new()).body)
+    let mut batch = batcher.take().unwrap_or_default();
+    Ok(Envelope::new(session_id, process).seal(&mut batch, String::new()).body)
 }
 
 /// Calls the function while the crate counts as resolving symbols, as its worker does now and then.

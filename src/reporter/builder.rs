@@ -61,7 +61,8 @@ const RETRY_BASE_DELAY: Duration = Duration::from_secs(1);
 const MAX_QUEUE_SIZE: usize = 10_000;
 /// What the backend accepts in one request.
 const MAX_BATCH_SIZE: usize = 100;
-/// A backlog of a full queue is gone in 25 round trips, and a server has four connections of one program at the most.
+/// A full queue is gone in 25 round trips. More would help only over long distances, and each costs the server a
+/// connection.
 const MAX_IN_FLIGHT: usize = 4;
 /// The most that may be set. Each has a thread, a connection and a batch in memory.
 const MAX_IN_FLIGHT_SETTING: usize = 16;
@@ -454,9 +455,11 @@ impl Builder {
     ///
     /// This bounds what is queued, not all that a reporter holds. Beside it there are:
     ///
-    /// - the open batch and the body of a request, each up to [`max_batch_bytes`](Self::max_batch_bytes) or one event, the
-    ///   two halves of a batch while it is split, and the JSON of the largest event so far;
-    /// - the connection's buffers, 64 KiB, with TLS 128 KiB;
+    /// - the open batch and the bodies of requests, up to [`max_in_flight`](Self::max_in_flight), each up to
+    ///   [`max_batch_bytes`](Self::max_batch_bytes) or one event (the events in them count as pending all the same), the two
+    ///   halves of a batch while it is split, and the JSON of the largest event so far;
+    /// - the buffers of each connection, 64 KiB, with TLS 128 KiB: one, and after a backlog one more for each request that
+    ///   was in flight;
     /// - up to 16 KiB for each thread that logs, in which it encodes;
     /// - unused room in the buffers of some 16 KiB that the queue is made of: at most as much again as the events in them,
     ///   plus up to 36 KiB in each of 16 that are being filled and 16 that are being emptied.

@@ -223,12 +223,12 @@ impl<T: Transport> FileSender<'_, T> {
         if self.replay.ledger.is_closed() {
             return Err(ReplayEnd::Later);
         }
-        let batch = Batch::of(events.iter().map(|(_, event)| *event));
+        let mut batch = Batch::of(events.iter().map(|(_, event)| *event));
         let envelope = &self.contents.envelope;
         let request = if let Some(key) = key {
-            envelope.seal(&batch, key.to_owned())
+            envelope.seal(&mut batch, key.to_owned())
         } else {
-            let request = envelope.seal(&batch, idempotency_key(Ids::new().next()?));
+            let request = envelope.seal(&mut batch, idempotency_key(Ids::new().next()?));
             let mut begun = Vec::new();
             if let [(first, _), ..] = events {
                 let last = events.last().map_or(*first, |(last, _)| *last);

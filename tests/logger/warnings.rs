@@ -57,6 +57,23 @@ fn each_problem_is_logged_once() {
     report(&reporter, 1);
     assert_eq!(lines(), [], "a delivery without a problem is not logged");
 
+    // Several requests fail at the same time: that is one outage, which the next delivery ends.
+    let reporter = sessionless(&collector).max_retries(0).max_batch_size(1).flush_threshold(100);
+    let reporter = reporter.start().unwrap();
+    let hold = collector.hold_answers();
+    (0..4).for_each(|_| collector.answer(Answer::status(503)));
+    (0..4).for_each(|step| assert!(reporter.log("step", step, Severity::Info)));
+    reporter.flush();
+    (0..4).for_each(|_| assert!(collector.next_request(LIMIT).is_some()));
+    drop(hold);
+    assert!(reporter.wait_until_drained(LIMIT));
+    report(&reporter, 1);
+    let expected = [
+        (Level::Warn, "telemetry to 127.0.0.1 got status 503".to_owned()),
+        (Level::Info, "telemetry reaches 127.0.0.1 again; lost meanwhile: 4 dropped, 0 refused".to_owned()),
+    ];
+    assert_eq!(lines(), expected);
+
     // Events that were refused before an outage do not count as its loss.
     let reporter = sessionless(&collector).max_retries(0).start().unwrap();
     refuse(&reporter, 3);

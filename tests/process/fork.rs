@@ -84,6 +84,34 @@ fn a_child_reports_its_own_events_and_none_of_its_parent() {
 }
 
 #[test]
+fn a_child_of_a_fork_with_several_requests_on_the_wire_sends_several_of_its_own() {
+    const EVENTS: u64 = 400;
+    let collector = Collector::start().unwrap();
+    let reporter = sessionless(&collector).flush_threshold(10_000).start().unwrap();
+    let log = |name: &'static str| (0..EVENTS).for_each(|_| assert!(reporter.log(name, (), Severity::Info)));
+    let hold = collector.hold_answers();
+    log("of the parent");
+    reporter.flush();
+    (0..4).for_each(|_| assert!(collector.next_request(LIMIT).is_some()));
+    let child = fork(|| {
+        log("of the child");
+        assert!(reporter.wait_until_drained(LIMIT));
+        let stats = reporter.stats();
+        assert_eq!((stats.offered, stats.delivered), (EVENTS, EVENTS), "{stats}");
+    });
+    (0..4).for_each(|_| assert!(collector.next_request(LIMIT).is_some()));
+    drop(hold);
+    assert_eq!(child.wait(), FINE);
+    assert!(reporter.stop(LIMIT));
+    assert_eq!(reporter.stats().delivered, EVENTS);
+    for name in ["of the parent", "of the child"] {
+        let events = events_of_process_with(&collector, name);
+        assert!(events.iter().all(|event| event.name() == name));
+        assert_eq!(events.len() as u64, EVENTS);
+    }
+}
+
+#[test]
 fn a_stop_in_a_child_does_not_stop_the_parent() {
     let collector = Collector::start().unwrap();
     let reporter = session(&collector).start().unwrap();

@@ -24,6 +24,16 @@ impl Batch {
         &self.json
     }
 
+    /// Moves the JSON out, for a request.
+    pub(crate) fn take_json(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.json)
+    }
+
+    /// Moves the JSON back in that was taken out.
+    pub(crate) fn put_back_json(&mut self, json: Vec<u8>) {
+        self.json = json;
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.marks.len()
     }

@@ -19,7 +19,7 @@ use crate::queue::ledger::{Fate, Ledger};
 use crate::transport::Transport;
 use crate::transport::retry::{RetryPolicy, RetryStep, Verdict};
 use crate::wire::batch::Batch;
-use crate::wire::envelope::{Envelope, idempotency_key};
+use crate::wire::envelope::{Envelope, Request, idempotency_key};
 use crate::wire::ids::Ids;
 use crate::worker::outage_log::Progress;
 use claimed::{ClaimedBatch, Split};
@@ -89,6 +89,11 @@ impl<T: Transport> Delivery<T> {
         })
     }
 
+    /// Whether the next batch will wait for a random moment, because an attempt of an earlier one failed.
+    pub(super) fn follows_outage(&self) -> bool {
+        self.is_outage.load(Ordering::Relaxed)
+    }
+
     /// Sends a batch and returns when each of its events has its fate. Reports what happens meanwhile, before the fate. If
     /// the server found several events together too large, returns the smallest such size.
     ///
@@ -105,8 +110,8 @@ impl<T: Transport> Delivery<T> {
         self.deliver_claimed(ClaimedBatch::new(batch, &ledger, entry), report)
     }
 
-    fn deliver_claimed(&mut self, claimed: ClaimedBatch<'_>, report: Report<'_>) -> Option<usize> {
-        let outcome = self.attempt_until_decided(&claimed, report);
+    fn deliver_claimed(&mut self, mut claimed: ClaimedBatch<'_>, report: Report<'_>) -> Option<usize> {
+        let outcome = self.attempt_until_decided(&mut claimed, report);
         self.settle(claimed, outcome, report)
     }
 
@@ -159,8 +164,8 @@ impl<T: Transport> Delivery<T> {
             Err(Split::Kept) => return None,
         };
         let (mut too_large, mut has_passed, mut rejected) = (Vec::new(), false, Vec::new());
-        for half in halves {
-            let outcome = self.attempt_until_decided(&half, report);
+        for mut half in halves {
+            let outcome = self.attempt_until_decided(&mut half, report);
             has_passed |= outcome.has_passed();
             match outcome {
                 BatchOutcome::Rejected(status) => rejected.push((half, status)),
@@ -177,16 +182,29 @@ impl<T: Transport> Delivery<T> {
         too_large.into_iter().min()
     }
 
-    fn attempt_until_decided(&mut self, claimed: &ClaimedBatch<'_>, report: Report<'_>) -> BatchOutcome {
+    fn attempt_until_decided(&mut self, claimed: &mut ClaimedBatch<'_>, report: Report<'_>) -> BatchOutcome {
         let key = claimed.key().or_else(|| self.keys.next().map(idempotency_key).ok());
         let Some(key) = key else {
             return BatchOutcome::Fate(Fate::Dropped(DropReason::Internal));
         };
-        let request = self.envelope.seal(&claimed.batch, key);
+        let request = self.envelope.seal(&mut claimed.batch, key);
         if self.is_outage.swap(false, Ordering::Relaxed) {
             self.ledger.wait_before_next_batch(Instant::now() + self.policy.spread(random_fraction()));
         }
         report(Progress::BatchBegins);
+        let outcome = self.attempt_until_answered(&request, claimed, report);
+        if !matches!(outcome, BatchOutcome::Fate(_)) {
+            self.envelope.open(request, &mut claimed.batch); // it is to be split
+        }
+        outcome
+    }
+
+    fn attempt_until_answered(
+        &mut self,
+        request: &Request,
+        claimed: &ClaimedBatch<'_>,
+        report: Report<'_>,
+    ) -> BatchOutcome {
         let (mut attempt, mut pauses) = (0, 0);
         loop {
             let deadline = self.ledger.deadline();
@@ -197,7 +215,7 @@ impl<T: Transport> Delivery<T> {
                 return BatchOutcome::Kept;
             }
             let started = Instant::now();
-            let verdict = self.transport.post(&request, attempt, limit);
+            let verdict = self.transport.post(request, attempt, limit);
             let ended = Instant::now();
             claimed.attempt_ends();
             fork::exit_if_forked(); // ureq has logged, and the program's logger may have forked

@@ -12,7 +12,7 @@
 //! - Senders exist only while a backlog is sent. Before a flush is done, and before the worker sleeps, they have ended.
 //! - In an outage one batch is on its way. The first attempt that fails begins it, and a batch that is delivered ends it.
 //!   Otherwise an outage would use up the attempts of several batches in the time in which it now uses up those of one.
-//!   Batches that are out already make their own retries.
+//!   Batches that are on their way already make their own retries.
 //! - Only the worker writes to the program's log. Senders report to it.
 //!
 //! With a spool senders send every batch, so that the worker is free to write ([`Keeping`]). If it keeps a batch whose
@@ -27,6 +27,7 @@ use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 
+use crate::process::catch_panic::catch_panic;
 use crate::queue::ledger::Ledger;
 use crate::transport::Transport;
 use crate::transport::abort::Abort;
@@ -43,9 +44,9 @@ pub(crate) struct InFlight<T> {
     pub(super) outage_log: OutageLog,
     /// How many batches may be on their way at the same time.
     limit: usize,
-    /// The worker's own. The others are made from it.
+    /// The worker's own, which never moves to a sender. The others are made from it.
     own: Delivery<T>,
-    /// Those that senders have used. Their connections are open.
+    /// Those that senders have used, at most as many as the limit. Their connections are open.
     idle: Vec<Delivery<T>>,
     /// Only while a backlog is sent.
     senders: Option<Senders<T>>,
@@ -112,18 +113,26 @@ impl<T: Transport + Send + 'static> InFlight<T> {
 
     /// Whether the next batch has to wait: a report is there that may say more, or too many batches are on their way.
     pub(super) fn must_wait(&self) -> bool {
-        let limit = if self.outage_log.is_outage() { 1 } else { self.limit };
-        self.busy() >= limit && self.is_busy() || self.senders.as_ref().is_some_and(Senders::has_report)
+        let is_full = self.is_busy() && (self.busy() >= self.limit || !self.allows_several());
+        is_full || self.senders.as_ref().is_some_and(Senders::has_report)
+    }
+
+    /// Whether batches with another full one behind them may be handed to senders. The first batch after an outage is sent
+    /// alone: it waits for a random moment, and the others behind it.
+    fn allows_several(&self) -> bool {
+        self.limit > 1 && !self.outage_log.is_outage() && !self.own.follows_outage()
     }
 
     /// Whether a sender is to send the next batch. `has_backlog`: there is another full one behind it.
     pub(super) fn wants_sender(&self, has_backlog: bool) -> bool {
-        self.has_spool() || has_backlog && self.limit > 1 && !self.outage_log.is_outage()
+        self.has_spool() || has_backlog && self.allows_several()
     }
 
     /// Sends a batch on a sender's thread. Gives it back if there is no thread to be had, or no second transport.
     pub(super) fn hand_over(&mut self, batch: Batch) -> Result<(), Batch> {
-        let Some(delivery) = self.idle.pop().or_else(|| self.own.another()) else { return Err(batch) };
+        // A panic of the HTTP client must not cost the batch, which has no claim yet.
+        let another = || catch_panic(|| self.own.another()).flatten();
+        let Some(delivery) = self.idle.pop().or_else(another) else { return Err(batch) };
         let limit = self.limit;
         if !self.senders.get_or_insert_with(|| Senders::new(limit)).has_thread() {
             self.idle.push(delivery);
@@ -160,7 +169,9 @@ impl<T: Transport + Send + 'static> InFlight<T> {
                 None
             }
             Report::Done { delivery, too_large } => {
-                self.idle.push(delivery);
+                if self.idle.len() < self.limit {
+                    self.idle.push(delivery);
+                }
                 Some(Settled { too_large })
             }
         }

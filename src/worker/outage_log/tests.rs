@@ -105,3 +105,28 @@ fn losses_before_an_outage_are_not_counted_in_it() {
     outage_log.batch_delivered(&refused(5));
     assert_eq!((outage_log.dropped, outage_log.logged_refusals), (0, 2), "the next check logs the other 3");
 }
+
+#[test]
+fn an_attempt_that_began_before_an_outage_does_not_end_it_nor_one_before_its_end_begin_another() {
+    let mut outage_log = install();
+    let start = Instant::now();
+    let at = |second| start + Duration::from_secs(second);
+    let failed = |started, ended| Progress::AttemptFailed {
+        verdict: Verdict::NoAnswer("timed out".to_owned()),
+        started: at(started),
+        ended: at(ended),
+    };
+    let delivered = |started, ended| Progress::BatchDelivered { started: at(started), ended: at(ended) };
+    let mut note = |progress| outage_log.note(&progress, &refused(0));
+    note(failed(0, 2));
+    assert_eq!(take_lines().len(), 1);
+    note(delivered(1, 3));
+    assert!(take_lines().is_empty(), "it began before the outage");
+    note(failed(2, 4));
+    note(delivered(4, 5));
+    assert_eq!(take_lines().len(), 1, "it began during the outage");
+    note(failed(3, 6));
+    assert!(take_lines().is_empty(), "it began before the end");
+    note(failed(5, 7));
+    assert_eq!(take_lines().len(), 1, "the next outage");
+}

@@ -82,6 +82,7 @@ pub(crate) struct Script {
     pub(crate) max_queue_size: usize,
     pub(crate) max_retries: u32,
     pub(crate) http_timeout: Duration,
+    pub(crate) max_in_flight: usize,
 }
 
 impl Script {
@@ -119,6 +120,7 @@ impl Script {
             } else {
                 Duration::from_secs(60)
             },
+            max_in_flight: chance.size(1, 5),
         }
     }
 }

@@ -120,6 +120,7 @@ fn play(server: &Server, script: &Script, seed: u64) -> Result<(), String> {
         .max_retries(script.max_retries)
         .retry_base_delay(Duration::from_millis(1))
         .http_timeout(script.http_timeout)
+        .max_in_flight(script.max_in_flight)
         .start()
         .map_err(|error| error.to_string())?;
 

@@ -273,7 +273,7 @@ fn a_stopped_reporter_refuses_all_events() {
 #[test]
 fn a_batch_holds_at_most_a_hundred_events_and_a_mebibyte() {
     let collector = Collector::start().unwrap();
-    let reporter = sessionless(&collector).flush_threshold(1_000).start().unwrap();
+    let reporter = sessionless(&collector).flush_threshold(1_000).max_in_flight(1).start().unwrap();
     for step in 0..250 {
         assert!(reporter.log("step", step, INFO));
     }

@@ -60,6 +60,26 @@ fn a_source_is_called_once_for_the_first_key_and_once_after_a_401() {
 }
 
 #[test]
+fn several_requests_that_are_answered_401_ask_the_source_once() {
+    let collector = Collector::start().unwrap();
+    let (source, calls) = counting();
+    let reporter = builder(Config::new("").credentials(source), &collector).flush_threshold(10_000);
+    let reporter = reporter.max_in_flight(4).max_retries(0).start().unwrap();
+    (0..4).for_each(|_| collector.answer(Answer::status(401)));
+    let hold = collector.hold_answers();
+    (0..400).for_each(|step| assert!(reporter.log("step", step, Severity::Info)));
+    reporter.flush();
+    (0..4).for_each(|_| assert!(collector.next_request(LIMIT).is_some()));
+    drop(hold);
+    assert!(reporter.wait_until_drained(LIMIT));
+    assert_eq!(keys(&collector)[..4], ["tml-1"; 4]);
+    assert_eq!(keys(&collector)[4..], ["tml-2"; 4]);
+    assert_eq!((reporter.stats().delivered, calls.load(Ordering::Relaxed)), (400, 2));
+    report(&reporter);
+    assert_eq!(keys(&collector).last().unwrap(), "tml-2");
+}
+
+#[test]
 fn a_configured_key_comes_first_and_the_same_key_is_not_sent_again() {
     let collector = Collector::start().unwrap();
     let config = Config::new("tml-given").credentials(|| Some(" tml-given\n".to_owned()));

@@ -2,6 +2,7 @@
 
 mod answers;
 mod credentials;
+mod in_flight;
 mod real_nginx;
 mod rejected;
 mod stale_connection;
