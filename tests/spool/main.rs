@@ -9,6 +9,7 @@ mod support;
 
 mod disk;
 mod fork;
+mod home;
 mod identity;
 mod kept;
 mod killed;

@@ -13,15 +13,22 @@ use crate::files_below;
 use crate::killed::{acknowledged, reporter_of_child, start, write_for_ever};
 
 /// Runs a command as root would; `None` where that cannot be.
-fn run(command: &[&str]) -> Option<()> {
+pub fn run(command: &[&str]) -> Option<()> {
     let output = Command::new(command[0]).args(&command[1..]).output().ok()?;
     output.status.success().then_some(())
 }
 
 /// A file system in a file, mounted.
-struct Mounted<'a>(&'a Path);
+pub struct Mounted<'a>(&'a Path);
 
 impl<'a> Mounted<'a> {
+    /// Makes an ext4 file system and mounts it. `None` where that cannot be.
+    pub fn make(image: &Path, at: &'a Path) -> Option<Self> {
+        fs::File::create(image).ok()?.set_len(16 * 1024 * 1024).ok()?;
+        run(&["mkfs.ext4", "-q", "-F", image.to_str()?])?;
+        Self::mount(image, at)
+    }
+
     fn mount(image: &Path, at: &'a Path) -> Option<Self> {
         fs::create_dir_all(at).ok()?;
         run(&["mount", "-o", "loop", image.to_str()?, at.to_str()?])?;
@@ -49,11 +56,8 @@ fn of_what_was_kept_for_a_power_cut_nothing_is_lost() {
         let mut scene = Scene::new();
         let outer = scene.outer.path().to_owned();
         let (image, copy) = (outer.join("image"), outer.join("copy"));
-        fs::File::create(&image).unwrap().set_len(16 * 1024 * 1024).unwrap();
-        let made = run(&["mkfs.ext4", "-q", "-F", image.to_str().unwrap()]);
         let disk = outer.join("disk");
-        let mounted = made.and_then(|()| Mounted::mount(&image, &disk));
-        let Some(mounted) = mounted else {
+        let Some(mounted) = Mounted::make(&image, &disk) else {
             return eprintln!("skipped: no ext4 image can be mounted here");
         };
         scene.below = "disk/telemetry".into();

@@ -125,3 +125,33 @@ fn a_disk_that_fails_costs_what_it_did_not_take_and_is_never_synced_again() {
         assert!(scene.events().is_empty(), "{fault}");
     }
 }
+
+#[test]
+fn a_healthy_run_looks_for_the_folder_once_and_makes_nothing() {
+    if let Some(reporter) = reporter_of_child(Durability::Process) {
+        for _ in 0..3 {
+            assert!(reporter.log("one", (), Severity::Info));
+            assert!(reporter.wait_until_drained(LIMIT));
+        }
+        assert!(reporter.stop(LIMIT));
+        assert_eq!(reporter.stats().delivered, 5);
+        return;
+    }
+    if traced("openat:error=EIO:when=60000").is_none() {
+        return;
+    }
+    let scene = Scene::new();
+    let _collector = scene.collector();
+    let trace = scene.outer.path().join("trace");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-e", "trace=%file", "-o"]).arg(&trace).arg(env::current_exe().unwrap());
+    let test = "traced::a_healthy_run_looks_for_the_folder_once_and_makes_nothing";
+    let (mut child, output) = start_with(command, test, &scene);
+    drop(std::io::read_to_string(output));
+    assert!(child.wait().unwrap().success());
+    let trace = std::fs::read_to_string(trace).unwrap();
+    let folder = scene.folder().display().to_string();
+    let calls: Vec<_> =
+        trace.lines().filter(|line| line.contains(&folder) && !line.contains("execve")).collect();
+    assert_eq!(calls.len(), 1, "{calls:#?}");
+}
