@@ -6,23 +6,39 @@ use std::time::Duration;
 
 use crate::model::config;
 use crate::print::Printer;
+use crate::queue::ledger::Ledger;
+use crate::reporter::spooling::Spooling;
 use crate::transport::Transport;
 use crate::transport::abort::Abort;
 use crate::transport::client::{Http, Route};
 use crate::transport::retry::Verdict;
-use crate::wire::envelope::Request;
+use crate::wire::envelope::{Envelope, Request};
+use crate::worker::keeper::Keeper;
 
 /// What a transport is made of, in the process that started the reporter and in those that it forks.
 pub(super) enum Destination {
-    Backend(Arc<Route>),
+    Backend(Arc<Route>, Option<Spooling>),
     StandardError,
 }
 
 impl Destination {
+    /// What keeps events that cannot be sent, and the way that they are to take.
+    pub(super) fn spooling(&self) -> Option<(&Spooling, &Arc<Route>)> {
+        match self {
+            Self::Backend(route, spooling) => spooling.as_ref().map(|spooling| (spooling, route)),
+            Self::StandardError => None,
+        }
+    }
+
+    /// What keeps the events of this envelope's sender.
+    pub(super) fn keeper(&self, envelope: &Envelope, ledger: &Arc<Ledger>) -> Option<Keeper> {
+        self.spooling().map(|(spooling, route)| spooling.keeper(envelope, ledger, route))
+    }
+
     /// A transport of this process.
     pub(super) fn open(&self) -> Sink {
         match self {
-            Self::Backend(route) => Sink::Backend(Http::new(Arc::clone(route))),
+            Self::Backend(route, _) => Sink::Backend(Http::new(Arc::clone(route))),
             Self::StandardError => Sink::StandardError(Printer::to_stderr(config::no_color())),
         }
     }
@@ -30,7 +46,7 @@ impl Destination {
     /// Its name in a log line.
     pub(super) fn name(&self) -> String {
         match self {
-            Self::Backend(route) => route.destination(),
+            Self::Backend(route, _) => route.destination(),
             Self::StandardError => "standard error".to_owned(),
         }
     }

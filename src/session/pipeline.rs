@@ -24,6 +24,8 @@ pub(crate) struct Pipeline {
     producer: Producer,
     /// `None` in a dry run: nothing is on the wire.
     abort_handle: Option<Abort>,
+    /// How long after a deadline the worker still writes to the spool. Zero without one.
+    write_grace: Duration,
     /// `None` if this pipeline reports neither the start nor the end.
     pub(crate) session_end: Option<SessionEnd>,
 }
@@ -36,7 +38,15 @@ impl Pipeline {
         producer: Producer,
         abort_handle: Option<Abort>,
     ) -> Self {
-        Self { ledger, first_number, producer, abort_handle, session_end: None }
+        let write_grace = Duration::ZERO;
+        Self { ledger, first_number, producer, abort_handle, write_grace, session_end: None }
+    }
+
+    /// Its worker has a spool, and so long after a deadline for writing.
+    #[cfg(all(feature = "spool", unix))]
+    pub(crate) fn with_write_grace(mut self, grace: Duration) -> Self {
+        self.write_grace = grace;
+        self
     }
 
     /// The same pipeline, which also reports the session's start and its end.
@@ -76,6 +86,7 @@ impl Pipeline {
         if !self.ledger.has_pending() || reentrancy::is_inside() {
             return !self.ledger.has_pending();
         }
+        let _waiter = self.ledger.waiter();
         self.ledger.wait_flushed(self.flush(), after(timeout))
     }
 
@@ -83,13 +94,21 @@ impl Pipeline {
         self.ledger.close(deadline);
         self.producer.wake();
         if !reentrancy::is_inside() {
-            if !self.ledger.wait_finished(deadline) && self.give_up().is_ok() {
-                self.ledger.wait_log_claimed(after(START_GRACE));
+            if !self.ledger.wait_finished(deadline) {
+                self.give_up_at(deadline);
             }
             self.ledger.wait_logged(after(LOG_GRACE));
         }
         let stats = self.ledger.stats();
         stats.pending == 0 && stats.dropped.deadline == 0
+    }
+
+    /// Ends what is pending, because the time is over. With a spool the worker is writing it, and has a moment more.
+    fn give_up_at(&self, deadline: Instant) {
+        let is_over = self.write_grace.is_zero() || !self.ledger.wait_finished(deadline + self.write_grace);
+        if is_over && self.give_up().is_ok() {
+            self.ledger.wait_log_claimed(after(START_GRACE));
+        }
     }
 
     /// Drops what is pending, because the time is over. The worker may be in a name lookup or a connect, which nothing

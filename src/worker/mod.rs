@@ -16,13 +16,16 @@
 pub(crate) mod before_send;
 pub(crate) mod delivery;
 pub(crate) mod in_flight;
+pub(crate) mod keeper;
 pub(crate) mod outage_log;
 pub(crate) mod ticker;
 
+use std::collections::VecDeque;
+use std::iter;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{after, never, select};
+use crossbeam_channel::{TryRecvError, after, at, never, select};
 
 use crate::model::stats::DropReason;
 use crate::process::catch_panic::catch_panic;
@@ -34,18 +37,30 @@ use crate::wire::batch::{Batch, Batcher};
 use crate::wire::encode::Encoder;
 use crate::worker::before_send::BeforeSend;
 use crate::worker::in_flight::InFlight;
+use crate::worker::in_flight::keep_times::KeepTimes;
 use crate::worker::ticker::Ticker;
+
+/// How long after its deadline a stop still waits for what the worker is writing to the spool.
+pub(crate) const WRITE_GRACE: Duration = Duration::from_millis(25);
 
 pub(crate) struct Worker<T> {
     ledger: Arc<Ledger>,
     consumer: Consumer,
     ticker: Ticker,
+    /// When events are written to the spool before they are sent. Otherwise it never ticks.
+    write_ahead: Ticker,
     batcher: Batcher,
+    /// Full batches that were gathered before a sender was free for them. Only with a spool.
+    ready: VecDeque<Batch>,
     in_flight: InFlight<T>,
     encoder: Encoder,
     before_send: BeforeSend,
     /// The number of the last flush that is done.
     flushed: u64,
+    /// Only with a spool.
+    keep_times: KeepTimes,
+    /// The wakeup has come while the worker waited for a sender.
+    has_unseen_flush: bool,
     /// The JSON of one event, on its way into the batch. Kept, so that its memory is used again.
     json: Vec<u8>,
 }
@@ -65,13 +80,23 @@ impl<T: Transport + Send + 'static> Worker<T> {
             ledger,
             consumer,
             ticker,
+            write_ahead: Ticker::never(),
             batcher,
+            ready: VecDeque::new(),
             in_flight,
             encoder,
             before_send,
             flushed: 0,
+            keep_times: KeepTimes::default(),
+            has_unseen_flush: false,
             json: Vec::new(),
         }
+    }
+
+    /// Writes events to the spool at each tick.
+    #[cfg(all(feature = "spool", unix))]
+    pub(crate) fn write_ahead_at(self, write_ahead: Ticker) -> Self {
+        Self { write_ahead, ..self }
     }
 
     /// Asks this about each event before it goes into a batch.
@@ -93,12 +118,15 @@ impl<T: Transport + Send + 'static> Worker<T> {
         self.send_while_due(); // or the events that were due
         while !self.ledger.is_closed() {
             // While the worker holds events, a full chunk need not wake it: the ticker or the wakeup will.
-            let is_empty = self.batcher.is_empty() && self.consumer.is_empty();
+            let is_empty = self.batcher.is_empty() && self.consumer.is_empty() && self.ready.is_empty();
             let arrivals = if is_empty { &self.consumer.chunks } else { &no_chunks };
             let next_look = self.consumer.next_look().map_or_else(never, after);
-            self.consumer.sleep_until_ready(&self.ticker.next, &next_look, arrivals);
+            debug_assert!(!self.in_flight.is_busy(), "no batch is on its way while the worker sleeps");
+            let times = [&self.ticker.next, &self.write_ahead.next, &next_look];
+            self.consumer.sleep_until_ready(&times, arrivals);
             select! {
                 recv(self.ticker.next) -> _ => self.tick(),
+                recv(self.write_ahead.next) -> _ => self.write_ahead_tick(),
                 recv(next_look) -> _ => self.look_for_callers(),
                 recv(self.consumer.wakeup) -> wakeup => match wakeup {
                     Ok(()) => self.flush_if_asked(),
@@ -109,6 +137,7 @@ impl<T: Transport + Send + 'static> Worker<T> {
                 default => {}
             }
             self.send_while_due();
+            self.see_flush();
         }
         self.close();
     }
@@ -123,7 +152,7 @@ impl<T: Transport + Send + 'static> Worker<T> {
     fn send_due(&mut self) -> bool {
         let end = self.ledger.admitted();
         let mut has_sent = false;
-        while !self.ledger.is_closed() && self.consumer.has_below(end) && self.send_next() {
+        while !self.ledger.is_closed() && self.has_below(end) && self.send_next() {
             has_sent = true;
             self.handle_signals();
         }
@@ -146,6 +175,9 @@ impl<T: Transport + Send + 'static> Worker<T> {
         if self.consumer.wakeup.try_recv().is_ok() {
             self.flush_if_asked();
         }
+        if self.write_ahead.next.try_recv().is_ok() {
+            self.write_ahead_tick();
+        }
         if self.ticker.next.try_recv().is_ok() {
             self.tick();
         }
@@ -155,12 +187,51 @@ impl<T: Transport + Send + 'static> Worker<T> {
         self.ticker.rearm(); // before anything that can panic
         self.flush();
         self.in_flight.outage_log.check_refusals(&self.ledger.refused());
+        self.in_flight.do_what_is_left(); // a sender that was abandoned may have had an answer
+    }
+
+    fn write_ahead_tick(&mut self) {
+        self.write_ahead.rearm(); // before anything that can panic
+        self.write_ahead();
+    }
+
+    /// Writes to the spool what was accepted before this call and is not sent yet.
+    fn write_ahead(&mut self) {
+        self.gather_ahead();
+        let Self { in_flight, ready, batcher, .. } = self;
+        in_flight.write_ahead(ready.iter_mut().chain(iter::once(batcher.open_mut())));
+    }
+
+    /// Gathers what was accepted before this call. Full batches are sent later, in their order.
+    fn gather_ahead(&mut self) {
+        let end = self.ledger.admitted();
+        while self.consumer.has_below(end) && !self.is_past_deadline() {
+            match self.gather() {
+                GatherStep::Event => {}
+                GatherStep::Batch(full) => self.ready.push_back(full),
+                GatherStep::Nothing => break,
+            }
+        }
+    }
+
+    fn is_past_deadline(&self) -> bool {
+        self.ledger.deadline().is_some_and(|deadline| Instant::now() >= deadline + WRITE_GRACE)
     }
 
     /// Answers the wakeup. It means that a flush was asked for, or that enough is pending for a batch, which `run` sends.
     fn flush_if_asked(&mut self) {
         if self.ledger.flushes_asked() > self.flushed {
+            if self.ledger.is_fatal() && self.in_flight.has_spool() {
+                self.write_ahead();
+            }
             self.flush();
+        }
+    }
+
+    /// Answers a wakeup that came while the worker waited for a sender.
+    fn see_flush(&mut self) {
+        if std::mem::take(&mut self.has_unseen_flush) {
+            self.flush_if_asked();
         }
     }
 
@@ -169,11 +240,16 @@ impl<T: Transport + Send + 'static> Worker<T> {
     fn flush(&mut self) {
         let asked = self.ledger.flushes_asked();
         let end = self.ledger.admitted();
-        while self.consumer.has_below(end) {
-            match self.gather() {
+        while self.has_below(end) {
+            match self.next_step() {
                 GatherStep::Event => {}
-                GatherStep::Batch if !self.ledger.is_closed() => {}
-                GatherStep::Batch | GatherStep::Nothing => break,
+                GatherStep::Batch(batch) => {
+                    self.send(batch);
+                    if self.ledger.is_closed() {
+                        break;
+                    }
+                }
+                GatherStep::Nothing => break,
             }
         }
         self.send_open();
@@ -188,18 +264,31 @@ impl<T: Transport + Send + 'static> Worker<T> {
     /// send.
     fn send_next(&mut self) -> bool {
         loop {
-            match self.gather() {
+            match self.next_step() {
                 GatherStep::Event => {}
-                GatherStep::Batch => return true,
+                GatherStep::Batch(batch) => {
+                    self.send(batch);
+                    return true;
+                }
                 GatherStep::Nothing => return self.send_open(),
             }
         }
     }
 
+    /// Whether there may be an event with a sequence below `end` that is not in the open batch.
+    fn has_below(&mut self, end: u64) -> bool {
+        !self.ready.is_empty() || self.consumer.has_below(end)
+    }
+
     /// Sends what is left while there is time, and gives the rest its fate. The reporter is closed: nothing is added.
     fn close(&mut self) {
         while self.has_time() && (self.send_next() || self.settle_in_flight() || self.wait_for_callers()) {}
-        self.settle_in_flight();
+        if self.in_flight.has_spool() {
+            self.keep_all();
+            self.in_flight.close_spool();
+        } else {
+            self.settle_in_flight();
+        }
         if self.ledger.claim_log() {
             self.in_flight.outage_log.finish(&self.ledger.stats().if_ended(DropReason::Deadline));
             self.ledger.mark_logged();
@@ -207,8 +296,25 @@ impl<T: Transport + Send + 'static> Worker<T> {
         self.ledger.finish(DropReason::Deadline);
     }
 
-    fn has_time(&self) -> bool {
-        self.ledger.deadline().is_some_and(|deadline| Instant::now() < deadline)
+    /// Whether there is time for a batch, once the reporter is closed. With a spool time is left to write the rest.
+    fn has_time(&mut self) -> bool {
+        self.send_until().is_none_or(|end| Instant::now() < end)
+    }
+
+    /// Until when batches are sent. `None` before the close.
+    fn send_until(&mut self) -> Option<Instant> {
+        let deadline = self.ledger.deadline()?;
+        if !self.in_flight.has_spool() {
+            return Some(deadline);
+        }
+        Some(self.keep_times.send_until(deadline, self.ledger.pending().events, Instant::now()))
+    }
+
+    /// Keeps everything that is pending in the spool.
+    fn keep_all(&mut self) {
+        self.gather_ahead();
+        let unsent = self.ready.drain(..).chain(self.batcher.take()).collect();
+        self.in_flight.keep_all(unsent);
     }
 
     /// Waits a little for callers that were admitted before the close and have not put their events in yet. `false` if
@@ -221,7 +327,12 @@ impl<T: Transport + Send + 'static> Worker<T> {
         has_callers
     }
 
-    /// Encodes the next event into the open batch. Sends the batch if that fills it.
+    /// The next batch that is ready, or else the next event.
+    fn next_step(&mut self) -> GatherStep {
+        self.ready.pop_front().map_or_else(|| self.gather(), GatherStep::Batch)
+    }
+
+    /// Encodes the next event into the open batch.
     fn gather(&mut self) -> GatherStep {
         let Some(event) = self.consumer.next() else { return GatherStep::Nothing };
         let weight = event.weight() as u64;
@@ -235,13 +346,7 @@ impl<T: Transport + Send + 'static> Worker<T> {
             return GatherStep::Event;
         }
         claim.hand_over();
-        match self.batcher.push(&self.json, weight) {
-            Some(full) => {
-                self.send(full);
-                GatherStep::Batch
-            }
-            None => GatherStep::Event,
-        }
+        self.batcher.push(&self.json, weight).map_or(GatherStep::Event, GatherStep::Batch)
     }
 
     /// Sends the open batch. `false` if it is empty.
@@ -251,14 +356,17 @@ impl<T: Transport + Send + 'static> Worker<T> {
     }
 
     /// Sends a batch on this thread. With a backlog a sender does it: if another full batch is ready behind this one, or
-    /// if others are on their way already.
+    /// if others are on their way already. With a spool a sender always does it.
     fn send(&mut self, batch: Batch) {
         while self.in_flight.must_wait() {
             self.wait_for_sender();
         }
+        if self.in_flight.has_spool() && !self.has_time() {
+            return self.in_flight.keep_all(vec![batch]);
+        }
         let behind = self.ledger.pending().without(batch.load());
         let has_backlog = self.in_flight.is_busy() || self.batcher.is_filled_by(behind);
-        let rest = if has_backlog && self.in_flight.allows_several() {
+        let rest = if self.in_flight.wants_sender(has_backlog) {
             self.in_flight.hand_over(batch).err()
         } else {
             Some(batch)
@@ -281,8 +389,59 @@ impl<T: Transport + Send + 'static> Worker<T> {
     /// The worker waits here, and nowhere else, for a sender. The wakeup and the ticker wait too: what they ask for needs a
     /// sender that is free.
     fn wait_for_sender(&mut self) {
+        if self.in_flight.has_spool() {
+            self.sleep_beside_senders();
+        }
         if let Some(settled) = self.in_flight.wait() {
             self.batcher.learn(settled.too_large);
+        }
+    }
+
+    /// Sleeps until a sender reports. With a spool the worker wakes for other reasons too: it is time to write, a program
+    /// begins to wait, or there is no time to wait for an answer any longer.
+    fn sleep_beside_senders(&mut self) {
+        let Some(reports) = self.in_flight.reports().cloned() else { return };
+        let due = self.next_look_at_senders().map_or_else(never, at);
+        self.consumer.sleep_until_ready(&[&self.write_ahead.next, &due], &reports);
+        match self.consumer.wakeup.try_recv() {
+            Ok(()) => {
+                self.has_unseen_flush = true;
+                if self.ledger.is_fatal() {
+                    self.write_ahead();
+                }
+            }
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => self.ledger.close(Instant::now()), // as in `run`
+        }
+        if self.write_ahead.next.try_recv().is_ok() {
+            self.write_ahead_tick();
+        }
+        self.look_at_senders();
+    }
+
+    /// When to [`look_at_senders`](Self::look_at_senders) if nothing else happens.
+    fn next_look_at_senders(&mut self) -> Option<Instant> {
+        self.keep_times.see(self.ledger.is_awaited(), Instant::now());
+        let send_until = self.send_until();
+        let prepare_at = send_until.and_then(|end| self.keep_times.prepare_at(end));
+        let unanswered = self.in_flight.waits_since().and_then(|began| self.keep_times.unanswered_at(began));
+        [send_until, prepare_at, unanswered].into_iter().flatten().min()
+    }
+
+    /// Keeps what has had no answer for too long, if a program waits, and everything if there is no more time to send.
+    fn look_at_senders(&mut self) {
+        let now = Instant::now();
+        let send_until = self.send_until();
+        if send_until.is_some_and(|end| now >= end) {
+            return self.keep_all();
+        }
+        if let Some(since) = self.keep_times.unanswered_since(now) {
+            self.in_flight.keep_unanswered(since);
+        }
+        if send_until.and_then(|end| self.keep_times.prepare_at(end)).is_some_and(|half| now >= half) {
+            self.keep_times.mark_prepared();
+            self.in_flight.prepare();
+            self.gather_ahead();
         }
     }
 }
@@ -293,8 +452,8 @@ enum GatherStep {
     Nothing,
     /// It took an event.
     Event,
-    /// It took an event, and sent a batch that was full.
-    Batch,
+    /// A batch is full.
+    Batch(Batch),
 }
 
 /// Frees all waiting threads, however the worker's thread ends.

@@ -6,19 +6,24 @@
 //! among a hundred costs itself and some fourteen requests, and a program that sends nothing acceptable costs three
 //! requests a batch.
 
+mod claimed;
+pub(crate) mod outstanding;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::model::stats::DropReason;
 use crate::process::fork;
-use crate::queue::ledger::{Claim, Fate, Ledger};
+use crate::queue::ledger::{Fate, Ledger};
 use crate::transport::Transport;
 use crate::transport::retry::{RetryPolicy, RetryStep, Verdict};
 use crate::wire::batch::Batch;
-use crate::wire::envelope::{Envelope, Request};
+use crate::wire::envelope::{Envelope, Request, idempotency_key};
 use crate::wire::ids::Ids;
 use crate::worker::outage_log::Progress;
+use claimed::{ClaimedBatch, Split};
+use outstanding::{EntryId, Outstanding};
 
 /// Sends one batch at a time. Several of them send several batches at a time.
 pub(crate) struct Delivery<T> {
@@ -31,23 +36,8 @@ pub(crate) struct Delivery<T> {
     /// Whether an attempt of a batch failed in a way that a later attempt may not, and no batch was begun since. All
     /// deliveries of a reporter share it.
     is_outage: Arc<AtomicBool>,
-}
-
-/// A batch, and the responsibility for its events.
-struct ClaimedBatch<'a> {
-    batch: Batch,
-    claim: Claim<'a>,
-}
-
-impl<'a> ClaimedBatch<'a> {
-    /// Two halves, or the batch itself if it has one event. Both halves are claimed at once, so a panic while one of them
-    /// is sent leaves no event without a claim.
-    fn split(self, ledger: &'a Ledger) -> Result<[Self; 2], Self> {
-        let Some(halves) = self.batch.split() else { return Err(self) };
-        let halves = halves.map(|batch| Self { claim: ledger.claim(batch.load()), batch });
-        self.claim.hand_over();
-        Ok(halves)
-    }
+    /// `None` without a spool.
+    outstanding: Option<Arc<Outstanding>>,
 }
 
 /// What is decided about a batch, before its claim is settled.
@@ -58,11 +48,13 @@ enum BatchOutcome {
     TooLarge,
     /// The server answered with this status, perhaps because of one event.
     Rejected(u16),
+    /// The worker has kept the events in the spool meanwhile.
+    Kept,
 }
 
 impl BatchOutcome {
-    fn is_rejected_or_dropped(self) -> bool {
-        matches!(self, Self::Rejected(_) | Self::Fate(Fate::Dropped(_)))
+    fn has_passed(self) -> bool {
+        matches!(self, Self::TooLarge | Self::Fate(Fate::Delivered))
     }
 }
 
@@ -76,7 +68,12 @@ impl<T: Transport> Delivery<T> {
         http_timeout: Duration,
     ) -> Self {
         let (keys, is_outage) = (Box::new(Ids::new()), Arc::default());
-        Self { ledger, transport, envelope, policy, http_timeout, keys, is_outage }
+        Self { ledger, transport, envelope, policy, http_timeout, keys, is_outage, outstanding: None }
+    }
+
+    /// Leaves what cannot be sent in time to the worker, which keeps it in the spool.
+    pub(super) fn with_outstanding(self, outstanding: Arc<Outstanding>) -> Self {
+        Self { outstanding: Some(outstanding), ..self }
     }
 
     /// Another one, which can send at the same time. `None` if the transport is to send one request at a time.
@@ -87,6 +84,7 @@ impl<T: Transport> Delivery<T> {
             envelope: self.envelope.clone(),
             keys: Box::new(Ids::new()),
             is_outage: Arc::clone(&self.is_outage),
+            outstanding: self.outstanding.clone(),
             ..*self
         })
     }
@@ -98,14 +96,22 @@ impl<T: Transport> Delivery<T> {
 
     /// Sends a batch and returns when each of its events has its fate. Reports what happens meanwhile, before the fate. If
     /// the server found several events together too large, returns the smallest such size.
-    pub(crate) fn deliver(&mut self, batch: Batch, report: Report<'_>) -> Option<usize> {
-        let ledger = Arc::clone(&self.ledger);
-        let claim = ledger.claim(batch.load());
-        self.deliver_claimed(ClaimedBatch { batch, claim }, report)
+    ///
+    /// With a spool the batch has an entry among those that are outstanding. What cannot be sent in time then has no fate yet:
+    /// the worker finds it there.
+    pub(crate) fn deliver(
+        &mut self,
+        batch: Batch,
+        entry: Option<EntryId>,
+        report: Report<'_>,
+    ) -> Option<usize> {
+        let (ledger, outstanding) = (Arc::clone(&self.ledger), self.outstanding.clone());
+        let entry = outstanding.as_deref().zip(entry);
+        self.deliver_claimed(ClaimedBatch::new(batch, &ledger, entry), report)
     }
 
     fn deliver_claimed(&mut self, mut claimed: ClaimedBatch<'_>, report: Report<'_>) -> Option<usize> {
-        let outcome = self.attempt_until_decided(&mut claimed.batch, report);
+        let outcome = self.attempt_until_decided(&mut claimed, report);
         self.settle(claimed, outcome, report)
     }
 
@@ -118,10 +124,11 @@ impl<T: Transport> Delivery<T> {
     ) -> Option<usize> {
         match outcome {
             BatchOutcome::Fate(fate) => {
-                if let Fate::Dropped(_) = fate {
-                    report(Progress::EventsDropped(claimed.batch.len() as u64));
-                }
-                claimed.claim.settle(fate);
+                end(claimed, fate, report);
+                None
+            }
+            BatchOutcome::Kept => {
+                claimed.leave();
                 None
             }
             BatchOutcome::TooLarge => self.deliver_halves(claimed, report),
@@ -137,10 +144,11 @@ impl<T: Transport> Delivery<T> {
                 let too_large = halves.map(|half| self.deliver_claimed(half, report));
                 Some(too_large.into_iter().flatten().min().unwrap_or(size))
             }
-            Err(single) => {
+            Err(Split::Single(single)) => {
                 give_up(single, DropReason::TooLarge, 413, report);
                 None
             }
+            Err(Split::Kept) => None,
         }
     }
 
@@ -149,15 +157,16 @@ impl<T: Transport> Delivery<T> {
         let ledger = Arc::clone(&self.ledger);
         let halves = match claimed.split(&ledger) {
             Ok(halves) => halves,
-            Err(single) => {
+            Err(Split::Single(single)) => {
                 give_up(single, DropReason::Rejected, status, report);
                 return None;
             }
+            Err(Split::Kept) => return None,
         };
         let (mut too_large, mut has_passed, mut rejected) = (Vec::new(), false, Vec::new());
         for mut half in halves {
-            let outcome = self.attempt_until_decided(&mut half.batch, report);
-            has_passed |= !outcome.is_rejected_or_dropped();
+            let outcome = self.attempt_until_decided(&mut half, report);
+            has_passed |= outcome.has_passed();
             match outcome {
                 BatchOutcome::Rejected(status) => rejected.push((half, status)),
                 outcome => too_large.extend(self.settle(half, outcome, report)),
@@ -173,32 +182,42 @@ impl<T: Transport> Delivery<T> {
         too_large.into_iter().min()
     }
 
-    fn attempt_until_decided(&mut self, batch: &mut Batch, report: Report<'_>) -> BatchOutcome {
-        let Ok(key) = self.keys.next() else {
+    fn attempt_until_decided(&mut self, claimed: &mut ClaimedBatch<'_>, report: Report<'_>) -> BatchOutcome {
+        let key = claimed.key().or_else(|| self.keys.next().map(idempotency_key).ok());
+        let Some(key) = key else {
             return BatchOutcome::Fate(Fate::Dropped(DropReason::Internal));
         };
-        let request = self.envelope.seal(batch, key);
+        let request = self.envelope.seal(&mut claimed.batch, key);
         if self.is_outage.swap(false, Ordering::Relaxed) {
             self.ledger.wait_before_next_batch(Instant::now() + self.policy.spread(random_fraction()));
         }
         report(Progress::BatchBegins);
-        let outcome = self.attempt_until_answered(&request, report);
+        let outcome = self.attempt_until_answered(&request, claimed, report);
         if !matches!(outcome, BatchOutcome::Fate(_)) {
-            self.envelope.open(request, batch); // it is to be split
+            self.envelope.open(request, &mut claimed.batch); // it is to be split
         }
         outcome
     }
 
-    fn attempt_until_answered(&mut self, request: &Request, report: Report<'_>) -> BatchOutcome {
+    fn attempt_until_answered(
+        &mut self,
+        request: &Request,
+        claimed: &ClaimedBatch<'_>,
+        report: Report<'_>,
+    ) -> BatchOutcome {
         let (mut attempt, mut pauses) = (0, 0);
         loop {
             let deadline = self.ledger.deadline();
             let Some(limit) = self.time_for_attempt(deadline) else {
                 return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
             };
+            if !claimed.attempt_begins(&request.idempotency_key) {
+                return BatchOutcome::Kept;
+            }
             let started = Instant::now();
             let verdict = self.transport.post(request, attempt, limit);
             let ended = Instant::now();
+            claimed.attempt_ends();
             fork::exit_if_forked(); // ureq has logged, and the program's logger may have forked
             if verdict.has_no_answer() && self.is_over() {
                 // The deadline cut the attempt, which may have gone well. That is no news of the server.
@@ -252,6 +271,11 @@ impl<T: Transport> Delivery<T> {
     /// machine that is offline must not cost it seconds.
     fn wait(&self, wait: Duration, has_server: bool, deadline: Option<Instant>) -> bool {
         let until = Instant::now() + wait;
+        if self.outstanding.is_some() && !has_server {
+            // The next run can send it. A program need not wait for that.
+            self.ledger.pause_unless_awaited(until);
+            return !self.ledger.is_awaited();
+        }
         let is_of_use = deadline.is_none_or(|deadline| has_server && until < deadline);
         if is_of_use {
             self.ledger.pause(until, deadline);
@@ -263,11 +287,28 @@ impl<T: Transport> Delivery<T> {
 /// What is called with each step of a delivery, on the thread of the delivery.
 pub(super) type Report<'a> = &'a mut dyn FnMut(Progress);
 
+/// Gives the events this fate. With a spool they are not dropped only because they could not be sent in time.
+fn end(claimed: ClaimedBatch<'_>, fate: Fate, report: Report<'_>) {
+    let claimed = match fate {
+        Fate::Dropped(reason @ (DropReason::RetriesExhausted | DropReason::Deadline)) => {
+            match claimed.give_up(reason) {
+                Ok(()) => return,
+                Err(claimed) => claimed,
+            }
+        }
+        _ => claimed,
+    };
+    if let Fate::Dropped(_) = fate {
+        report(Progress::EventsDropped(claimed.batch.len() as u64));
+    }
+    claimed.settle(fate);
+}
+
 /// Drops events because of the status that the server answered to them.
 fn give_up(claimed: ClaimedBatch<'_>, reason: DropReason, status: u16, report: Report<'_>) {
     report(Progress::EventsRejected(status));
     report(Progress::EventsDropped(claimed.batch.len() as u64));
-    claimed.claim.settle(Fate::Dropped(reason));
+    claimed.settle(Fate::Dropped(reason));
 }
 
 /// An attempt that is cut by the deadline can end this much before it.

@@ -53,7 +53,7 @@ fn deliver(events: u64, disliked: impl IntoIterator<Item = u64>, status: u16) ->
     let policy = RetryPolicy { max_retries: 3, base_delay: Duration::ZERO };
     let mut delivery =
         Delivery::new(Arc::clone(&ledger), transport, envelope, policy, Duration::from_secs(1));
-    assert_eq!(delivery.deliver(batcher.take().unwrap(), &mut |_| {}), None);
+    assert_eq!(delivery.deliver(batcher.take().unwrap(), None, &mut |_| {}), None);
     (ledger.stats(), delivery.transport.requests)
 }
 

@@ -7,16 +7,18 @@ use crate::process::fork;
 use crate::transport::Transport;
 use crate::wire::batch::Batch;
 use crate::worker::delivery::Delivery;
+use crate::worker::delivery::outstanding::EntryId;
 use crate::worker::outage_log::Progress;
 
 /// A batch, and what sends it.
 struct Job<T> {
     delivery: Delivery<T>,
     batch: Batch,
+    entry: Option<EntryId>,
 }
 
 /// What a sender says to the worker.
-pub(super) enum Report<T> {
+pub(in crate::worker) enum Report<T> {
     Progress(Progress),
     /// Each event of the batch has its fate. This is the last report of a job.
     Done {
@@ -53,8 +55,13 @@ impl<T: Transport + Send + 'static> Senders<T> {
     }
 
     /// Hands a job to a thread. Gives the batch back if none would take it.
-    pub(super) fn send(&mut self, delivery: Delivery<T>, batch: Batch) -> Result<(), Batch> {
-        self.jobs.try_send(Job { delivery, batch }).map_err(|error| error.into_inner().batch)?;
+    pub(super) fn send(
+        &mut self,
+        delivery: Delivery<T>,
+        batch: Batch,
+        entry: Option<EntryId>,
+    ) -> Result<(), Batch> {
+        self.jobs.try_send(Job { delivery, batch, entry }).map_err(|error| error.into_inner().batch)?;
         self.busy += 1;
         Ok(())
     }
@@ -84,6 +91,16 @@ impl<T: Transport + Send + 'static> Senders<T> {
         Some(report)
     }
 
+    /// The next report, if one is there.
+    pub(super) fn try_wait(&mut self) -> Option<Report<T>> {
+        if self.has_report() { self.wait() } else { None }
+    }
+
+    /// Where reports arrive.
+    pub(super) fn reports(&self) -> &Receiver<Report<T>> {
+        &self.reports
+    }
+
     /// Ends the threads, and waits until they have ended.
     pub(super) fn end(self) {
         let Self { jobs, reporter, reports, .. } = self;
@@ -95,11 +112,11 @@ impl<T: Transport + Send + 'static> Senders<T> {
 
 /// What a thread does from its start to its end. A panic costs its batch, which is counted as `internal`.
 fn run<T: Transport>(jobs: &Receiver<Job<T>>, reports: &Sender<Report<T>>) {
-    // The worker is there as long as a job is not done, so no report is lost.
+    // The worker is there as long as a job is not done, unless it has kept the batch. Then it needs no report.
     let report = |report| drop(reports.send(report));
-    for Job { mut delivery, batch } in jobs {
-        let delivered =
-            catch_panic(|| delivery.deliver(batch, &mut |progress| report(Report::Progress(progress))));
+    for Job { mut delivery, batch, entry } in jobs {
+        let deliver = || delivery.deliver(batch, entry, &mut |progress| report(Report::Progress(progress)));
+        let delivered = catch_panic(deliver);
         report(Report::Done { delivery, too_large: delivered.flatten() });
     }
 }

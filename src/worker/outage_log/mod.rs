@@ -5,6 +5,7 @@
 //! that began before an outage says nothing of its end, and one that began before the end does not begin another. All
 //! lines are written on the worker's thread, so none needs a lock, and they come in order.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::model::stats::{Refused, Stats};
@@ -32,6 +33,7 @@ pub(crate) enum Progress {
     EventsDropped(u64),
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a trouble of its own")]
 #[derive(Debug)]
 pub(crate) struct OutageLog {
     host: String,
@@ -43,6 +45,8 @@ pub(crate) struct OutageLog {
     is_unauthorized: bool,
     /// Events are being refused.
     is_refusing: bool,
+    /// The spool keeps nothing.
+    is_spool_failing: bool,
     /// When the server last rejected events.
     last_rejection: Option<Instant>,
     /// How many refusals are in the log.
@@ -65,6 +69,7 @@ impl OutageLog {
             changed: None,
             is_unauthorized: false,
             is_refusing: false,
+            is_spool_failing: false,
             last_rejection: None,
             logged_refusals: 0,
             refused_before: 0,
@@ -151,6 +156,18 @@ impl OutageLog {
             let host = &self.host;
             write(|| log::warn!("telemetry to {host} got status {status}"));
         }
+    }
+
+    /// The spool could not keep events.
+    pub(super) fn spool_failed(&mut self, cause: &impl fmt::Display) {
+        if !std::mem::replace(&mut self.is_spool_failing, true) {
+            write(|| log::warn!("telemetry cannot keep events in its spool: {cause}"));
+        }
+    }
+
+    /// The spool kept events.
+    pub(super) fn spool_works(&mut self) {
+        self.is_spool_failing = false;
     }
 
     /// Events were dropped.

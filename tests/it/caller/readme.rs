@@ -4,6 +4,7 @@
     feature = "collector",
     feature = "log",
     feature = "panic",
+    feature = "spool",
     feature = "tracing",
     feature = "ureq"
 ))]
@@ -50,6 +51,16 @@ fn on_a_signal(reporter: &Reporter) -> Tried {
             let _ = signal_hook::low_level::emulate_default_handler(signal);
         }
     });
+    Ok(())
+}
+
+#[cfg(unix)]
+fn keep_it() -> Tried {
+    use tinker_telemetry::Spool;
+    let builder = Reporter::builder(Config::from_env(), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64")
+        .spool(Spool::for_program("my-tool"));
+    let reporter = builder.start()?;
+    drop(reporter);
     Ok(())
 }
 

@@ -1,0 +1,203 @@
+//! The worker's side of the spool: it keeps batches, and notes which have their fate.
+
+use std::io;
+
+use crate::spool::disk::Folder;
+use crate::spool::journal::Journal;
+use crate::spool::line::{self, Place};
+use crate::spool::store::{self, KeepError, Room, Store};
+use crate::wire::batch::Batch;
+use crate::wire::envelope::Envelope;
+
+/// A file of this size gets no more events, so that it can be removed when those that it has have their fate.
+const ROTATE_AT: u64 = 1024 * 1024;
+
+/// Starts a replay, unless one is running.
+type StartReplay = dyn Fn() + Send;
+
+pub(crate) struct Keeper {
+    store: Store,
+    header: Vec<u8>,
+    is_write_ahead: bool,
+    folder: Option<Folder>,
+    /// What the folder may hold more, if that is known.
+    room: Option<Room>,
+    /// The last one is written to. The others hold events that are on their way, or kept.
+    journals: Vec<Journal>,
+    next_base: Place,
+    start_replay: Box<StartReplay>,
+}
+
+impl Keeper {
+    /// Keeps events of the envelope's sender in `store`.
+    pub(crate) fn new(
+        store: Store,
+        envelope: &Envelope,
+        is_write_ahead: bool,
+        start_replay: Box<StartReplay>,
+    ) -> Self {
+        let mut header = Vec::new();
+        line::put_header(&store.base_url, envelope, &mut header);
+        Self {
+            store,
+            header,
+            is_write_ahead,
+            folder: None,
+            room: None,
+            journals: Vec::new(),
+            next_base: 1, // 0 is the place of an event that is in no file
+            start_replay,
+        }
+    }
+
+    /// Whether events are written before they are sent.
+    pub(crate) fn is_write_ahead(&self) -> bool {
+        self.is_write_ahead
+    }
+
+    /// Looks at the folder, if it is there: the time that this takes is then not needed at the end.
+    pub(crate) fn prepare(&mut self) {
+        if self.folder.is_none() {
+            if let Ok(Some(folder)) = self.store.open_own() {
+                self.room = store::look(&folder).ok();
+                self.folder = Some(folder);
+            }
+        }
+    }
+
+    /// Writes the batch, of which this process will still try to send every event. With the key that it is sent under, if
+    /// that is known. [`sync`](Self::sync) makes it safe.
+    pub(crate) fn write(&mut self, batch: &mut Batch, key: Option<&str>) -> Result<(), KeepError> {
+        // Twice, because the folder may have been removed since it was opened.
+        for _ in 0..2 {
+            let at = match self.journal_for(batch) {
+                Err(KeepError::Disk(error)) if is_gone(&error) => {
+                    self.folder = None;
+                    continue;
+                }
+                found => found?,
+            };
+            let Some(folder) = &self.folder else { break };
+            let journal = &mut self.journals[at];
+            let written = journal.write(batch, key, folder);
+            self.next_base = self.next_base.max(journal.next_base());
+            let is_there = journal.is_there();
+            if written.is_err() || !is_there {
+                self.clean_up_after(at, written.is_err());
+            }
+            if written.is_err() || is_there {
+                return written;
+            }
+            self.folder = None;
+        }
+        Err(io::Error::from(io::ErrorKind::NotFound).into())
+    }
+
+    /// Keeps batches for a later run: this process will not send them. Each with the key that it was sent under, if it was.
+    /// Returns the outcome for each.
+    pub(crate) fn keep_all(
+        &mut self,
+        batches: &mut [(&mut Batch, Option<&str>)],
+    ) -> Vec<Result<(), KeepError>> {
+        let mut outcomes: Vec<_> = batches.iter_mut().map(|(batch, key)| self.write(batch, *key)).collect();
+        for ((batch, _), _) in batches.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok()) {
+            if let Some((_, journal)) = self.journal_of(batch) {
+                journal.kept += batch.len() as u64;
+            }
+        }
+        if let Err(error) = self.sync() {
+            for ((batch, _), outcome) in batches.iter().zip(&mut outcomes) {
+                if outcome.is_ok() && self.journal_of(batch).is_none() {
+                    *outcome = Err(error.clone());
+                }
+            }
+        }
+        outcomes
+    }
+
+    /// Waits until the disk has what was written, if it is to survive a power cut. One wait for all that was written since
+    /// the last one. After an error that is not there.
+    pub(crate) fn sync(&mut self) -> Result<(), KeepError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let mut outcome = Ok(());
+        for journal in &mut self.journals {
+            outcome = outcome.and(journal.sync(folder));
+        }
+        if outcome.is_err() {
+            let (left, empty) = self.journals.drain(..).partition(|journal| journal.open > 0);
+            self.journals = left;
+            let empty: Vec<Journal> = empty;
+            empty.into_iter().for_each(|journal| _ = journal.remove(folder));
+        }
+        outcome.map_err(KeepError::from)
+    }
+
+    /// The batch has its fate, and need not be in the file any more. `is_key_known`: it was written under this key. If the
+    /// disk fails here, that costs a second delivery at the worst.
+    pub(crate) fn done(&mut self, batch: &Batch, key: &str, is_key_known: bool) {
+        let Some(folder) = self.folder.take() else { return };
+        if let Some((at, journal)) = self.journal_of(batch) {
+            let places = batch.places().filter(|_| !is_key_known);
+            let _ = journal.done(key, places, batch.len() as u64, &folder);
+            if journal.open == 0 {
+                let journal = self.journals.remove(at);
+                let _ = journal.remove(&folder);
+            }
+        }
+        self.folder = Some(folder);
+    }
+
+    /// A batch that was kept was delivered all the same.
+    pub(crate) fn done_after_all(&mut self, batch: &Batch, key: &str) {
+        if let Some((_, journal)) = self.journal_of(batch) {
+            journal.kept = journal.kept.saturating_sub(batch.len() as u64);
+        }
+        self.done(batch, key, true);
+    }
+
+    /// The server answers again. Files that hold only kept events are left to a replay of this process.
+    pub(crate) fn release(&mut self) {
+        let before = self.journals.len();
+        self.journals.retain(|journal| journal.kept == 0 || journal.open > journal.kept);
+        if self.journals.len() < before {
+            (self.start_replay)();
+        }
+    }
+
+    /// The file to write the batch to.
+    fn journal_for(&mut self, batch: &Batch) -> Result<usize, KeepError> {
+        let folder = match self.folder.take() {
+            Some(folder) => folder,
+            None => self.store.make()?,
+        };
+        let folder = self.folder.insert(folder);
+        let place = batch.places().map_or(0, |(first, _)| first);
+        if let Some(at) = self.journals.iter().rposition(|journal| journal.may_take(place)) {
+            return Ok(at);
+        }
+        if !self.journals.last().is_some_and(|journal| journal.has_room(ROTATE_AT)) {
+            let (room, is_synced) = (self.room.take(), self.store.is_synced());
+            self.journals.push(Journal::create(folder, room, &self.header, self.next_base, is_synced)?);
+        }
+        Ok(self.journals.len() - 1)
+    }
+
+    fn journal_of(&mut self, batch: &Batch) -> Option<(usize, &mut Journal)> {
+        let (first, _) = batch.places()?;
+        self.journals.iter_mut().enumerate().find(|(_, journal)| journal.has(first))
+    }
+
+    /// A file that could not be written, or is gone, is not written again. What is in it stays as it is.
+    fn clean_up_after(&mut self, at: usize, is_broken: bool) {
+        if !is_broken || self.journals[at].open == 0 {
+            let journal = self.journals.remove(at);
+            if let Some(folder) = self.folder.as_ref().filter(|_| is_broken) {
+                let _ = journal.remove(folder);
+            }
+        }
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+}

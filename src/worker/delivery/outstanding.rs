@@ -1,0 +1,221 @@
+//! The batches of senders, as the worker sees them. Only a reporter with a spool has this list.
+//!
+//! A sender may wait for a server that never answers. The worker can keep its batch in the spool all the same: for each
+//! batch, and for each half of one, there is an entry with a copy. The sender and the worker both may decide what becomes
+//! of the events, and the first one does. The lock is held for some fields, never across I/O.
+//!
+//! Only the worker touches the spool's files. What a sender decides stays in the list until the worker has noted it there.
+
+use std::mem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::model::stats::DropReason;
+use crate::queue::ledger::Fate;
+use crate::wire::batch::Batch;
+
+#[derive(Default)]
+pub(crate) struct Outstanding(Mutex<List>);
+
+#[derive(Default)]
+struct List {
+    entries: Vec<Entry>,
+    next: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EntryId(u64);
+
+pub(crate) struct Entry {
+    id: EntryId,
+    /// The worker's copy, with its places in the spool.
+    pub(crate) batch: Batch,
+    /// The idempotency key of the request, as soon as one is chosen.
+    pub(crate) key: Option<String>,
+    /// Whether the events are in the spool's file.
+    pub(crate) is_written: bool,
+    /// Whether the file knows the key.
+    pub(crate) is_key_written: bool,
+    /// When the attempt began that is on the wire.
+    since: Option<Instant>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The sender decides.
+    OnItsWay,
+    /// The sender has given up for this reason, and the worker is to keep the events.
+    ToKeep(DropReason),
+    /// The worker has decided: it keeps the events. The sender may still be waiting for an answer.
+    Kept,
+    /// The events have their fate, which the file does not know yet.
+    Over,
+    /// The worker kept the events, and then they were delivered.
+    DeliveredAfterAll,
+}
+
+/// What the worker has to note in the spool's file.
+pub(crate) enum Note {
+    /// The events have their fate.
+    Over(Entry),
+    /// The events count as spooled, and were delivered.
+    DeliveredAfterAll(Entry),
+}
+
+impl Outstanding {
+    /// Adds a batch that a sender is about to get.
+    pub(crate) fn add(&self, batch: Batch, key: Option<String>, is_written: bool) -> EntryId {
+        let is_key_written = is_written && key.is_some();
+        self.list().add(batch, key, is_written, is_key_written)
+    }
+
+    /// Removes a batch that no sender got.
+    pub(crate) fn remove(&self, id: EntryId) {
+        self.list().entries.retain(|entry| entry.id != id);
+    }
+
+    /// The key that the worker has chosen for the first attempt.
+    pub(super) fn key(&self, id: EntryId) -> Option<String> {
+        self.list().entry(id).and_then(|entry| entry.key.clone())
+    }
+
+    /// An attempt is about to begin. `false`: the worker has kept the events meanwhile, and there is to be no attempt.
+    pub(super) fn attempt_begins(&self, id: EntryId, key: &str) -> bool {
+        let mut list = self.list();
+        let Some(entry) = list.entry(id).filter(|entry| entry.state == State::OnItsWay) else { return false };
+        entry.since = Some(Instant::now());
+        entry.key.get_or_insert_with(|| key.to_owned());
+        true
+    }
+
+    /// The attempt is over.
+    pub(super) fn attempt_ends(&self, id: EntryId) {
+        if let Some(entry) = self.list().entry(id) {
+            entry.since = None;
+        }
+    }
+
+    /// Puts two halves in the place of a batch. `None`: the worker has kept the events meanwhile.
+    pub(super) fn split(&self, id: EntryId) -> Option<[EntryId; 2]> {
+        let mut list = self.list();
+        let halves = list.entry(id).filter(|entry| entry.state == State::OnItsWay)?.batch.split()?;
+        let whole = list.take(id)?;
+        Some(halves.map(|half| list.add(half, None, whole.is_written, false)))
+    }
+
+    /// The sender knows the fate. `false`: the worker has kept the events meanwhile, and has counted them.
+    pub(super) fn settle(&self, id: EntryId, fate: Fate) -> bool {
+        let mut list = self.list();
+        let Some(entry) = list.entry(id) else { return false };
+        let is_decided = entry.state == State::OnItsWay;
+        match (entry.state, fate) {
+            (State::OnItsWay, _) if entry.is_written => entry.state = State::Over,
+            (State::Kept, Fate::Delivered) => entry.state = State::DeliveredAfterAll,
+            _ => _ = list.take(id),
+        }
+        is_decided
+    }
+
+    /// The sender gives up for this reason: the worker is to keep the events, unless it has already.
+    pub(super) fn give_up(&self, id: EntryId, reason: DropReason) {
+        let mut list = self.list();
+        match list.entry(id) {
+            Some(entry) if entry.state == State::OnItsWay => entry.state = State::ToKeep(reason),
+            _ => _ = list.take(id),
+        }
+    }
+
+    /// What there is to note in the file.
+    pub(crate) fn take_notes(&self) -> Vec<Note> {
+        let over =
+            self.list().take_all(|entry| matches!(entry.state, State::Over | State::DeliveredAfterAll));
+        let note = |entry: Entry| match entry.state {
+            State::DeliveredAfterAll => Note::DeliveredAfterAll(entry),
+            _ => Note::Over(entry),
+        };
+        over.into_iter().map(note).collect()
+    }
+
+    /// The batches that senders have given up.
+    pub(crate) fn take_given_up(&self) -> Vec<(Entry, DropReason)> {
+        let given_up = self.list().take_all(|entry| matches!(entry.state, State::ToKeep(_)));
+        let with_reason = |entry: Entry| match entry.state {
+            State::ToKeep(reason) => (entry, reason),
+            _ => (entry, DropReason::Deadline),
+        };
+        given_up.into_iter().map(with_reason).collect()
+    }
+
+    /// The batches whose sender has waited for an answer since this moment or longer, or with `None` all. The worker decides
+    /// about them from now on, and gives each back with [`put_back`](Self::put_back) when it is kept.
+    pub(crate) fn take_over(&self, since: Option<Instant>) -> Vec<(EntryId, Batch, Option<String>)> {
+        let is_due = |entry: &Entry| match (since, entry.since) {
+            (None, _) => true,
+            (Some(since), Some(began)) => began <= since,
+            (Some(_), None) => false,
+        };
+        let mut list = self.list();
+        let due = list.entries.iter_mut().filter(|entry| entry.state == State::OnItsWay && is_due(entry));
+        due.map(|entry| {
+            entry.state = State::Kept;
+            (entry.id, mem::take(&mut entry.batch), entry.key.clone())
+        })
+        .collect()
+    }
+
+    /// The batch is in the file, under its key if it had one. Its sender may find out later that it was delivered.
+    pub(crate) fn put_back(&self, id: EntryId, batch: Batch) {
+        if let Some(entry) = self.list().entry(id) {
+            entry.batch = batch;
+            (entry.is_written, entry.is_key_written) = (true, entry.key.is_some());
+        }
+    }
+
+    /// Since when the first attempt waits for an answer, of those that are on the wire.
+    pub(crate) fn waits_since(&self) -> Option<Instant> {
+        let list = self.list();
+        let on_the_way = list.entries.iter().filter(|entry| entry.state == State::OnItsWay);
+        on_the_way.filter_map(|entry| entry.since).min()
+    }
+
+    /// Whether a sender still decides about a batch.
+    pub(crate) fn has_any_on_its_way(&self) -> bool {
+        self.list().entries.iter().any(|entry| entry.state == State::OnItsWay)
+    }
+
+    /// Whether a batch was kept whose sender may still be waiting for an answer.
+    pub(crate) fn has_any_kept(&self) -> bool {
+        self.list().entries.iter().any(|entry| entry.state == State::Kept)
+    }
+
+    /// A poisoned lock is used like any other: nothing panics while it is held.
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl List {
+    fn add(&mut self, batch: Batch, key: Option<String>, is_written: bool, is_key_written: bool) -> EntryId {
+        let id = EntryId(self.next);
+        self.next += 1;
+        let (since, state) = (None, State::OnItsWay);
+        self.entries.push(Entry { id, batch, key, is_written, is_key_written, since, state });
+        id
+    }
+
+    fn entry(&mut self, id: EntryId) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|entry| entry.id == id)
+    }
+
+    fn take(&mut self, id: EntryId) -> Option<Entry> {
+        let at = self.entries.iter().position(|entry| entry.id == id)?;
+        Some(self.entries.remove(at))
+    }
+
+    fn take_all(&mut self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        let (wanted, others) = mem::take(&mut self.entries).into_iter().partition(is_wanted);
+        self.entries = others;
+        wanted
+    }
+}
