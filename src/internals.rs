@@ -16,6 +16,8 @@ use crate::model::stats::RefusalReason;
 use crate::payload::record::{self, EventBody, Record};
 use crate::process::stack::{self, SHORT_WAIT};
 use crate::queue::chunk::Chunk;
+#[cfg(all(feature = "spool", unix))]
+use crate::spool::line;
 use crate::transport::retry;
 use crate::wire::batch::Batcher;
 use crate::wire::encode::Encoder;
@@ -102,4 +104,17 @@ pub fn request(session_id: &str, events: Vec<Payload>, process: Uuid) -> io::Res
 /// Calls the function while the crate counts as resolving symbols, as its worker does now and then.
 pub fn during_resolution<T>(run: impl FnOnce() -> T) -> T {
     stack::during_resolution(run)
+}
+
+/// Appends a line to a spool's file.
+#[cfg(all(feature = "spool", unix))]
+pub fn put_line(kind: u8, text: &[u8], file: &mut Vec<u8>) {
+    line::put(kind, text, file);
+}
+
+/// The events without a fate in a spool's file. `None`: it has no header that can be trusted.
+#[cfg(all(feature = "spool", unix))]
+pub fn events_left(file: &[u8]) -> Option<Vec<&[u8]>> {
+    let left = line::read(file)?.left;
+    Some(left.iter().flat_map(|left| left.events.iter().map(|(_, event)| *event)).collect())
 }

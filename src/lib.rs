@@ -36,7 +36,8 @@
 //! [`log_fatal_exception`](Reporter::log_fatal_exception), and the drop of the last clone.
 //!
 //! **It tells the truth.** Each accepted event has exactly one fate, and [`stats`](Reporter::stats) counts it:
-//! delivered when a 2xx answered it, dropped with a reason, or pending. Drained is not delivered.
+//! delivered when a 2xx answered it, dropped with a reason, kept in a file for the next run where there is a spool, or
+//! pending. Drained is not delivered.
 //!
 //! # How it works
 //!
@@ -102,7 +103,8 @@
 //!
 //! # What it does not do
 //!
-//! - It keeps nothing on disk: events that are pending when the process is killed are lost.
+//! - It keeps nothing on disk, unless a builder is given a spool (feature `spool`): events that are pending when the process
+//!   is killed are lost.
 //! - It does not sample, aggregate or deduplicate. One call is one event.
 //! - It has no async twin. In an async program its calls are safe to make, but `wait_until_drained`, `stop` and
 //!   the last drop block their thread.
@@ -122,6 +124,8 @@
 //! - `tracing`: forwards the events and spans of the `tracing` crate; see `bridge::TracingBridge`.
 //! - `panic`: reports every panic, and ends the session if the program ends; see `bridge::install_panic_hook`.
 //! - `ureq`: reports the requests of any ureq agent; see `bridge::UreqBridge`.
+//! - `spool`: keeps what cannot be sent in files, and the next run sends it; see `Spool`. Unix only: elsewhere `start` returns
+//!   an error.
 
 #![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -152,6 +156,8 @@ mod session;
 mod queue;
 // From the queue to the network, on the worker's thread:
 mod print;
+#[cfg(feature = "spool")]
+mod spool;
 mod transport;
 mod wire;
 mod worker;
@@ -174,10 +180,12 @@ pub use model::config::Config;
 pub use model::error::StartError;
 pub use model::event;
 pub use model::event::Severity;
-pub use model::stats::{DropReason, Dropped, RefusalReason, Refused, Stats};
+pub use model::stats::{DropReason, Dropped, RefusalReason, Refused, Replayed, Stats};
 #[doc(hidden)]
 pub use payload::literal;
 pub use reporter::builder::Builder;
 pub use reporter::capture::{CapturedError, Outcome, Unchecked};
 pub use reporter::provider::{Telemetry, TelemetryProvider};
 pub use reporter::{Reporter, WeakReporter};
+#[cfg(feature = "spool")]
+pub use spool::settings::{Durability, Spool, SpoolStatus};

@@ -27,6 +27,14 @@ const NOT_IN_CI: &[(&str, &str)] = &[
         "the long form of what CI plays 10 000 times",
     ),
     (
+        "SPOOL_KILLS=10000 cargo test --all-features --release --test spool killed",
+        "the long form of what CI plays some dozens of times",
+    ),
+    (
+        "SPOOL_POWER_CUTS=200 cargo test --all-features --release --test spool power",
+        "the long form of what CI plays twice",
+    ),
+    (
         "cargo run --release --manifest-path benches/peers/Cargo.toml",
         "builds a hundred other crates, and measures times",
     ),

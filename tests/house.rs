@@ -14,6 +14,7 @@ const FLOORS: &[&str] = &[
     "session",
     "worker",
     "print",
+    "spool",
     "transport",
     "wire",
     "queue",
@@ -32,6 +33,8 @@ const NAMED_IN: &[(&str, &[&str])] = &[
     ("parking_lot", &["collector/"]),
     ("std::env::var", &["model/config/"]),
     ("unsafe ", &["process/fork/"]),
+    ("std::fs", &["spool/disk/", "transport/", "model/config/"]),
+    ("rustix::", &["spool/disk/"]),
 ];
 
 /// A Rust file of `src` without test code.

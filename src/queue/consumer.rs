@@ -50,15 +50,11 @@ impl Consumer {
     /// worker ask for its own thread, to choose a receiver on another one. At the very end of a thread, when the standard
     /// library's storage for it is gone, that question panics: in a destructor of a C thread-specific key the process
     /// would abort. A worker that waits for readiness is woken without that question.
-    pub(crate) fn sleep_until_ready(
-        &self,
-        ticker: &Receiver<Instant>,
-        next_look: &Receiver<Instant>,
-        arrivals: &Receiver<Box<Chunk>>,
-    ) {
+    pub(crate) fn sleep_until_ready(&self, times: [&Receiver<Instant>; 3], arrivals: &Receiver<Box<Chunk>>) {
         let mut channels = Select::new();
-        channels.recv(ticker);
-        channels.recv(next_look);
+        for time in times {
+            channels.recv(time);
+        }
         channels.recv(&self.wakeup);
         channels.recv(arrivals);
         channels.ready();

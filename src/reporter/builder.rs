@@ -10,7 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::failure::user_error::{UserError, UserErrorClassifier};
-use crate::model::config::{self, Config, Mode};
+use crate::model::config::{self, Config, Endpoint, Mode};
 use crate::model::error::StartError;
 use crate::model::event::Event;
 use crate::model::stats::DropReason;
@@ -21,8 +21,13 @@ use crate::queue::ledger::Ledger;
 use crate::queue::queue;
 use crate::reporter::Reporter;
 use crate::reporter::destination::{Destination, Sink};
+use crate::reporter::spooling::{self, Spooling};
 use crate::session::pipeline::Pipeline;
 use crate::session::{Session, VainWait};
+#[cfg(all(feature = "spool", unix))]
+use crate::spool::replay::BatchLimits;
+#[cfg(feature = "spool")]
+use crate::spool::settings::Spool;
 use crate::transport::client::Route;
 use crate::transport::retry::{MAX_WAIT, RetryPolicy};
 use crate::wire::batch::Batcher;
@@ -107,7 +112,7 @@ pub struct Builder {
     context: Vec<(String, Value)>,
     flush_interval: Duration,
     flush_threshold: usize,
-    flush_timeout: Duration,
+    flush_timeout: Option<Duration>,
     http_timeout: Duration,
     max_retries: u32,
     retry_base_delay: Duration,
@@ -116,7 +121,9 @@ pub struct Builder {
     max_queue_bytes: usize,
     max_batch_bytes: usize,
     max_event_bytes: usize,
-    shutdown_timeout: Duration,
+    shutdown_timeout: Option<Duration>,
+    #[cfg(feature = "spool")]
+    spool: Option<Spool>,
 }
 
 impl Reporter {
@@ -196,7 +203,7 @@ impl Builder {
             context: Vec::new(),
             flush_interval: FLUSH_INTERVAL,
             flush_threshold: FLUSH_THRESHOLD,
-            flush_timeout: FLUSH_TIMEOUT,
+            flush_timeout: None,
             http_timeout: HTTP_TIMEOUT,
             max_retries: MAX_RETRIES,
             retry_base_delay: RETRY_BASE_DELAY,
@@ -205,13 +212,33 @@ impl Builder {
             max_queue_bytes: MAX_QUEUE_BYTES,
             max_batch_bytes: MAX_BATCH_BYTES,
             max_event_bytes: MAX_EVENT_BYTES,
-            shutdown_timeout: SHUTDOWN_TIMEOUT,
+            shutdown_timeout: None,
+            #[cfg(feature = "spool")]
+            spool: None,
         }
     }
 
     /// The id of the session to report to, in place of the one that this builder was made with. Defaults to that one.
     pub fn session_id(mut self, session_id: impl Into<String>) -> Self {
         self.session_id = Some(session_id.into());
+        self
+    }
+
+    #[cfg(feature = "spool")]
+    /// Keeps what cannot be sent in files, and sends what earlier runs kept: see [`Spool`]. The program then ends sooner:
+    /// [`shutdown_timeout`](Self::shutdown_timeout) is 300 ms and [`flush_timeout`](Self::flush_timeout) 2 s unless they
+    /// are set. Where the variable `CI` is set they keep their usual defaults: such a machine has no next run. A dry run
+    /// keeps nothing. Defaults to none.
+    ///
+    /// ```
+    /// use tinker_telemetry::{Config, Reporter, Spool};
+    ///
+    /// let config = Config::new("tml-example").base_url("http://127.0.0.1:8080");
+    /// let builder = Reporter::builder(config, "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64")
+    ///     .spool(Spool::for_program("my-tool"));
+    /// ```
+    pub fn spool(mut self, spool: Spool) -> Self {
+        self.spool = Some(spool);
         self
     }
 
@@ -362,7 +389,7 @@ impl Builder {
     /// How long [`log_fatal_exception`](Reporter::log_fatal_exception) and [`capture_fatal`](Reporter::capture_fatal)
     /// wait at the most. Zero: they do not wait. Defaults to 30 s.
     pub fn flush_timeout(mut self, timeout: Duration) -> Self {
-        self.flush_timeout = timeout;
+        self.flush_timeout = Some(timeout);
         self
     }
 
@@ -435,7 +462,7 @@ impl Builder {
     /// How long the drop of the last clone may take; what is pending then is dropped as `deadline`. Zero drops at once
     /// what was not sent yet. The panic hook waits as long at the most. Defaults to 5 s.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
-        self.shutdown_timeout = timeout;
+        self.shutdown_timeout = Some(timeout);
         self
     }
 
@@ -479,14 +506,15 @@ impl Builder {
         let sdk_version =
             endpoint.as_ref().map_or(env!("CARGO_PKG_VERSION").to_owned(), |to| to.sdk_version.clone());
         fork::watch();
-        let destination = match endpoint {
-            Some(endpoint) => Destination::Backend(Arc::new(Route::new(endpoint, self.http_timeout)?)),
-            None => Destination::StandardError,
-        };
+        let destination = self.destination(endpoint)?;
         let process = process_uuid::uuid().map_err(StartError::NoRandomness)?;
         let envelope = Envelope::of_sdk(&sdk_version, &session_id, process);
         let (pipeline, worker) = self.pipeline(0, &destination, envelope);
         start_worker(worker).map_err(StartError::Thread)?;
+        if let Some((spooling, route)) = destination.spooling() {
+            spooling.start_replay(&pipeline.ledger, route);
+        }
+        let (flush_timeout, shutdown_timeout) = self.timeouts(&destination);
         let pipeline = if self.session_id.is_some() { pipeline.with_session() } else { pipeline };
         Ok(Reporter::new(Session {
             id: session_id.clone(),
@@ -494,13 +522,41 @@ impl Builder {
             pipeline: ProcessOwned::new(pipeline),
             classifier: self.classifier.clone(),
             max_event_bytes: self.max_event_bytes,
-            flush_timeout: self.flush_timeout,
-            shutdown_timeout: self.shutdown_timeout,
+            flush_timeout,
+            shutdown_timeout,
             vain_wait: VainWait::default(),
             renew: Box::new(move |parent| {
                 self.pipeline_of_child(parent, &sdk_version, &session_id, &destination)
             }),
         }))
+    }
+
+    /// `None` for a dry run.
+    fn destination(&self, endpoint: Option<Endpoint>) -> Result<Destination, StartError> {
+        let Some(endpoint) = endpoint else { return Ok(Destination::StandardError) };
+        let spooling = self.spooling(&endpoint);
+        Ok(Destination::Backend(Arc::new(Route::new(endpoint, self.http_timeout)?), spooling))
+    }
+
+    #[cfg(all(feature = "spool", unix))]
+    fn spooling(&self, endpoint: &Endpoint) -> Option<Spooling> {
+        let limits = BatchLimits { events: self.max_batch_size, bytes: self.max_batch_bytes };
+        self.spool.as_ref().map(|spool| Spooling::new(spool, endpoint, self.http_timeout, limits))
+    }
+
+    #[cfg(not(all(feature = "spool", unix)))]
+    #[expect(clippy::unused_self, reason = "as the other one")]
+    fn spooling(&self, _: &Endpoint) -> Option<Spooling> {
+        None
+    }
+
+    /// How long a fatal exception waits, and how long the last drop.
+    fn timeouts(&self, destination: &Destination) -> (Duration, Duration) {
+        let (flush, shutdown) = match destination.spooling() {
+            Some(_) if !config::is_ci() => (spooling::FLUSH_TIMEOUT, spooling::SHUTDOWN_TIMEOUT),
+            _ => (FLUSH_TIMEOUT, SHUTDOWN_TIMEOUT),
+        };
+        (self.flush_timeout.unwrap_or(flush), self.shutdown_timeout.unwrap_or(shutdown))
     }
 
     /// A pipeline whose events are numbered from `first_number`, and the worker at its other end, not started yet.
@@ -517,14 +573,21 @@ impl Builder {
         let batcher = Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len()));
         let policy = RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay };
         let outage_log = OutageLog::new(destination.name());
+        let keeper =
+            destination.spooling().map(|(spooling, route)| spooling.keeper(&envelope, &ledger, route));
         let delivery =
-            Delivery::new(Arc::clone(&ledger), transport, envelope, policy, self.http_timeout, outage_log);
+            Delivery::new(Arc::clone(&ledger), transport, envelope, policy, self.http_timeout, outage_log)
+                .with_keeper(keeper);
         let context = Arc::new(Context::new(&self.context));
         let max_bytes = self.max_event_bytes.saturating_add(context.len() + MAX_HEAD);
         let encoder = Encoder::new(SessionIndex::from(first_number)).with_context(context);
         let worker =
             Worker::new(ledger, consumer, Ticker::every(self.flush_interval), batcher, delivery, encoder);
-        (pipeline, worker.with_before_send(BeforeSend::new(self.before_send.clone(), max_bytes)))
+        let worker = worker.with_before_send(BeforeSend::new(self.before_send.clone(), max_bytes));
+        match destination.spooling() {
+            Some((spooling, _)) => spooling.join(pipeline, worker),
+            None => (pipeline, worker),
+        }
     }
 
     /// A pipeline for a forked child. No error can be returned from where it is made: if the child gets no thread or no
@@ -591,6 +654,10 @@ impl Builder {
             ("context", context.len() <= MAX_CONTEXT, "must be at most 16 KiB in all"),
             ("context", context.is_strict(), "must be nested at most 99 levels deep"),
         ];
+        #[cfg(feature = "spool")]
+        if let Some(Err(reason)) = self.spool.as_ref().map(Spool::check) {
+            return Err(StartError::InvalidSetting { setting: "spool", reason });
+        }
         match rules.into_iter().find(|(_, holds, _)| !holds) {
             Some((setting, _, reason)) => Err(StartError::InvalidSetting { setting, reason }),
             None => Ok(()),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::model::config;
 use crate::print::Printer;
+use crate::reporter::spooling::Spooling;
 use crate::transport::Transport;
 use crate::transport::abort::Abort;
 use crate::transport::client::{Http, Route};
@@ -14,15 +15,23 @@ use crate::wire::envelope::Request;
 
 /// What a transport is made of, in the process that started the reporter and in those that it forks.
 pub(super) enum Destination {
-    Backend(Arc<Route>),
+    Backend(Arc<Route>, Option<Spooling>),
     StandardError,
 }
 
 impl Destination {
+    /// What keeps events that cannot be sent, and the way that they are to take.
+    pub(super) fn spooling(&self) -> Option<(&Spooling, &Arc<Route>)> {
+        match self {
+            Self::Backend(route, spooling) => spooling.as_ref().map(|spooling| (spooling, route)),
+            Self::StandardError => None,
+        }
+    }
+
     /// A transport of this process.
     pub(super) fn open(&self) -> Sink {
         match self {
-            Self::Backend(route) => Sink::Backend(Http::new(Arc::clone(route))),
+            Self::Backend(route, _) => Sink::Backend(Http::new(Arc::clone(route))),
             Self::StandardError => Sink::StandardError(Printer::to_stderr(config::no_color())),
         }
     }
@@ -30,7 +39,7 @@ impl Destination {
     /// Its name in a log line.
     pub(super) fn name(&self) -> String {
         match self {
-            Self::Backend(route) => route.destination(),
+            Self::Backend(route, _) => route.destination(),
             Self::StandardError => "standard error".to_owned(),
         }
     }

@@ -12,6 +12,7 @@ pub(crate) mod capture;
 mod compile_fail;
 mod destination;
 pub(crate) mod provider;
+mod spooling;
 
 use std::fmt;
 use std::ops::Deref;

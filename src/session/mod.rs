@@ -141,6 +141,7 @@ impl Session {
     fn end_session_unless_inside(&self) {
         if !reentrancy::is_inside() {
             self.end_session();
+            self.pipeline().ledger.set_fatal();
         }
     }
 

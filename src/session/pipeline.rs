@@ -22,6 +22,8 @@ pub(crate) struct Pipeline {
     producer: Producer,
     /// `None` in a dry run: nothing is on the wire.
     abort_handle: Option<Abort>,
+    /// How long after a deadline the worker still writes to the spool. Zero without one.
+    write_grace: Duration,
     /// Reports the session's end once. `None` if this pipeline reports neither the start nor the end.
     pub(crate) session_end: Option<Once>,
 }
@@ -34,7 +36,15 @@ impl Pipeline {
         producer: Producer,
         abort_handle: Option<Abort>,
     ) -> Self {
-        Self { ledger, first_number, producer, abort_handle, session_end: None }
+        let write_grace = Duration::ZERO;
+        Self { ledger, first_number, producer, abort_handle, write_grace, session_end: None }
+    }
+
+    /// Its worker has a spool, and so long after a deadline for writing.
+    #[cfg(all(feature = "spool", unix))]
+    pub(crate) fn with_write_grace(mut self, grace: Duration) -> Self {
+        self.write_grace = grace;
+        self
     }
 
     /// The same pipeline, which also reports the session's start and its end.
@@ -82,12 +92,25 @@ impl Pipeline {
         self.producer.wake();
         if !reentrancy::is_inside() {
             if !self.ledger.wait_finished(deadline) {
-                self.give_up();
+                self.give_up_at(deadline);
             }
             self.ledger.wait_logged(after(LOG_GRACE));
         }
         let stats = self.ledger.stats();
         stats.pending == 0 && stats.dropped.deadline == 0
+    }
+
+    /// Ends what is pending, because the time is over. With a spool the worker has a moment to write it.
+    fn give_up_at(&self, deadline: Instant) {
+        if !self.write_grace.is_zero() {
+            let abort_handle = self.abort_handle.clone();
+            let abort = move || abort_handle.iter().for_each(Abort::abort);
+            let _ = fork::start_thread("tinker-abort", abort);
+            if self.ledger.wait_finished(deadline + self.write_grace) {
+                return;
+            }
+        }
+        self.give_up();
     }
 
     /// Drops what is pending, because the time is over. The worker may be in a name lookup or a connect, which nothing

@@ -1,9 +1,11 @@
 //! The request body around a batch of events.
 
+use std::borrow::Cow;
+
 use uuid::Uuid;
 
 use super::batch::Batch;
-use super::encode::{put, write_text};
+use super::encode::write_text;
 
 /// The part of a request's body around the events. It is the same in every request of a reporter.
 #[derive(Debug)]
@@ -28,11 +30,34 @@ impl Envelope {
 
     /// The same for an SDK of this version.
     pub(crate) fn of_sdk(version: &str, session_id: &str, process: Uuid) -> Self {
-        let mut tail = format!(r#"],"platform":"{}""#, platform()).into_bytes();
-        let _ = write_text("sdk_version", version, &mut tail);
-        let _ = write_text("session_id", session_id, &mut tail); // writing to memory cannot fail
-        put(&mut tail, &[r#","process_uuid":""#, &process.to_string(), r#""}"#]);
+        Self::of(&Sender {
+            platform: platform().into(),
+            sdk_version: version.into(),
+            session_id: session_id.into(),
+            process_uuid: process.to_string().into(),
+        })
+    }
+
+    /// The envelope of this sender, which may be another process.
+    pub(crate) fn of(sender: &Sender<'_>) -> Self {
+        let mut tail = b"]".to_vec();
+        let fields = [
+            ("platform", &sender.platform),
+            ("sdk_version", &sender.sdk_version),
+            ("session_id", &sender.session_id),
+            ("process_uuid", &sender.process_uuid),
+        ];
+        for (name, value) in fields {
+            let _ = write_text(name, value, &mut tail); // writing to memory cannot fail
+        }
+        tail.push(b'}');
         Self { tail }
+    }
+
+    /// The sender, as the JSON of the fields that follow the events, without braces.
+    #[cfg(all(feature = "spool", unix))]
+    pub(crate) fn sender(&self) -> &[u8] {
+        &self.tail[b"],".len()..self.tail.len() - b"}".len()]
     }
 
     /// How many bytes it adds to the events.
@@ -41,11 +66,22 @@ impl Envelope {
     }
 
     pub(crate) fn seal(&self, batch: &Batch, key: Uuid) -> Request {
-        Request {
-            body: [OPENING, batch.json(), &self.tail].concat(),
-            idempotency_key: format!("tinker-telemetry-retry-{key}"),
-        }
+        self.seal_with(batch, format!("tinker-telemetry-retry-{key}"))
     }
+
+    /// The request under a key that it bore before.
+    pub(crate) fn seal_with(&self, batch: &Batch, idempotency_key: String) -> Request {
+        Request { body: [OPENING, batch.json(), &self.tail].concat(), idempotency_key }
+    }
+}
+
+/// Who sends: the fields beside the events.
+#[derive(Debug)]
+pub(crate) struct Sender<'a> {
+    pub(crate) platform: Cow<'a, str>,
+    pub(crate) sdk_version: Cow<'a, str>,
+    pub(crate) session_id: Cow<'a, str>,
+    pub(crate) process_uuid: Cow<'a, str>,
 }
 
 /// The operating system as the official SDK names it in bodies.

@@ -15,11 +15,12 @@
 
 pub(crate) mod before_send;
 pub(crate) mod delivery;
+pub(crate) mod keeper;
 pub(crate) mod outage_log;
 pub(crate) mod ticker;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{after, never, select};
 
@@ -35,10 +36,15 @@ use crate::worker::before_send::BeforeSend;
 use crate::worker::delivery::Delivery;
 use crate::worker::ticker::Ticker;
 
+/// So long after the deadline what could not be sent is still written into the spool.
+pub(crate) const WRITE_GRACE: Duration = Duration::from_millis(40);
+
 pub(crate) struct Worker<T> {
     ledger: Arc<Ledger>,
     consumer: Consumer,
     ticker: Ticker,
+    /// When events are written to the spool ahead of their sending. Without that it never ticks.
+    write_ahead: Ticker,
     batcher: Batcher,
     delivery: Delivery<T>,
     encoder: Encoder,
@@ -64,6 +70,7 @@ impl<T: Transport> Worker<T> {
             ledger,
             consumer,
             ticker,
+            write_ahead: Ticker::never(),
             batcher,
             delivery,
             encoder,
@@ -71,6 +78,12 @@ impl<T: Transport> Worker<T> {
             flushed: 0,
             json: Vec::new(),
         }
+    }
+
+    /// Writes events to the spool at each tick.
+    #[cfg(all(feature = "spool", unix))]
+    pub(crate) fn write_ahead_at(self, write_ahead: Ticker) -> Self {
+        Self { write_ahead, ..self }
     }
 
     /// Asks this about each event before it goes into a batch.
@@ -94,9 +107,11 @@ impl<T: Transport> Worker<T> {
             let is_empty = self.batcher.is_empty() && self.consumer.is_empty();
             let arrivals = if is_empty { &self.consumer.chunks } else { &no_chunks };
             let next_look = self.consumer.next_look().map_or_else(never, after);
-            self.consumer.sleep_until_ready(&self.ticker.next, &next_look, arrivals);
+            self.consumer
+                .sleep_until_ready([&self.ticker.next, &self.write_ahead.next, &next_look], arrivals);
             select! {
                 recv(self.ticker.next) -> _ => self.tick(),
+                recv(self.write_ahead.next) -> _ => self.write_ahead_tick(),
                 recv(next_look) -> _ => self.look_for_callers(),
                 recv(self.consumer.wakeup) -> wakeup => match wakeup {
                     Ok(()) => self.flush_if_asked(),
@@ -143,6 +158,9 @@ impl<T: Transport> Worker<T> {
         if self.consumer.wakeup.try_recv().is_ok() {
             self.flush_if_asked();
         }
+        if self.write_ahead.next.try_recv().is_ok() {
+            self.write_ahead_tick();
+        }
         if self.ticker.next.try_recv().is_ok() {
             self.tick();
         }
@@ -157,7 +175,23 @@ impl<T: Transport> Worker<T> {
     /// Answers the wakeup. It means that a flush was asked for, or that enough is pending for a batch, which `run` sends.
     fn flush_if_asked(&mut self) {
         if self.ledger.flushes_asked() > self.flushed {
+            if self.ledger.is_fatal() {
+                self.write_ahead();
+            }
             self.flush();
+        }
+    }
+
+    fn write_ahead_tick(&mut self) {
+        self.write_ahead.rearm(); // before anything that can panic
+        self.write_ahead();
+    }
+
+    /// Writes to the spool what was accepted before this call and is not sent yet.
+    fn write_ahead(&mut self) {
+        if self.delivery.has_keeper() {
+            self.gather_below(self.ledger.admitted());
+            self.delivery.write_ahead(self.batcher.open_mut());
         }
     }
 
@@ -166,17 +200,22 @@ impl<T: Transport> Worker<T> {
     fn flush(&mut self) {
         let asked = self.ledger.flushes_asked();
         let end = self.ledger.admitted();
+        self.gather_below(end);
+        self.send_open();
+        if asked > self.flushed && self.consumer.is_through(end) {
+            self.flushed = asked;
+            self.ledger.flushes_done(asked);
+        }
+    }
+
+    /// Gathers the events before this sequence number, and sends the batches that they fill.
+    fn gather_below(&mut self, end: u64) {
         while self.consumer.has_below(end) {
             match self.gather() {
                 GatherStep::Event => {}
                 GatherStep::Batch if !self.ledger.is_closed() => {}
                 GatherStep::Batch | GatherStep::Nothing => break,
             }
-        }
-        self.send_open();
-        if asked > self.flushed && self.consumer.is_through(end) {
-            self.flushed = asked;
-            self.ledger.flushes_done(asked);
         }
     }
 
@@ -194,6 +233,7 @@ impl<T: Transport> Worker<T> {
     /// Sends what is left while there is time, and gives the rest its fate. The reporter is closed: nothing is added.
     fn close(&mut self) {
         while self.has_time() && (self.send_next() || self.wait_for_callers()) {}
+        self.delivery.close_spool(); // a thread that sees the end may want the files
         if self.ledger.claim_log() {
             self.delivery.outage_log.finish(&self.ledger.stats().if_ended(DropReason::Deadline));
             self.ledger.mark_logged();
@@ -202,7 +242,8 @@ impl<T: Transport> Worker<T> {
     }
 
     fn has_time(&self) -> bool {
-        self.ledger.deadline().is_some_and(|deadline| Instant::now() < deadline)
+        let more = if self.delivery.has_keeper() { WRITE_GRACE } else { Duration::ZERO };
+        self.ledger.deadline().is_some_and(|deadline| Instant::now() < deadline + more)
     }
 
     /// Waits a little for callers that were admitted before the close and have not put their events in yet. `false` if

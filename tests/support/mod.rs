@@ -89,7 +89,10 @@ pub fn names(events: &[Event]) -> Vec<&str> {
 /// The two equations that hold in every snapshot.
 pub fn assert_adds_up(stats: Stats) {
     assert_eq!(stats.offered, stats.accepted + stats.refused.total(), "{stats}");
-    assert_eq!(stats.accepted, stats.delivered + stats.dropped.total() + stats.pending, "{stats}");
+    let fates = stats.delivered + stats.dropped.total() + stats.spooled;
+    assert_eq!(stats.accepted, fates + stats.pending, "{stats}");
+    let replayed = stats.replayed;
+    assert_eq!(replayed.taken, replayed.delivered + replayed.dropped.total() + replayed.pending, "{stats}");
 }
 
 /// Waits until all accepted events are settled. Returns the generic events that the collector has.

@@ -180,3 +180,13 @@ pub fn limit_descriptors(limit: libc::rlim_t) -> libc::rlim_t {
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limits) }, 0);
     before
 }
+
+/// Lets no file of this process grow beyond this size: a disk that is full. For a process of its own.
+pub fn limit_file_size(bytes: libc::rlim_t) {
+    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: always are. Without the signal the write returns an error.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit), 0);
+    }
+}

@@ -54,6 +54,19 @@ pub(crate) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
+/// Whether this is a job of continuous integration: its machine has no next run.
+pub(crate) fn is_ci() -> bool {
+    let value = read_variable(&|name: &str| std::env::var_os(name), "CI");
+    value.is_some_and(|value| !matches!(value.to_ascii_lowercase().as_str(), "0" | "false"))
+}
+
+/// Where programs keep what their next run needs: `XDG_STATE_HOME`, else `~/.local/state`. A relative path counts as none.
+#[cfg(feature = "spool")]
+pub(crate) fn state_home() -> Option<PathBuf> {
+    let path = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    path("XDG_STATE_HOME").or_else(|| path("HOME").map(|home| home.join(".local/state")))
+}
+
 pub(super) fn mode_of(variable: impl Fn(&str) -> Option<OsString>) -> Mode {
     let read = |name| read_variable(&variable, name).unwrap_or_default().to_ascii_lowercase();
     let is_no = |wish: &str| matches!(wish, "0" | "false" | "no" | "off");

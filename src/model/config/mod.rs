@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use http::header::HeaderName;
 
-pub(crate) use environment::{Mode, mode, no_color};
+#[cfg(feature = "spool")]
+pub(crate) use environment::state_home;
+pub(crate) use environment::{Mode, is_ci, mode, no_color};
 pub(crate) use validation::{Endpoint, secret_header};
 
 use crate::model::proxy::{self, Proxy};

@@ -197,6 +197,25 @@ pub(crate) struct Endpoint {
     pub(crate) root_certificates_file: Option<String>,
 }
 
+#[cfg(all(feature = "spool", unix))]
+impl Endpoint {
+    /// The URL before `/api/v1/telemetry`.
+    pub(crate) fn base_url(&self) -> String {
+        let uri = self.uri.to_string();
+        uri.strip_suffix(TELEMETRY_PATH).unwrap_or(&uri).to_owned()
+    }
+
+    /// What tells accounts apart: the key. Keys that a source renews are all of one account, which is named by the source.
+    pub(crate) fn account(&self) -> Vec<u8> {
+        match (self.headers.get("x-api-key"), &self.credentials) {
+            (Some(key), _) => key.as_bytes().to_vec(),
+            (None, Some(CredentialSource::Command(command))) => command.as_bytes().to_vec(),
+            (None, Some(CredentialSource::File(path))) => path.as_os_str().as_encoded_bytes().to_vec(),
+            (None, Some(CredentialSource::Closure(_)) | None) => Vec::new(),
+        }
+    }
+}
+
 /// Whether a key begins as none of Tinker's does: `tml-`, or a token.
 fn is_odd(key: &str) -> bool {
     !key.is_empty() && !key.starts_with("tml-") && !key.starts_with("eyJ")

@@ -82,6 +82,8 @@ pub enum DropReason {
     RetriesExhausted,
     /// The reporter was stopped before the event could be delivered.
     Deadline,
+    /// It was to be kept for the next run, and the spool's folder holds as much as it may.
+    SpoolFull,
     /// The reporter itself failed.
     Internal,
     /// A dry run: the event was printed, and not sent.
@@ -91,12 +93,13 @@ pub enum DropReason {
 }
 
 impl DropReason {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Rejected,
         Self::Unauthorized,
         Self::TooLarge,
         Self::RetriesExhausted,
         Self::Deadline,
+        Self::SpoolFull,
         Self::Internal,
         Self::Printed,
         Self::Withheld,
@@ -110,6 +113,7 @@ impl DropReason {
             Self::TooLarge => "too_large",
             Self::RetriesExhausted => "retries_exhausted",
             Self::Deadline => "deadline",
+            Self::SpoolFull => "spool_full",
             Self::Internal => "internal",
             Self::Printed => "printed",
             Self::Withheld => "withheld",
@@ -203,6 +207,8 @@ pub struct Dropped {
     pub retries_exhausted: u64,
     /// See [`DropReason::Deadline`].
     pub deadline: u64,
+    /// See [`DropReason::SpoolFull`].
+    pub spool_full: u64,
     /// See [`DropReason::Internal`].
     pub internal: u64,
     /// See [`DropReason::Printed`].
@@ -220,6 +226,7 @@ impl Dropped {
             DropReason::TooLarge => self.too_large,
             DropReason::RetriesExhausted => self.retries_exhausted,
             DropReason::Deadline => self.deadline,
+            DropReason::SpoolFull => self.spool_full,
             DropReason::Internal => self.internal,
             DropReason::Printed => self.printed,
             DropReason::Withheld => self.withheld,
@@ -233,6 +240,7 @@ impl Dropped {
             DropReason::TooLarge => &mut self.too_large,
             DropReason::RetriesExhausted => &mut self.retries_exhausted,
             DropReason::Deadline => &mut self.deadline,
+            DropReason::SpoolFull => &mut self.spool_full,
             DropReason::Internal => &mut self.internal,
             DropReason::Printed => &mut self.printed,
             DropReason::Withheld => &mut self.withheld,
@@ -258,7 +266,7 @@ impl Dropped {
 /// One consistent snapshot of what became of the events.
 ///
 /// In every snapshot `offered == accepted + refused.total()` and
-/// `accepted == delivered + dropped.total() + pending`. `Display` is one line for an exit message:
+/// `accepted == delivered + dropped.total() + spooled + pending`. `Display` is one line for an exit message:
 ///
 /// ```
 /// let stats = tinker_telemetry::Reporter::disabled().stats();
@@ -288,7 +296,32 @@ pub struct Stats {
     pub delivered: u64,
     /// Events given up.
     pub dropped: Dropped,
+    /// Events kept in a file for the next run. Always 0 without a spool.
+    pub spooled: u64,
     /// Accepted events without a fate yet: queued, in a batch, on the wire, or waiting for a retry.
+    pub pending: u64,
+    /// Events that earlier runs had kept, counted apart. Always 0 without a spool.
+    pub replayed: Replayed,
+}
+
+/// What became of events that earlier runs, or other processes, had kept in the spool. None of them counts as offered or
+/// accepted. In every snapshot `taken == delivered + dropped.total() + pending`.
+///
+/// ```
+/// let replayed = tinker_telemetry::Reporter::disabled().stats().replayed;
+/// assert_eq!((replayed.taken, replayed.delivered), (0, 0));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)] // a count that is new here is missing in what an older version wrote
+#[non_exhaustive]
+pub struct Replayed {
+    /// Events that this reporter took over. Those that it could not send are left for a later run, and are not counted.
+    pub taken: u64,
+    /// Events that a 2xx answered.
+    pub delivered: u64,
+    /// Events given up.
+    pub dropped: Dropped,
+    /// Events that are about to be sent.
     pub pending: u64,
 }
 
@@ -313,6 +346,21 @@ impl Sub for Stats {
             offered: self.offered.saturating_sub(earlier.offered),
             refused: self.refused - earlier.refused,
             accepted: self.accepted.saturating_sub(earlier.accepted),
+            delivered: self.delivered.saturating_sub(earlier.delivered),
+            dropped: self.dropped - earlier.dropped,
+            spooled: self.spooled.saturating_sub(earlier.spooled),
+            pending: self.pending.saturating_sub(earlier.pending),
+            replayed: self.replayed - earlier.replayed,
+        }
+    }
+}
+
+impl Sub for Replayed {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            taken: self.taken.saturating_sub(earlier.taken),
             delivered: self.delivered.saturating_sub(earlier.delivered),
             dropped: self.dropped - earlier.dropped,
             pending: self.pending.saturating_sub(earlier.pending),
@@ -350,6 +398,9 @@ impl Sub for Dropped {
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "telemetry: {} offered, {} delivered", self.offered, self.delivered)?;
+        if self.spooled > 0 {
+            write!(f, ", {} spooled", self.spooled)?;
+        }
         if self.pending > 0 {
             write!(f, ", {} pending", self.pending)?;
         }
@@ -358,6 +409,9 @@ impl fmt::Display for Stats {
         }
         if self.refused.total() > 0 {
             write!(f, ", {} refused ({})", self.refused.total(), self.refused.reasons())?;
+        }
+        if self.replayed.delivered > 0 {
+            write!(f, ", {} of earlier runs delivered", self.replayed.delivered)?;
         }
         Ok(())
     }

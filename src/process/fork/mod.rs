@@ -43,12 +43,16 @@ use crate::process::reentrancy;
 
 #[cfg(any(feature = "log", feature = "panic", feature = "tracing"))]
 mod inherited;
+#[cfg(all(feature = "spool", unix))]
+mod locked_files;
 mod process_cell;
 #[cfg(unix)]
 mod signals;
 
 #[cfg(any(feature = "log", feature = "panic", feature = "tracing"))]
 pub(crate) use inherited::Inherited;
+#[cfg(all(feature = "spool", unix))]
+pub(crate) use locked_files::LockedFiles;
 pub(crate) use process_cell::{ProcessCell, ProcessOwned};
 #[cfg(unix)]
 pub(crate) use signals::block_signals;
@@ -67,6 +71,11 @@ pub(crate) fn watch() {
     extern "C" fn in_child() {
         GENERATION.fetch_add(1, Ordering::Relaxed);
         reentrancy::leave();
+        #[cfg(feature = "spool")]
+        LockedFiles::close_in_child(|file| {
+            // SAFETY: `close` is allowed in a child, and nothing of the child uses a file of its parent's.
+            unsafe { libc::close(file) };
+        });
     }
     // Two threads may both get past this check. A fork is then counted twice, which does no harm.
     if !WATCHED.load(Ordering::Acquire) {

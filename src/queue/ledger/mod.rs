@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::model::stats::{DropReason, Dropped, RefusalReason, Refused, Stats};
+use crate::model::stats::{DropReason, Dropped, RefusalReason, Refused, Replayed, Stats};
 use crate::queue::admission::{Admission, Grant, Lane, Load};
 
 /// What became of accepted events.
@@ -22,6 +22,8 @@ use crate::queue::admission::{Admission, Grant, Lane, Load};
 pub(crate) enum Fate {
     Delivered,
     Dropped(DropReason),
+    /// Kept in a file for the next run.
+    Spooled,
 }
 
 #[derive(Debug)]
@@ -37,10 +39,16 @@ pub(crate) struct Ledger {
 struct State {
     delivered: u64,
     dropped: Dropped,
+    spooled: u64,
+    replayed: Replayed,
     /// The number of the last flush that was asked for. The first one has number 1.
     flushes_asked: u64,
     /// The last flush whose events all have their fate.
     flushes_done: u64,
+    /// How many threads wait for a flush.
+    waiting: u32,
+    /// The flush of a fatal exception. Until it is done, batches are written to the spool before they are sent.
+    fatal_flush: u64,
     /// Set by the first close. A later close may only bring it forward.
     deadline: Option<Instant>,
     /// The worker has ended, or was given up. What was pending has its fate, and nothing changes any more.
@@ -120,13 +128,14 @@ impl Ledger {
         match fate {
             Fate::Delivered => state.delivered += load.events,
             Fate::Dropped(reason) => state.dropped.add(reason, load.events),
+            Fate::Spooled => state.spooled += load.events,
         }
     }
 
     pub(crate) fn stats(&self) -> Stats {
         let state = self.state();
         let pending = self.admission.pending().events;
-        let accepted = state.delivered + state.dropped.total() + pending;
+        let accepted = state.delivered + state.dropped.total() + state.spooled + pending;
         let refused = self.refused();
         Stats {
             offered: accepted + refused.total(),
@@ -134,8 +143,16 @@ impl Ledger {
             accepted,
             delivered: state.delivered,
             dropped: state.dropped,
+            spooled: state.spooled,
             pending,
+            replayed: state.replayed,
         }
+    }
+
+    /// Counts what becomes of events that earlier runs had kept.
+    #[cfg(all(feature = "spool", unix))]
+    pub(crate) fn count_replayed(&self, count: impl FnOnce(&mut Replayed)) {
+        count(&mut self.state().replayed);
     }
 
     /// Asks for a flush and returns its number. The worker sees it when it is woken.
@@ -158,7 +175,33 @@ impl Ledger {
 
     /// Waits for a flush, until the deadline at most. `true`: it is done.
     pub(crate) fn wait_flushed(&self, flush: u64, deadline: Instant) -> bool {
-        self.wait(deadline, |state| state.finished || state.flushes_done >= flush)
+        self.state().waiting += 1;
+        self.changed.notify_all(); // the worker may be waiting before a retry
+        let is_done = self.wait(deadline, |state| state.finished || state.flushes_done >= flush);
+        self.state().waiting -= 1;
+        is_done
+    }
+
+    /// Whether a thread waits for a flush or for the end.
+    pub(crate) fn is_awaited(&self) -> bool {
+        let state = self.state();
+        state.waiting > 0 || state.deadline.is_some()
+    }
+
+    /// The program fails: until the next flush is done, what is sent is written first.
+    pub(crate) fn set_fatal(&self) {
+        let mut state = self.state();
+        state.fatal_flush = state.flushes_asked + 1;
+    }
+
+    pub(crate) fn is_fatal(&self) -> bool {
+        let state = self.state();
+        state.fatal_flush > state.flushes_done
+    }
+
+    /// Waits until `until`, or until a thread waits for a flush or for the end.
+    pub(crate) fn pause_unless_awaited(&self, until: Instant) {
+        self.wait(until, |state| state.finished || state.waiting > 0 || state.deadline.is_some());
     }
 
     /// Refuses later events, and gives the worker until `deadline` for the pending ones. An earlier deadline stays.

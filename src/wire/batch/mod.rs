@@ -14,6 +14,9 @@ pub(crate) struct Batch {
 struct EventMark {
     end: usize,
     weight: u64,
+    /// Where it is in the spool's files; 0 if it is in none.
+    #[cfg(all(feature = "spool", unix))]
+    place: u64,
 }
 
 impl Batch {
@@ -46,6 +49,30 @@ impl Batch {
         ])
     }
 
+    /// Gives each event its place in the spool's files, of the one that it had and its JSON.
+    #[cfg(all(feature = "spool", unix))]
+    pub(crate) fn place_events(&mut self, mut place: impl FnMut(u64, &[u8]) -> u64) {
+        let mut begin = 0;
+        for mark in &mut self.marks {
+            mark.place = place(mark.place, &self.json[begin..mark.end]);
+            begin = mark.end + 1; // after the comma
+        }
+    }
+
+    /// The places of the first event and of the last one.
+    #[cfg(all(feature = "spool", unix))]
+    pub(crate) fn places(&self) -> Option<(u64, u64)> {
+        Some((self.marks.first()?.place, self.marks.last()?.place))
+    }
+
+    /// A batch of these events, which hold nothing of the queue's budget.
+    #[cfg(all(feature = "spool", unix))]
+    pub(crate) fn of<'a>(events: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut batch = Self::default();
+        events.into_iter().for_each(|event| batch.push(event, 0));
+        batch
+    }
+
     fn size_with(&self, event: &[u8]) -> usize {
         self.json.len() + usize::from(!self.is_empty()) + event.len()
     }
@@ -55,7 +82,13 @@ impl Batch {
             self.json.push(b',');
         }
         self.json.extend_from_slice(event);
-        self.marks.push(EventMark { end: self.json.len(), weight });
+        let end = self.json.len();
+        self.marks.push(EventMark {
+            end,
+            weight,
+            #[cfg(all(feature = "spool", unix))]
+            place: 0,
+        });
     }
 }
 
@@ -103,6 +136,11 @@ impl Batcher {
         }
         self.open.push(event, weight);
         if self.open.len() >= self.max_events { self.take() } else { None }
+    }
+
+    /// The open batch, which may be empty.
+    pub(crate) fn open_mut(&mut self) -> &mut Batch {
+        &mut self.open
     }
 
     /// Takes the open batch, unless it is empty.

@@ -118,7 +118,7 @@ impl Clock {
     }
 }
 
-pub(super) fn put(out: &mut Vec<u8>, parts: &[&str]) {
+fn put(out: &mut Vec<u8>, parts: &[&str]) {
     for part in parts {
         out.extend_from_slice(part.as_bytes());
     }

@@ -15,9 +15,14 @@ use crate::queue::ledger::{Claim, Fate, Ledger};
 use crate::transport::Transport;
 use crate::transport::retry::{RetryPolicy, RetryStep, Verdict};
 use crate::wire::batch::Batch;
-use crate::wire::envelope::Envelope;
+use crate::wire::envelope::{Envelope, Request};
 use crate::wire::ids::Ids;
+use crate::worker::keeper::Keeper;
 use crate::worker::outage_log::OutageLog;
+
+/// What it takes to write what is pending into the spool, and each event of it.
+const TO_WRITE: Duration = Duration::from_millis(2);
+const TO_WRITE_EVENT: Duration = Duration::from_micros(1);
 
 pub(crate) struct Delivery<T> {
     ledger: Arc<Ledger>,
@@ -29,20 +34,28 @@ pub(crate) struct Delivery<T> {
     keys: Ids,
     /// Whether an attempt of the last batch failed in a way that a later attempt may not.
     is_outage: bool,
+    /// `None` without a spool.
+    keeper: Option<Keeper>,
 }
 
 /// A batch, and the responsibility for its events.
 struct ClaimedBatch<'a> {
     batch: Batch,
     claim: Claim<'a>,
+    /// The key of its request, if the batch was written to the spool before it was sent.
+    written_under: Option<String>,
 }
 
 impl<'a> ClaimedBatch<'a> {
+    fn new(batch: Batch, ledger: &'a Ledger) -> Self {
+        Self { claim: ledger.claim(batch.load()), batch, written_under: None }
+    }
+
     /// Two halves, or the batch itself if it has one event. Both halves are claimed at once, so a panic while one of them
     /// is sent leaves no event without a claim.
     fn split(self, ledger: &'a Ledger) -> Result<[Self; 2], Self> {
         let Some(halves) = self.batch.split() else { return Err(self) };
-        let halves = halves.map(|batch| Self { claim: ledger.claim(batch.load()), batch });
+        let halves = halves.map(|batch| Self::new(batch, ledger));
         self.claim.hand_over();
         Ok(halves)
     }
@@ -74,20 +87,69 @@ impl<T: Transport> Delivery<T> {
         http_timeout: Duration,
         outage_log: OutageLog,
     ) -> Self {
-        let (keys, is_outage) = (Ids::new(), false);
-        Self { ledger, transport, envelope, policy, http_timeout, outage_log, keys, is_outage }
+        let (keys, is_outage, keeper) = (Ids::new(), false, None);
+        Self { ledger, transport, envelope, policy, http_timeout, outage_log, keys, is_outage, keeper }
+    }
+
+    /// Keeps in the spool what would be dropped because it could not be sent in time.
+    pub(crate) fn with_keeper(mut self, keeper: Option<Keeper>) -> Self {
+        self.keeper = keeper;
+        self
+    }
+
+    pub(super) fn close_spool(&mut self) {
+        self.keeper = None;
+    }
+
+    pub(super) fn has_keeper(&self) -> bool {
+        self.keeper.is_some()
+    }
+
+    /// Writes events that wait to be sent into the spool, so that they outlive the process.
+    pub(super) fn write_ahead(&mut self, batch: &mut Batch) {
+        self.write(batch, None);
+    }
+
+    /// Whether the batch is in the spool.
+    fn write(&mut self, batch: &mut Batch, key: Option<&str>) -> bool {
+        let Some(keeper) = self.keeper.as_mut().filter(|_| !batch.is_empty()) else { return false };
+        match keeper.write(batch, key) {
+            Ok(()) => {
+                self.outage_log.spool_works();
+                true
+            }
+            Err(error) => {
+                self.outage_log.spool_failed(&error);
+                false
+            }
+        }
+    }
+
+    /// The fate of a batch that could not be sent.
+    fn keep(&mut self, batch: &mut Batch, key: &str, reason: DropReason) -> BatchOutcome {
+        let kept = self.keeper.as_mut().map(|keeper| keeper.keep(batch, key, reason));
+        BatchOutcome::Fate(match kept {
+            None => Fate::Dropped(reason),
+            Some(Ok(())) => {
+                self.outage_log.spool_works();
+                Fate::Spooled
+            }
+            Some(Err((reason, error))) => {
+                self.outage_log.spool_failed(&error);
+                Fate::Dropped(reason)
+            }
+        })
     }
 
     /// Sends a batch and returns when each of its events has its fate. If the server found several events together too
     /// large, returns the smallest such size.
     pub(crate) fn deliver(&mut self, batch: Batch) -> Option<usize> {
         let ledger = Arc::clone(&self.ledger);
-        let claim = ledger.claim(batch.load());
-        self.deliver_claimed(ClaimedBatch { batch, claim })
+        self.deliver_claimed(ClaimedBatch::new(batch, &ledger))
     }
 
-    fn deliver_claimed(&mut self, claimed: ClaimedBatch<'_>) -> Option<usize> {
-        let outcome = self.attempt_until_decided(&claimed.batch);
+    fn deliver_claimed(&mut self, mut claimed: ClaimedBatch<'_>) -> Option<usize> {
+        let outcome = self.attempt_until_decided(&mut claimed);
         self.settle(claimed, outcome)
     }
 
@@ -96,8 +158,18 @@ impl<T: Transport> Delivery<T> {
         match outcome {
             BatchOutcome::Fate(fate) => {
                 match fate {
-                    Fate::Delivered => self.outage_log.batch_delivered(&self.ledger.refused()),
-                    Fate::Dropped(_) => self.outage_log.events_dropped(claimed.batch.len() as u64),
+                    Fate::Delivered => {
+                        self.forget(&claimed);
+                        self.outage_log.batch_delivered(&self.ledger.refused());
+                        if let Some(keeper) = &mut self.keeper {
+                            keeper.release();
+                        }
+                    }
+                    Fate::Spooled => {}
+                    Fate::Dropped(_) => {
+                        self.forget(&claimed);
+                        self.outage_log.events_dropped(claimed.batch.len() as u64);
+                    }
                 }
                 claimed.claim.settle(fate);
                 None
@@ -133,8 +205,8 @@ impl<T: Transport> Delivery<T> {
             }
         };
         let (mut too_large, mut has_passed, mut rejected) = (Vec::new(), false, Vec::new());
-        for half in halves {
-            let outcome = self.attempt_until_decided(&half.batch);
+        for mut half in halves {
+            let outcome = self.attempt_until_decided(&mut half);
             has_passed |= !outcome.is_rejected_or_dropped();
             match outcome {
                 BatchOutcome::Rejected(status) => rejected.push((half, status)),
@@ -153,16 +225,33 @@ impl<T: Transport> Delivery<T> {
 
     /// Drops events because of the status that the server answered to them.
     fn give_up(&mut self, claimed: ClaimedBatch<'_>, reason: DropReason, status: u16) {
+        self.forget(&claimed);
         self.outage_log.events_rejected(status, Instant::now());
         self.outage_log.events_dropped(claimed.batch.len() as u64);
         claimed.claim.settle(Fate::Dropped(reason));
     }
 
-    fn attempt_until_decided(&mut self, batch: &Batch) -> BatchOutcome {
+    fn attempt_until_decided(&mut self, claimed: &mut ClaimedBatch<'_>) -> BatchOutcome {
+        let batch = &mut claimed.batch;
         let Ok(key) = self.keys.next() else {
             return BatchOutcome::Fate(Fate::Dropped(DropReason::Internal));
         };
         let request = self.envelope.seal(batch, key);
+        let writes_first = self.keeper.as_ref().is_some_and(Keeper::is_write_ahead) || self.ledger.is_fatal();
+        if writes_first && self.write(batch, Some(&request.idempotency_key)) {
+            claimed.written_under = Some(request.idempotency_key.clone());
+        }
+        self.attempt_until_answered(batch, &request)
+    }
+
+    /// Notes in the spool that the events need not be there any more.
+    fn forget(&mut self, claimed: &ClaimedBatch<'_>) {
+        if let (Some(keeper), Some(key)) = (&mut self.keeper, &claimed.written_under) {
+            keeper.done(&claimed.batch, key);
+        }
+    }
+
+    fn attempt_until_answered(&mut self, batch: &mut Batch, request: &Request) -> BatchOutcome {
         if std::mem::take(&mut self.is_outage) {
             self.ledger.wait_before_next_batch(Instant::now() + self.policy.spread(random_fraction()));
         }
@@ -171,14 +260,14 @@ impl<T: Transport> Delivery<T> {
         loop {
             let deadline = self.ledger.deadline();
             let Some(limit) = self.time_for_attempt(deadline) else {
-                return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
+                return self.keep(batch, &request.idempotency_key, DropReason::Deadline);
             };
             let started = Instant::now();
-            let verdict = self.transport.post(&request, attempt, limit);
+            let verdict = self.transport.post(request, attempt, limit);
             fork::exit_if_forked(); // ureq has logged, and the program's logger may have forked
             if verdict.has_no_answer() && self.is_over() {
                 // The deadline cut the attempt, which may have gone well. That is no news of the server.
-                return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
+                return self.keep(batch, &request.idempotency_key, DropReason::Deadline);
             }
             if pauses < MAX_PAUSES && is_of_a_pause(&verdict, started.elapsed(), limit) {
                 pauses += 1;
@@ -192,12 +281,15 @@ impl<T: Transport> Delivery<T> {
                 RetryStep::Isolate(status) => return BatchOutcome::Rejected(status),
                 RetryStep::GiveUp(reason) => {
                     self.outage_log.attempt_failed(&verdict);
-                    return BatchOutcome::Fate(Fate::Dropped(reason));
+                    return match reason {
+                        DropReason::RetriesExhausted => self.keep(batch, &request.idempotency_key, reason),
+                        reason => BatchOutcome::Fate(Fate::Dropped(reason)),
+                    };
                 }
                 RetryStep::Retry(wait) => {
                     self.outage_log.attempt_failed(&verdict);
                     if !self.wait(wait, &verdict, deadline) {
-                        return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
+                        return self.keep(batch, &request.idempotency_key, DropReason::Deadline);
                     }
                     attempt += 1;
                 }
@@ -210,10 +302,19 @@ impl<T: Transport> Delivery<T> {
         self.ledger.deadline().is_some_and(|deadline| Instant::now() + DEADLINE_SLACK >= deadline)
     }
 
-    /// How long an attempt may take. `None` once the deadline has passed.
+    /// How long an attempt may take. `None` once the deadline has passed. With a spool an attempt ends before the deadline,
+    /// so that there is time to write what is left.
     fn time_for_attempt(&self, deadline: Option<Instant>) -> Option<Duration> {
         let Some(deadline) = deadline else { return Some(self.http_timeout) };
-        let left = deadline.saturating_duration_since(Instant::now());
+        let mut left = deadline.saturating_duration_since(Instant::now());
+        if self.keeper.is_some() {
+            let events = u32::try_from(self.ledger.stats().pending).unwrap_or(u32::MAX);
+            let to_write = TO_WRITE + TO_WRITE_EVENT.saturating_mul(events);
+            if left <= to_write {
+                return None;
+            }
+            left -= to_write;
+        }
         (!left.is_zero()).then(|| left.min(self.http_timeout))
     }
 
@@ -223,6 +324,11 @@ impl<T: Transport> Delivery<T> {
     fn wait(&self, wait: Duration, verdict: &Verdict, deadline: Option<Instant>) -> bool {
         let until = Instant::now() + wait;
         let has_server = !matches!(verdict, Verdict::NoAnswer(_));
+        if self.keeper.is_some() && !has_server {
+            // The next run can send it. A program need not wait for that.
+            self.ledger.pause_unless_awaited(until);
+            return !self.ledger.is_awaited();
+        }
         let is_of_use = deadline.is_none_or(|deadline| has_server && until < deadline);
         if is_of_use {
             self.ledger.pause(until, deadline);

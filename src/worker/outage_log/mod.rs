@@ -3,10 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use std::fmt;
+
 use crate::model::stats::{Refused, Stats};
 use crate::process::program_log::write;
 use crate::transport::retry::{Response, Verdict};
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a trouble of its own")]
 #[derive(Debug)]
 pub(crate) struct OutageLog {
     host: String,
@@ -16,6 +19,8 @@ pub(crate) struct OutageLog {
     is_unauthorized: bool,
     /// Events are being refused.
     is_refusing: bool,
+    /// The spool keeps nothing.
+    is_spool_failing: bool,
     /// When the server last rejected events.
     last_rejection: Option<Instant>,
     /// How many refusals are in the log.
@@ -37,6 +42,7 @@ impl OutageLog {
             is_failing: false,
             is_unauthorized: false,
             is_refusing: false,
+            is_spool_failing: false,
             last_rejection: None,
             logged_refusals: 0,
             refused_before: 0,
@@ -77,6 +83,18 @@ impl OutageLog {
                 log::warn!("telemetry to {host} got status {}", response.status);
             }
         });
+    }
+
+    /// The spool could not keep events.
+    pub(crate) fn spool_failed(&mut self, cause: &impl fmt::Display) {
+        if !std::mem::replace(&mut self.is_spool_failing, true) {
+            write(|| log::warn!("telemetry cannot keep events in its spool: {cause}"));
+        }
+    }
+
+    /// The spool kept events.
+    pub(crate) fn spool_works(&mut self) {
+        self.is_spool_failing = false;
     }
 
     /// The server rejected events because of what they are. This is no outage: other events pass.

@@ -29,6 +29,11 @@ impl Ticker {
         ticker
     }
 
+    /// One that has no ticks.
+    pub(crate) fn never() -> Self {
+        Self { next: never(), schedule: None }
+    }
+
     #[cfg(test)]
     pub(super) fn by_hand(ticks: Receiver<Instant>) -> Self {
         Self { next: ticks, schedule: None }

@@ -4,6 +4,7 @@
     feature = "collector",
     feature = "log",
     feature = "panic",
+    feature = "spool",
     feature = "tracing",
     feature = "ureq"
 ))]
@@ -50,6 +51,13 @@ fn on_a_signal(reporter: &Reporter) -> Tried {
             let _ = signal_hook::low_level::emulate_default_handler(signal);
         }
     });
+}
+
+fn keep_it() -> Tried {
+    use tinker_telemetry::Spool;
+    let builder = Reporter::builder(Config::from_env(), "session-0001").spool(Spool::for_program("my-tool"));
+    let reporter = builder.start()?;
+    drop(reporter);
     Ok(())
 }
 

@@ -1,0 +1,42 @@
+//! The locked files of a process, which a forked child must close: a lock of `flock` lives as long as any descriptor of
+//! the file, and a child that lives on would keep its parent's files from everybody else.
+
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+const NONE: RawFd = -1;
+
+/// More reporters with a spool, and more files at once, than a program has. One file more is refused.
+const MOST: usize = 64;
+
+static FILES: [AtomicI32; MOST] = [const { AtomicI32::new(NONE) }; MOST];
+
+/// A place in the list. Dropped before its file is closed, or the number might be another file's by the time of a fork.
+#[derive(Debug)]
+pub(crate) struct LockedFiles(usize);
+
+impl LockedFiles {
+    /// Notes a file. `None`: the list is full.
+    pub(crate) fn add(file: RawFd) -> Option<Self> {
+        let take = |place: &AtomicI32| {
+            place.compare_exchange(NONE, file, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        };
+        FILES.iter().position(take).map(Self)
+    }
+
+    /// Hands every file out to be closed, and empties the list. Only stores to atomics: it runs in a child of any thread.
+    pub(super) fn close_in_child(close: impl Fn(RawFd)) {
+        for place in &FILES {
+            let file = place.swap(NONE, Ordering::Relaxed);
+            if file != NONE {
+                close(file);
+            }
+        }
+    }
+}
+
+impl Drop for LockedFiles {
+    fn drop(&mut self) {
+        FILES[self.0].store(NONE, Ordering::Release);
+    }
+}

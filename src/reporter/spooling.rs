@@ -1,0 +1,126 @@
+//! The spool of a reporter: what keeps events and what replays them, made for its endpoint. Without the feature there is
+//! never one, and the compiler knows it.
+
+use std::time::Duration;
+
+#[cfg(not(all(feature = "spool", unix)))]
+pub(super) use absent::Spooling;
+#[cfg(all(feature = "spool", unix))]
+pub(super) use present::Spooling;
+
+/// How long the last drop takes at most. A program need not wait longer for a server: what is not sent is kept.
+pub(super) const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(300);
+/// How long a fatal exception waits at most. It is written before it is sent.
+pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[cfg(all(feature = "spool", unix))]
+mod present {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use crate::model::config::Endpoint;
+    use crate::queue::ledger::Ledger;
+    use crate::reporter::destination::Sink;
+    use crate::session::pipeline::Pipeline;
+    use crate::spool::keeper::Keeper;
+    use crate::spool::replay::{self, BatchLimits, Replay, ReplayState};
+    use crate::spool::settings::Spool;
+    use crate::spool::store::Store;
+    use crate::transport::client::{Http, Route};
+    use crate::wire::envelope::Envelope;
+    use crate::worker::ticker::Ticker;
+    use crate::worker::{WRITE_GRACE, Worker};
+
+    #[derive(Clone)]
+    pub(in crate::reporter) struct Spooling {
+        store: Store,
+        write_ahead: Option<Duration>,
+        limits: BatchLimits,
+        http_timeout: Duration,
+    }
+
+    impl Spooling {
+        pub(in crate::reporter) fn new(
+            spool: &Spool,
+            endpoint: &Endpoint,
+            http_timeout: Duration,
+            limits: BatchLimits,
+        ) -> Self {
+            let store = Store::new(spool.clone(), endpoint.base_url(), &endpoint.account());
+            Self { store, write_ahead: spool.interval(), limits, http_timeout }
+        }
+
+        /// What keeps the events of this envelope's sender.
+        pub(in crate::reporter) fn keeper(
+            &self,
+            envelope: &Envelope,
+            ledger: &Arc<Ledger>,
+            route: &Arc<Route>,
+        ) -> Keeper {
+            let start_replay = self.replay(ledger, route);
+            Keeper::new(self.store.clone(), envelope, self.write_ahead.is_some(), Box::new(start_replay))
+        }
+
+        /// Starts to send what earlier runs kept.
+        pub(in crate::reporter) fn start_replay(&self, ledger: &Arc<Ledger>, route: &Arc<Route>) {
+            self.replay(ledger, route)();
+        }
+
+        fn replay(&self, ledger: &Arc<Ledger>, route: &Arc<Route>) -> impl Fn() + Send + use<> {
+            let (spooling, ledger, route) = (self.clone(), Arc::clone(ledger), Arc::clone(route));
+            let state = Arc::<ReplayState>::default();
+            move || {
+                let (spooling, ledger, route) = (spooling.clone(), Arc::clone(&ledger), Arc::clone(&route));
+                replay::start(&state, move || Replay {
+                    store: spooling.store,
+                    ledger,
+                    transport: Http::new(route),
+                    http_timeout: spooling.http_timeout,
+                    limits: spooling.limits,
+                });
+            }
+        }
+
+        /// Gives both ends what a spool needs of them.
+        pub(in crate::reporter) fn join(
+            &self,
+            pipeline: Pipeline,
+            worker: Worker<Sink>,
+        ) -> (Pipeline, Worker<Sink>) {
+            let worker = match self.write_ahead {
+                Some(interval) => worker.write_ahead_at(Ticker::every(interval)),
+                None => worker,
+            };
+            (pipeline.with_write_grace(WRITE_GRACE), worker)
+        }
+    }
+}
+
+#[cfg(not(all(feature = "spool", unix)))]
+mod absent {
+    use std::sync::Arc;
+
+    use crate::queue::ledger::Ledger;
+    use crate::reporter::destination::Sink;
+    use crate::session::pipeline::Pipeline;
+    use crate::transport::client::Route;
+    use crate::wire::envelope::Envelope;
+    use crate::worker::Worker;
+    use crate::worker::keeper::Keeper;
+
+    pub(in crate::reporter) enum Spooling {}
+
+    impl Spooling {
+        pub(in crate::reporter) fn keeper(&self, _: &Envelope, _: &Arc<Ledger>, _: &Arc<Route>) -> Keeper {
+            match *self {}
+        }
+
+        pub(in crate::reporter) fn start_replay(&self, _: &Arc<Ledger>, _: &Arc<Route>) {
+            match *self {}
+        }
+
+        pub(in crate::reporter) fn join(&self, _: Pipeline, _: Worker<Sink>) -> (Pipeline, Worker<Sink>) {
+            match *self {}
+        }
+    }
+}

@@ -1,0 +1,114 @@
+use std::fs;
+
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::*;
+use crate::model::stats::DropReason;
+use crate::spool::keeper::Keeper;
+use crate::spool::settings::{Durability, Spool};
+use crate::spool::store::Store;
+use crate::wire::envelope::Envelope;
+
+const KEY: &str = "tinker-telemetry-retry-1";
+
+fn batch(events: &[&str]) -> Batch {
+    Batch::of(events.iter().map(|event| event.as_bytes()))
+}
+
+/// A keeper and its folder.
+fn keeper(durability: Durability) -> (TempDir, Keeper) {
+    let outer = tempfile::tempdir().unwrap();
+    let spool = Spool::at(outer.path().join("spool")).durability(durability);
+    let store = Store::new(spool, "https://host".to_owned(), b"key");
+    let envelope = Envelope::new("session", Uuid::nil());
+    (outer, Keeper::new(store, &envelope, false, Box::new(|| ())))
+}
+
+/// The files, each with what is left in it.
+fn left(outer: &TempDir) -> Vec<Vec<(Option<String>, Vec<String>)>> {
+    let Ok(accounts) = fs::read_dir(outer.path().join("spool")) else { return Vec::new() };
+    let files = accounts.flat_map(|account| fs::read_dir(account.unwrap().path()).unwrap());
+    let read = |path| {
+        let bytes = fs::read(path).unwrap();
+        let contents = line::read(&bytes).unwrap();
+        assert_eq!(contents.end, bytes.len() as Place, "a line that is not whole");
+        let text = |(_, event): &(Place, &[u8])| String::from_utf8(event.to_vec()).unwrap();
+        contents.left.iter().map(|left| (left.key.clone(), left.events.iter().map(text).collect())).collect()
+    };
+    files.map(|file| read(file.unwrap().path())).collect()
+}
+
+fn kept(key: &str, events: &[&str]) -> (Option<String>, Vec<String>) {
+    (Some(key.to_owned()), events.iter().map(|event| (*event).to_owned()).collect())
+}
+
+#[test]
+fn what_is_kept_is_in_the_file_under_its_key() {
+    for durability in [Durability::Process, Durability::Power] {
+        let (outer, mut keeper) = keeper(durability);
+        keeper.keep(&mut batch(&["{}", "[]"]), KEY, DropReason::Deadline).unwrap();
+        keeper.keep(&mut batch(&["1"]), "other", DropReason::Deadline).unwrap();
+        assert_eq!(left(&outer), [[kept(KEY, &["{}", "[]"]), kept("other", &["1"])]]);
+    }
+}
+
+#[test]
+fn an_event_is_written_once_however_often_its_batch_is() {
+    let (outer, mut keeper) = keeper(Durability::Process);
+    let mut batch = batch(&["1", "2"]);
+    keeper.write(&mut batch, None).unwrap();
+    keeper.write(&mut batch, Some(KEY)).unwrap();
+    keeper.keep(&mut batch, KEY, DropReason::Deadline).unwrap();
+    assert_eq!(left(&outer), [[kept(KEY, &["1", "2"])]]);
+}
+
+#[test]
+fn a_file_whose_events_have_their_fate_is_removed() {
+    let (outer, mut keeper) = keeper(Durability::Process);
+    let mut whole = batch(&["1", "2", "3"]);
+    keeper.write(&mut whole, Some(KEY)).unwrap();
+    let [mut first, mut second] = whole.split().unwrap();
+    keeper.write(&mut first, Some("first")).unwrap();
+    keeper.write(&mut second, Some("second")).unwrap();
+    keeper.done(&first, "first");
+    assert_eq!(left(&outer), [[kept("second", &["2", "3"])]]);
+    keeper.done(&second, "second");
+    assert!(left(&outer).is_empty());
+}
+
+#[test]
+fn a_folder_that_was_removed_is_made_again() {
+    let (outer, mut keeper) = keeper(Durability::Process);
+    keeper.keep(&mut batch(&["1"]), KEY, DropReason::Deadline).unwrap();
+    fs::remove_dir_all(outer.path().join("spool")).unwrap();
+    keeper.keep(&mut batch(&["2"]), "other", DropReason::Deadline).unwrap();
+    assert_eq!(left(&outer), [[kept("other", &["2"])]]);
+}
+
+#[test]
+fn a_full_folder_loses_its_oldest_file_and_then_keeps_no_more() {
+    let (outer, mut old) = keeper(Durability::Process);
+    let large = "1".repeat(9 * 1024 * 1024);
+    old.keep(&mut batch(&[&large]), KEY, DropReason::Deadline).unwrap();
+    let store = || Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
+    let fresh = || Keeper::new(store(), &Envelope::new("session", Uuid::nil()), false, Box::new(|| ()));
+    // The old file still has its owner.
+    let refused = fresh().keep(&mut batch(&[&large]), KEY, DropReason::Deadline);
+    assert!(matches!(refused, Err((DropReason::SpoolFull, KeepError::Full))), "{refused:?}");
+    assert_eq!(left(&outer).len(), 1, "a file that could not be used was left behind");
+    drop(old);
+    fresh().keep(&mut batch(&[&large]), "fresh", DropReason::Deadline).unwrap();
+    assert_eq!(left(&outer), [[kept("fresh", &[&large])]]);
+}
+
+#[test]
+fn there_are_at_most_256_files() {
+    let (outer, _) = keeper(Durability::Process);
+    let store = || Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
+    for _ in 0..258 {
+        let mut keeper = Keeper::new(store(), &Envelope::new("session", Uuid::nil()), false, Box::new(|| ()));
+        keeper.keep(&mut batch(&["1"]), KEY, DropReason::Deadline).unwrap();
+    }
+    assert_eq!(left(&outer).len(), 256);
+}

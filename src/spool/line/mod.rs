@@ -1,0 +1,190 @@
+//! The lines of a file: what each says, and which of them are whole. Pure.
+//!
+//! ```text
+//! h <crc> {"v":1,"base_url":"…","born":"…","platform":"…","sdk_version":"…","session_id":"…","process_uuid":"…"}
+//! e <crc> {an event, as on the wire}
+//! b <crc> ["<idempotency key>",<where the first event's line begins>,<where the last one's does>]
+//! d <crc> "<idempotency key>"        the batch has its fate
+//! t <crc> {"at":"…","status":503}    a later run's try that failed
+//! ```
+//!
+//! The CRC32 is of the kind and the text, so a line that is torn or changed costs itself alone. A batch names places in
+//! the file and not numbers of events: a line that is lost moves no other. An event is of the last batch that names it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::SystemTime;
+
+use serde::Deserialize;
+
+use crate::model::event::Timestamp;
+use crate::wire::envelope::{Envelope, Sender};
+
+const VERSION: u32 = 1;
+
+/// Where a line begins in its file.
+pub(crate) type Place = u64;
+
+/// `k 01234567 `
+const HEAD: usize = 11;
+
+/// Appends a line. A line break in the text, which in JSON can only stand between two tokens, becomes a space.
+pub(crate) fn put(kind: u8, text: &[u8], out: &mut Vec<u8>) {
+    let begin = out.len();
+    out.extend_from_slice(&[kind; HEAD]);
+    out.extend_from_slice(text);
+    let (head, text) = out[begin..].split_at_mut(HEAD);
+    if memchr::memchr(b'\n', text).is_some() {
+        text.iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
+    }
+    head[1..].copy_from_slice(format!(" {:08x} ", checksum(kind, text)).as_bytes());
+    out.push(b'\n');
+}
+
+fn checksum(kind: u8, text: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&[kind]);
+    hasher.update(text);
+    hasher.finalize()
+}
+
+pub(super) fn put_header(base_url: &str, envelope: &Envelope, out: &mut Vec<u8>) {
+    let mut text = format!(r#"{{"v":{VERSION},"base_url":"#).into_bytes();
+    text.extend_from_slice(&json(base_url));
+    text.extend_from_slice(format!(r#","born":"{}","#, Timestamp::from(SystemTime::now())).as_bytes());
+    text.extend_from_slice(envelope.sender());
+    text.push(b'}');
+    put(b'h', &text, out);
+}
+
+pub(super) fn put_batch(key: &str, first: Place, last: Place, out: &mut Vec<u8>) {
+    put(b'b', &json(&(key, first, last)), out);
+}
+
+pub(super) fn put_done(key: &str, out: &mut Vec<u8>) {
+    put(b'd', &json(key), out);
+}
+
+pub(super) fn put_try(status: u16, out: &mut Vec<u8>) {
+    let at = Timestamp::from(SystemTime::now());
+    put(b't', format!(r#"{{"at":"{at}","status":{status}}}"#).as_bytes(), out);
+}
+
+fn json(value: &(impl serde::Serialize + ?Sized)) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default() // texts and numbers have no error
+}
+
+#[derive(Debug, Deserialize)]
+struct Header {
+    v: u32,
+    base_url: String,
+    born: Timestamp,
+    platform: String,
+    sdk_version: String,
+    session_id: String,
+    process_uuid: String,
+}
+
+/// What is left to do of a file.
+#[derive(Debug)]
+pub(crate) struct Contents<'a> {
+    pub(crate) base_url: String,
+    pub(crate) born: SystemTime,
+    pub(crate) envelope: Envelope,
+    /// How many tries failed.
+    pub(crate) tries: u32,
+    /// The events without a fate, in the order in which they were written.
+    pub(crate) left: Vec<Left<'a>>,
+    /// Up to where the lines are whole.
+    pub(crate) end: Place,
+}
+
+/// A batch that was begun and has no fate, or events that were in none.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Left<'a> {
+    pub(crate) key: Option<String>,
+    pub(crate) events: Vec<(Place, &'a [u8])>,
+}
+
+/// Reads a file. `None`: it has no header that can be trusted, or one of another version.
+pub(crate) fn read(file: &[u8]) -> Option<Contents<'_>> {
+    let mut header = None;
+    let mut events = BTreeMap::new();
+    let mut batches: Vec<(String, Place, Place)> = Vec::new();
+    let mut done = HashSet::new();
+    let (mut tries, mut end) = (0, 0);
+    for (place, line) in lines(file) {
+        let Some((kind, text)) = check(line) else { continue };
+        end = place + line.len() as Place + 1;
+        match kind {
+            b'h' if header.is_none() => header = Some(serde_json::from_slice::<Header>(text).ok()?),
+            b'e' => _ = events.insert(place, text),
+            b'b' => batches.extend(serde_json::from_slice::<(String, Place, Place)>(text)),
+            b'd' => done.extend(serde_json::from_slice::<String>(text)),
+            b't' => tries += 1,
+            _ => {} // of a later version, which did not mind that this one skips it
+        }
+    }
+    let header = header.filter(|header| header.v == VERSION)?;
+    let mut owners = BTreeMap::new();
+    for (number, (_, first, last)) in batches.iter().enumerate().filter(|(_, (_, first, last))| first <= last)
+    {
+        owners.extend(events.range(first..=last).map(|(place, _)| (*place, number)));
+    }
+    let mut left: Vec<(Option<usize>, Left<'_>)> = Vec::new();
+    for (place, text) in events {
+        let owner = owners.get(&place).copied();
+        let key = owner.map(|number| &batches[number].0);
+        if key.is_some_and(|key| done.contains(key)) {
+            continue;
+        }
+        match left.last_mut() {
+            Some((last, group)) if *last == owner => group.events.push((place, text)),
+            _ => left.push((owner, Left { key: key.cloned(), events: vec![(place, text)] })),
+        }
+    }
+    // A key stands for the same events on every attempt, so a batch that was cut up meanwhile has none.
+    for (owner, group) in &mut left {
+        let names_all = owner.is_some_and(|number| {
+            let (_, first, last) = &batches[number];
+            group.events.first().is_some_and(|(place, _)| place == first)
+                && group.events.last().is_some_and(|(place, _)| place == last)
+        });
+        if !names_all {
+            group.key = None;
+        }
+    }
+    Some(Contents {
+        base_url: header.base_url,
+        born: header.born.into(),
+        envelope: Envelope::of(&Sender {
+            platform: header.platform.into(),
+            sdk_version: header.sdk_version.into(),
+            session_id: header.session_id.into(),
+            process_uuid: header.process_uuid.into(),
+        }),
+        tries,
+        left: left.into_iter().map(|(_, left)| left).collect(),
+        end,
+    })
+}
+
+/// The lines that end, each with its place.
+fn lines(file: &[u8]) -> impl Iterator<Item = (Place, &[u8])> {
+    let mut begin = 0;
+    memchr::memchr_iter(b'\n', file).map(move |end| {
+        let line = (begin as Place, &file[begin..end]);
+        begin = end + 1;
+        line
+    })
+}
+
+/// The kind and the text of a line that is whole.
+fn check(line: &[u8]) -> Option<(u8, &[u8])> {
+    let (head, text) = line.split_at_checked(HEAD)?;
+    let kind = head[0];
+    let is_whole = head[1..] == *format!(" {:08x} ", checksum(kind, text)).as_bytes();
+    is_whole.then_some((kind, text))
+}
+
+#[cfg(test)]
+mod tests;

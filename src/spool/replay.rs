@@ -1,0 +1,304 @@
+//! Sends what earlier runs, and other processes that have ended, left in the folder.
+//!
+//! On a thread of its own, which is there only while there is something to send: an attempt that waits for a mute server
+//! must hold up neither the program's own events nor its end. Each batch has one attempt, and the first failure ends the
+//! replay: what is left stays for a later one. A file whose try failed has changed, so the next replay begins with another.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use crate::model::stats::DropReason;
+use crate::process::fork;
+use crate::queue::ledger::Ledger;
+use crate::spool::disk::{Folder, LockedFile};
+use crate::spool::line::{self, Contents, Left, Place};
+use crate::spool::store::{MAX_AGE, Store};
+use crate::transport::Transport;
+use crate::transport::retry::{RetryPolicy, RetryStep, Verdict};
+use crate::wire::batch::Batch;
+use crate::wire::ids::Ids;
+
+/// As many events, and so many bytes, are sent together where no batch was begun.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BatchLimits {
+    pub(crate) events: usize,
+    pub(crate) bytes: usize,
+}
+
+/// Whether a replay runs, and whether one may.
+#[derive(Debug, Default)]
+pub(crate) struct ReplayState {
+    is_running: AtomicBool,
+    /// The server refused the key.
+    is_over: AtomicBool,
+}
+
+pub(crate) struct Replay<T> {
+    pub(crate) store: Store,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) transport: T,
+    pub(crate) http_timeout: Duration,
+    pub(crate) limits: BatchLimits,
+}
+
+/// One attempt a batch.
+const ONCE: RetryPolicy = RetryPolicy { max_retries: 0, base_delay: Duration::ZERO };
+
+/// Starts the replay that `make` makes, on a thread, unless one is running. Where the system gives no thread, the events
+/// wait for the next run.
+pub(crate) fn start<T: Transport + 'static>(
+    state: &Arc<ReplayState>,
+    make: impl FnOnce() -> Replay<T> + Send + 'static,
+) {
+    if state.is_over.load(Ordering::Relaxed) || state.is_running.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let running = Running(Arc::clone(state));
+    let run = move || {
+        if make().run().is_err_and(|end| matches!(end, ReplayEnd::Unauthorized)) {
+            running.0.is_over.store(true, Ordering::Relaxed);
+        }
+    };
+    let _ = fork::start_thread("tinker-replay", run);
+}
+
+struct Running(Arc<ReplayState>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.is_running.store(false, Ordering::Release);
+    }
+}
+
+/// Why a replay ended before its last file.
+#[derive(Debug)]
+pub(crate) enum ReplayEnd {
+    Disk,
+    /// An attempt failed, or the reporter is stopped.
+    Later,
+    Unauthorized,
+}
+
+impl From<io::Error> for ReplayEnd {
+    fn from(_: io::Error) -> Self {
+        Self::Disk
+    }
+}
+
+impl<T: Transport> Replay<T> {
+    pub(crate) fn run(mut self) -> Result<(), ReplayEnd> {
+        let Some(folder) = self.store.open()? else { return Ok(()) };
+        for found in folder.files()? {
+            let Some(file) = folder.lock(&found.name)? else { continue };
+            self.send_file(&folder, &file)?;
+        }
+        Ok(())
+    }
+
+    fn send_file(&mut self, folder: &Folder, file: &LockedFile) -> Result<(), ReplayEnd> {
+        let bytes = file.read()?;
+        if bytes.is_empty() {
+            return Ok(folder.remove(file)?); // its owner was killed before it wrote a line
+        }
+        let Some(contents) = line::read(&bytes) else { return Ok(()) };
+        if contents.base_url != self.store.base_url {
+            return Ok(());
+        }
+        let events = contents.left.iter().map(|left| left.events.len() as u64).sum();
+        self.ledger.count_replayed(|replayed| {
+            replayed.taken += events;
+            replayed.pending += events;
+        });
+        let mut sender =
+            FileSender { replay: self, file, contents: &contents, end: contents.end, pending: events };
+        for left in &contents.left {
+            sender.send_left(left)?;
+        }
+        drop(sender);
+        Ok(folder.remove(file)?)
+    }
+}
+
+/// Sends what is left of one file. What it has not sent when it is dropped was not taken.
+struct FileSender<'a, T> {
+    replay: &'a mut Replay<T>,
+    file: &'a LockedFile,
+    contents: &'a Contents<'a>,
+    /// Where the next line goes: a last line that is torn is overwritten.
+    end: u64,
+    pending: u64,
+}
+
+/// An event and its place in the file.
+type Event<'a> = (Place, &'a [u8]);
+
+/// An attempt that is over, and the key of its batch.
+struct Sent {
+    key: String,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Copy)]
+enum Outcome {
+    Delivered,
+    /// The server answered 413.
+    TooLarge,
+    /// The server answered 400 or 422, perhaps because of one event.
+    Rejected,
+    Dropped(DropReason),
+}
+
+/// `None` for a single event.
+fn halves<'a, 'b>(events: &'a [Event<'b>]) -> Option<[&'a [Event<'b>]; 2]> {
+    let (first, second) = events.split_at(events.len() / 2);
+    (!first.is_empty()).then_some([first, second])
+}
+
+impl<T: Transport> FileSender<'_, T> {
+    fn send_left(&mut self, left: &Left<'_>) -> Result<(), ReplayEnd> {
+        if left.key.is_some() {
+            return self.send(&left.events, left.key.as_deref());
+        }
+        let limits = self.replay.limits;
+        let mut rest = &left.events[..];
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = rest.iter().take(limits.events).take_while(|(_, event)| {
+                bytes += event.len() + 1;
+                bytes <= limits.bytes
+            });
+            let (batch, others) = rest.split_at(fits.count().max(1));
+            self.send(batch, None)?;
+            rest = others;
+        }
+        Ok(())
+    }
+
+    /// Sends a batch, and its parts if need be, until each event has its fate.
+    fn send(&mut self, events: &[Event<'_>], key: Option<&str>) -> Result<(), ReplayEnd> {
+        let sent = self.attempt(events, key)?;
+        self.finish(events, sent)
+    }
+
+    fn finish(&mut self, events: &[Event<'_>], Sent { key, outcome }: Sent) -> Result<(), ReplayEnd> {
+        match (outcome, halves(events)) {
+            (Outcome::Delivered, _) => self.settle(&key, events, None),
+            (Outcome::Dropped(reason), _) => self.settle(&key, events, Some(reason)),
+            (Outcome::TooLarge, None) => self.settle(&key, events, Some(DropReason::TooLarge)),
+            (Outcome::Rejected, None) => self.settle(&key, events, Some(DropReason::Rejected)),
+            (Outcome::TooLarge, Some(halves)) => {
+                halves.into_iter().try_for_each(|half| self.send(half, None))
+            }
+            (Outcome::Rejected, Some(halves)) => self.isolate(halves),
+        }
+    }
+
+    /// Looks for the events that the server does not accept, as `worker::delivery` does.
+    fn isolate(&mut self, halves: [&[Event<'_>]; 2]) -> Result<(), ReplayEnd> {
+        let (mut has_passed, mut rejected) = (false, Vec::new());
+        for half in halves {
+            let sent = self.attempt(half, None)?;
+            has_passed |= !matches!(sent.outcome, Outcome::Rejected | Outcome::Dropped(_));
+            if matches!(sent.outcome, Outcome::Rejected) {
+                rejected.push((half, sent));
+            } else {
+                self.finish(half, sent)?;
+            }
+        }
+        for (half, sent) in rejected {
+            if has_passed {
+                self.finish(half, sent)?;
+            } else {
+                self.settle(&sent.key, half, Some(DropReason::Rejected))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the one attempt.
+    fn attempt(&mut self, events: &[Event<'_>], key: Option<&str>) -> Result<Sent, ReplayEnd> {
+        if self.replay.ledger.is_closed() {
+            return Err(ReplayEnd::Later);
+        }
+        let batch = Batch::of(events.iter().map(|(_, event)| *event));
+        let envelope = &self.contents.envelope;
+        let request = if let Some(key) = key {
+            envelope.seal_with(&batch, key.to_owned())
+        } else {
+            let request = envelope.seal(&batch, Ids::new().next()?);
+            let mut begun = Vec::new();
+            if let [(first, _), ..] = events {
+                let last = events.last().map_or(*first, |(last, _)| *last);
+                line::put_batch(&request.idempotency_key, *first, last, &mut begun);
+            }
+            self.append(&begun)?;
+            request
+        };
+        let retry = self.contents.tries + u32::from(key.is_some());
+        let verdict = self.replay.transport.post(&request, retry, self.replay.http_timeout);
+        fork::exit_if_forked(); // ureq has logged, and the program's logger may have forked
+        let outcome = match (ONCE.next(0, &verdict, 0.0), verdict) {
+            (RetryStep::Delivered, _) => Outcome::Delivered,
+            (RetryStep::Split, _) => Outcome::TooLarge,
+            (RetryStep::Isolate(_), _) => Outcome::Rejected,
+            (RetryStep::GiveUp(DropReason::Unauthorized), _) => return Err(ReplayEnd::Unauthorized),
+            (RetryStep::GiveUp(DropReason::Rejected), _) => Outcome::Dropped(DropReason::Rejected),
+            (_, Verdict::Response(_)) if self.is_too_old() => Outcome::Dropped(DropReason::RetriesExhausted),
+            (_, Verdict::Response(answer)) => {
+                let mut tried = Vec::new();
+                line::put_try(answer.status, &mut tried);
+                self.append(&tried)?;
+                return Err(ReplayEnd::Later);
+            }
+            _ => return Err(ReplayEnd::Later),
+        };
+        Ok(Sent { key: request.idempotency_key, outcome })
+    }
+
+    fn settle(
+        &mut self,
+        key: &str,
+        events: &[Event<'_>],
+        dropped: Option<DropReason>,
+    ) -> Result<(), ReplayEnd> {
+        let events = events.len() as u64;
+        self.pending -= events;
+        self.replay.ledger.count_replayed(|replayed| {
+            replayed.pending -= events;
+            match dropped {
+                Some(reason) => replayed.dropped.add(reason, events),
+                None => replayed.delivered += events,
+            }
+        });
+        let mut done = Vec::new();
+        line::put_done(key, &mut done);
+        self.append(&done)
+    }
+
+    fn append(&mut self, lines: &[u8]) -> Result<(), ReplayEnd> {
+        let written = self.file.cut(self.end).and_then(|()| self.file.write_at(lines, self.end));
+        if let Err(error) = written {
+            let _ = self.file.cut(self.end);
+            return Err(error.into());
+        }
+        self.end += lines.len() as u64;
+        Ok(())
+    }
+
+    /// Asked only of what a server refuses again, so that a clock that is wrong costs nothing that could be delivered.
+    fn is_too_old(&self) -> bool {
+        SystemTime::now().duration_since(self.contents.born).is_ok_and(|age| age > MAX_AGE)
+    }
+}
+
+impl<T> Drop for FileSender<'_, T> {
+    fn drop(&mut self) {
+        let pending = self.pending;
+        self.replay.ledger.count_replayed(|replayed| {
+            replayed.taken -= pending;
+            replayed.pending -= pending;
+        });
+    }
+}

@@ -1,0 +1,188 @@
+//! Keeps to whom what was left is sent, by whom, and when that ends.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::{Duration, Instant, SystemTime};
+
+use tinker_telemetry::collector::{Answer, Collector};
+use tinker_telemetry::{DropReason, Severity};
+
+use crate::support::{LIMIT, assert_adds_up, names, sessionless_to};
+use crate::{Scene, until};
+
+/// How often the collector accepted each event, by its name.
+fn counts(collector: &Collector) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for event in collector.events() {
+        *counts.entry(event.name().to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn another_key_s_and_another_endpoint_s_events_are_never_sent() {
+    let scene = Scene::new();
+    scene.leave(&["one"]);
+    let collector = scene.collector();
+    let other = sessionless_to(scene.config("tml-another")).spool(scene.spool()).start().unwrap();
+    let elsewhere = Collector::start().unwrap();
+    let third = sessionless_to(crate::support::config(&elsewhere)).spool(scene.spool()).start().unwrap();
+    for reporter in [&other, &third] {
+        assert!(reporter.log("own", (), Severity::Info));
+        assert!(reporter.wait_until_drained(LIMIT));
+        assert_eq!(reporter.stats().replayed.taken, 0);
+    }
+    assert_eq!((names(&collector.events()), names(&elsewhere.events())), (vec!["own"], vec!["own"]));
+    drop((other, third));
+    let _owner = scene.run().start().unwrap();
+    until("the key's own run sends it", || counts(&collector).contains_key("one"));
+    assert_eq!(counts(&elsewhere).len(), 1);
+}
+
+#[test]
+fn a_planted_file_chooses_nothing_and_is_left_alone() {
+    let scene = Scene::new();
+    scene.leave(&["one"]);
+    let file = scene.files().remove(0);
+    let planted = file.with_file_name("00000000000000ff.tlm");
+    // A whole file, as the account at another endpoint would have it.
+    let other = Scene::new();
+    other.leave(&["planted"]);
+    fs::copy(&other.files()[0], &planted).unwrap();
+    let garbage = file.with_file_name("0000000000000001.tlm");
+    fs::write(&garbage, "not a spool's file\n").unwrap();
+
+    let collector = scene.collector();
+    let _next = scene.run().start().unwrap();
+    until("the file is sent", || !file.exists());
+    assert_eq!(names(&collector.events()), ["one"]);
+    assert!(planted.exists() && garbage.exists());
+}
+
+#[test]
+fn of_processes_that_share_a_folder_each_event_is_sent_by_one() {
+    let scene = Scene::new();
+    for name in ["one", "two", "three", "four", "five"] {
+        scene.leave(&[name]);
+    }
+    let collector = scene.collector();
+    let runs: Vec<_> = (0..4).map(|_| scene.run().start().unwrap()).collect();
+    until("all are sent", || scene.files().is_empty());
+    let counts = counts(&collector);
+    assert_eq!((counts.len(), counts.values().sum::<usize>()), (5, 5), "{counts:?}");
+    let delivered = || runs.iter().map(|run| run.stats().replayed.delivered).sum::<u64>();
+    until("all are counted", || delivered() == 5);
+}
+
+#[test]
+fn the_first_failure_ends_a_replay_and_the_next_one_begins_with_another_file() {
+    let scene = Scene::new();
+    scene.leave(&["one"]);
+    scene.leave(&["two"]);
+    for file in scene.files() {
+        // Files keep their times in steps of some milliseconds.
+        let file = fs::File::options().write(true).open(file).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(10)).unwrap();
+    }
+    let collector = scene.collector();
+    collector.answer_by_default(Answer::status(500));
+    let mut tried = Vec::new();
+    for _ in 0..2 {
+        let next = scene.run().start().unwrap();
+        let request = collector.next_request(LIMIT).unwrap();
+        tried.push(request.events()[0].name().to_owned());
+        // The note of the try is the last that a replay writes.
+        until("it is over", || {
+            let text = scene.files().iter().map(|file| fs::read_to_string(file).unwrap()).collect::<String>();
+            text.lines().filter(|line| line.starts_with("t ")).count() == tried.len()
+                && next.stats().replayed.taken == 0
+        });
+    }
+    assert_eq!((tried[0] != tried[1], collector.requests().len()), (true, 2), "{tried:?}");
+    assert_eq!(scene.events().len(), 2);
+}
+
+#[test]
+fn a_key_that_is_refused_ends_the_replay_of_the_process() {
+    let scene = Scene::new();
+    scene.leave(&["one"]);
+    scene.leave(&["two"]);
+    let collector = scene.collector();
+    collector.answer_by_default(Answer::status(401));
+    let next = scene.run().start().unwrap();
+    assert!(collector.next_request(LIMIT).is_some());
+    assert!(next.stop(LIMIT));
+    assert_eq!(collector.requests().len(), 1);
+    assert_eq!(scene.events().len(), 2);
+}
+
+#[test]
+fn an_event_that_the_server_refuses_costs_itself_alone() {
+    for status in [400, 422, 413] {
+        let scene = Scene::new();
+        scene.leave(&["one", "two", "three", "four"]);
+        let collector = scene.collector();
+        // All; the first half; the second half; of that, each.
+        for answer in [status, 200, status, status, 200] {
+            collector.answer(Answer::status(answer));
+        }
+        let next = scene.run().start().unwrap();
+        until("the file is gone", || scene.files().is_empty());
+        let replayed = next.stats().replayed;
+        let reason = if status == 413 { DropReason::TooLarge } else { DropReason::Rejected };
+        assert_eq!((replayed.taken, replayed.delivered, replayed.dropped.by(reason)), (4, 3, 1), "{status}");
+        assert_eq!(names(&collector.events()), ["one", "two", "four"]);
+    }
+}
+
+#[test]
+fn a_server_that_refuses_longer_than_seven_days_gets_it_no_more() {
+    let scene = Scene::new();
+    scene.leave(&["one"]);
+    let file = scene.files().remove(0);
+    let text = fs::read_to_string(&file).unwrap();
+    // The header of a file that is old, with the sum that it must have.
+    let (header, rest) = text.split_once('\n').unwrap();
+    let (_, born) = header.split_once(r#""born":""#).unwrap();
+    let old = header[11..].replace(&born[..4], "2016");
+    let sum = crc32fast::hash(format!("h{old}").as_bytes());
+    fs::write(&file, format!("h {sum:08x} {old}\n{rest}")).unwrap();
+    let collector = scene.collector();
+    collector.answer(Answer::status(503));
+    let next = scene.run().start().unwrap();
+    until("the file is gone", || scene.files().is_empty());
+    assert_eq!(next.stats().replayed.dropped.retries_exhausted, 1);
+}
+
+#[test]
+fn a_clock_that_jumps_ten_years_costs_nothing_that_can_be_delivered() {
+    for year in ["2016", "2046"] {
+        let scene = Scene::new();
+        scene.leave(&["one"]);
+        let file = scene.files().remove(0);
+        let text = fs::read_to_string(&file).unwrap();
+        let (header, rest) = text.split_once('\n').unwrap();
+        let (_, born) = header.split_once(r#""born":""#).unwrap();
+        let header = header[11..].replace(&born[..4], year);
+        let sum = crc32fast::hash(format!("h{header}").as_bytes());
+        fs::write(&file, format!("h {sum:08x} {header}\n{rest}")).unwrap();
+        let collector = scene.collector();
+        let _next = scene.run().start().unwrap();
+        until("it is delivered", || collector.events().len() == 1);
+    }
+}
+
+#[test]
+fn a_replay_that_waits_for_a_mute_server_delays_neither_own_events_nor_the_end() {
+    let scene = Scene::new();
+    scene.leave(&["left"]);
+    let collector = scene.collector();
+    let hold = collector.hold_answers();
+    let next = scene.run().http_timeout(LIMIT).start().unwrap();
+    assert!(collector.next_request(LIMIT).is_some(), "the replay has begun");
+    let began = Instant::now();
+    assert!(next.stop(Duration::from_secs(20)), "there is nothing of its own");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_adds_up(next.stats());
+    drop(hold);
+}

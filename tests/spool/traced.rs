@@ -1,0 +1,127 @@
+//! Keeps events through a `SIGKILL` at each system call of a persist and of a replay, and through errors of the disk: strace
+//! puts them in.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::process::Command;
+
+use tinker_telemetry::{Durability, Severity};
+
+use crate::Scene;
+use crate::killed::{missing, reporter_of_child, start_with};
+use crate::support::LIMIT;
+
+/// What touches files. Each thread's calls are counted apart.
+const CALLS: &str = "openat,mkdir,mkdirat,flock,fstat,statx,newfstatat,pwrite64,pread64,ftruncate,fdatasync,fsync,unlinkat,getdents64";
+
+/// This binary's test under strace with this fault; `None` where there is no strace, which is said.
+fn traced(fault: &str) -> Option<Command> {
+    let works = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        assert!(env::var_os("REQUIRE_REAL_SERVERS").is_none(), "CI has strace");
+        eprintln!("skipped: strace is not here, or may not trace");
+        return None;
+    }
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("inject={fault}"));
+    command.arg(env::current_exe().unwrap());
+    Some(command)
+}
+
+fn ids(scene: &Scene) -> BTreeSet<String> {
+    scene.events().iter().map(|event| event["event_id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_kill_at_any_system_call_of_a_persist_leaves_all_that_was_said_to_be_kept() {
+    if let Some(reporter) = reporter_of_child(Durability::Power) {
+        for name in ["one", "two", "three"] {
+            assert!(reporter.log(name, (), Severity::Info));
+            assert!(reporter.wait_until_drained(LIMIT));
+            println!("<{} {name}", reporter.stats().spooled);
+        }
+        return;
+    }
+    let mut acknowledgements = BTreeSet::new();
+    for call in CALLS.split(',') {
+        for nth in 1..=6 {
+            let Some(command) = traced(&format!("{call}:signal=SIGKILL:when={nth}")) else { return };
+            let scene = Scene::new();
+            let test = "traced::a_kill_at_any_system_call_of_a_persist_leaves_all_that_was_said_to_be_kept";
+            let (mut child, output) = start_with(command, test, &scene);
+            let output = std::io::read_to_string(output).unwrap();
+            child.wait().unwrap();
+            let names: BTreeSet<_> = scene
+                .events()
+                .iter()
+                .filter_map(|event| event["event_name"].as_str().map(str::to_owned))
+                .collect();
+            let kept: Vec<_> = output.lines().filter_map(|line| line.split_once('<')).collect();
+            for (_, kept) in &kept {
+                let (count, name) = kept.split_once(' ').unwrap();
+                assert!(count == "0" || names.contains(name), "{call} {nth}: {name} is not in {names:?}");
+            }
+            acknowledgements.insert(kept.len());
+            // What is there can be sent, whatever state it is in.
+            let left = ids(&scene);
+            let collector = scene.collector();
+            let _next = scene.run().start().unwrap();
+            crate::until("all are delivered", || missing(&left, &collector, &Scene::new()).is_empty());
+        }
+    }
+    assert!(acknowledgements.len() > 1, "no kill came in between: {acknowledgements:?}");
+}
+
+#[test]
+fn a_kill_at_any_system_call_of_a_replay_loses_nothing() {
+    if let Some(reporter) = reporter_of_child(Durability::Process) {
+        crate::until("the replay is over", || {
+            let replayed = reporter.stats().replayed;
+            replayed.delivered == 4 && replayed.pending == 0
+        });
+        return;
+    }
+    for call in CALLS.split(',') {
+        for nth in 1..=4 {
+            let Some(command) = traced(&format!("{call}:signal=SIGKILL:when={nth}")) else { return };
+            let scene = Scene::new();
+            scene.leave(&["one", "two"]);
+            scene.leave(&["three", "four"]);
+            let expected = ids(&scene);
+            let collector = scene.collector();
+            let test = "traced::a_kill_at_any_system_call_of_a_replay_loses_nothing";
+            let (mut child, output) = start_with(command, test, &scene);
+            drop(std::io::read_to_string(output));
+            child.wait().unwrap();
+            assert_eq!(missing(&expected, &collector, &scene), Vec::<String>::new(), "{call} {nth}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_fails_costs_what_it_did_not_take_and_is_never_synced_again() {
+    if let Some(reporter) = reporter_of_child(Durability::Power) {
+        assert!(reporter.log("one", (), Severity::Info));
+        assert!(reporter.wait_until_drained(LIMIT));
+        let stats = reporter.stats();
+        crate::support::assert_adds_up(stats);
+        println!("kept {} of {}", stats.spooled, stats.accepted - stats.pending);
+        return;
+    }
+    for fault in [
+        "fdatasync:error=EIO",
+        "pwrite64:error=ENOSPC",
+        "pwrite64:error=EIO",
+        "mkdirat:error=EROFS",
+        "flock:error=ENOLCK",
+    ] {
+        let Some(command) = traced(fault) else { return };
+        let scene = Scene::new();
+        let test = "traced::a_disk_that_fails_costs_what_it_did_not_take_and_is_never_synced_again";
+        let (mut child, output) = start_with(command, test, &scene);
+        let output = std::io::read_to_string(output).unwrap();
+        assert!(child.wait().unwrap().success(), "{fault}: {output}");
+        assert!(output.contains("kept 0 of 2"), "{fault}: {output}");
+        assert!(scene.events().is_empty(), "{fault}");
+    }
+}
