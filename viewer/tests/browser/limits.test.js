@@ -12,6 +12,7 @@ test("the first page is below 100 KB", { skip }, async () => {
   const bytes = await page.evaluate(() =>
     [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")].filter(({ name }) => !/events$|live|status$/.test(name)).reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0),
   );
+  console.log(`first page: ${(bytes / 1000).toFixed(0)} KB`);
   assert.ok(bytes > 20_000 && bytes < 100_000, `${bytes} bytes`);
 });
 

@@ -227,6 +227,8 @@ test("pauses when the reader scrolls away, counts what is new, and follows again
 test("shows a request that is no telemetry", { skip }, async () => {
   await fetch(`${viewer.url}/api/v1/telemetry`, { method: "POST", body: "not json" });
   await shows("not telemetry: expected ident", ".row.other");
+  await fetch(`${viewer.url}/api/v1/asample`, { method: "POST", body: "{}" });
+  await shows("answered 404not telemetry: the viewer answers telemetry alone", '.row.other:has-text("POST /api/v1/asample")');
 });
 
 test("two pages see the same, and a viewer that is gone is said", { skip }, async () => {
