@@ -72,7 +72,7 @@ fn ls_shows_the_files_of_all_programs_with_their_sessions_and_counts() {
         let session = format!("session-of-{program}");
         let line = said.lines().find(|line| line.contains(&session)).unwrap_or_else(|| panic!("{said}"));
         let fields: Vec<_> = line.split_whitespace().collect();
-        assert_eq!((fields[0], fields[4], fields[5]), ("3", scene.viewer.url().as_str(), "-"), "{line}");
+        assert_eq!((fields[0], fields[3], fields[5]), ("3", "-", scene.viewer.url().as_str()), "{line}");
         assert!(said.contains(&format!("{program}/telemetry\n")), "{said}");
     }
     assert_eq!(said.matches("1 file, 3 events").count(), 2, "{said}");

@@ -72,22 +72,19 @@ fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn print(out: &mut impl Write, files: &[File]) -> io::Result<()> {
-    writeln!(
-        out,
-        "  {:>7}  {:>9}  {:>5}  {:<38}  {:<30}  HELD BY",
-        "EVENTS", "BYTES", "AGE", "SESSION", "FOR"
-    )?;
+    let mut row = |[events, bytes, age, holder, session, endpoint]: [&str; 6]| {
+        writeln!(out, "  {events:>7}  {bytes:>9}  {age:>4}  {holder:<20}  {session:<38}  {endpoint}")
+    };
+    row(["EVENTS", "BYTES", "AGE", "HELD BY", "SESSION", "FOR"])?;
     for file in files {
-        writeln!(
-            out,
-            "  {:>7}  {:>9}  {:>5}  {:<38}  {:<30}  {}",
-            file.events,
-            file.bytes,
-            age(file.age),
-            plain(&file.session),
-            plain(&file.base_url),
-            plain(file.holder.as_deref().unwrap_or("-")),
-        )?;
+        row([
+            &file.events.to_string(),
+            &file.bytes.to_string(),
+            &age(file.age),
+            &plain(file.holder.as_deref().unwrap_or("-")),
+            &plain(&file.session),
+            &plain(&file.base_url),
+        ])?;
     }
     let events = files.iter().map(|file| file.events).sum();
     writeln!(out, "  {}, {}", count(files.len() as u64, "file"), count(events, "event"))
