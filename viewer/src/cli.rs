@@ -26,7 +26,6 @@ Examples:
   tinker-telemetry tail --min warning               follow in the terminal
   tinker-telemetry tail --json --name train. | jq .event.event_data.loss";
 
-// A later `spool` (ls, send, purge) is one more variant here and one more module in `command`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a program with its telemetry sent to the viewer.
@@ -55,6 +54,17 @@ Examples:
   tinker-telemetry tail --name checkpoint.
   tinker-telemetry tail --json | jq .event.event_data")]
     Tail(Tail),
+    /// List, send or remove what programs keep for their next run.
+    #[cfg(feature = "spool")]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  tinker-telemetry spool ls
+  tinker-telemetry spool send my-tool
+  tinker-telemetry spool purge --at /var/lib/my-tool/telemetry --yes"
+    )]
+    Spool(Spool),
     /// Print completions for a shell.
     #[command(
         after_help = "Example:\n  tinker-telemetry completions bash > ~/.local/share/bash-completion/completions/tinker-telemetry"
@@ -118,6 +128,49 @@ pub struct Tail {
     /// Only events at least this severe
     #[arg(long, value_name = "SEVERITY")]
     pub min: Option<Severity>,
+}
+
+#[cfg(feature = "spool")]
+#[derive(Debug, Subcommand)]
+pub enum Spool {
+    /// List files: events, age, session, endpoint, and the process that holds each.
+    ///
+    /// Without a name: of all programs of this user that keep theirs in the usual folder.
+    Ls(Place),
+    /// Send what is kept to the backend that the environment names, as the program's next run would.
+    Send(Send),
+    /// Remove what is kept and no running program holds.
+    Purge(Purge),
+}
+
+#[cfg(feature = "spool")]
+#[derive(Args, Debug)]
+pub struct Place {
+    /// The program's name, as it gives it to its spool
+    pub program: Option<String>,
+    /// The folder, where the program has chosen one
+    #[arg(long, value_name = "FOLDER", conflicts_with = "program")]
+    pub at: Option<PathBuf>,
+}
+
+#[cfg(feature = "spool")]
+#[derive(Args, Debug)]
+pub struct Send {
+    #[command(flatten)]
+    pub place: Place,
+    /// The most seconds to wait
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub timeout: u64,
+}
+
+#[cfg(feature = "spool")]
+#[derive(Args, Debug)]
+pub struct Purge {
+    #[command(flatten)]
+    pub place: Place,
+    /// Remove without a question
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]

@@ -68,6 +68,23 @@ fn a_program_that_does_not_exist_is_127_with_its_name() {
 }
 
 #[test]
+fn a_command_that_is_none_is_answered_with_the_one_that_was_meant() {
+    let output = run(&["veiw"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.contains("'veiw'") && said.contains("view"), "{said}");
+}
+
+#[test]
+fn a_second_run_takes_another_port_when_the_usual_one_is_taken() {
+    // Whoever has the usual port: this test, or something that was there before it.
+    let _taken = std::net::TcpListener::bind("127.0.0.1:8970");
+    let output = run(&["run", "--exit", "--", "sh", "-c", "echo $TINKER_BASE_URL"]);
+    let out = text(&output.stdout);
+    assert!(out.starts_with("http://127.0.0.1:") && !out.contains(":8970"), "{out}");
+}
+
+#[test]
 fn a_port_that_is_taken_is_an_error_that_says_by_whom_and_what_to_do() {
     let viewer = Viewer::start(&[]);
     let port = viewer.address.rsplit(':').next().expect("a port");

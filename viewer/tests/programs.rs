@@ -72,7 +72,7 @@ fn each_outage_is_what_it_says() {
 #[test]
 fn a_recorded_request_of_the_official_sdk_is_shown_event_by_event() {
     let recorded: serde_json::Value =
-        serde_json::from_str(include_str!("data/official-session.json")).expect("JSON");
+        serde_json::from_str(include_str!("support/official-session.json")).expect("JSON");
     let mut body = recorded["body"].clone();
     let viewer = Viewer::start(&[]);
     let path = recorded["path"].as_str().expect("a path");

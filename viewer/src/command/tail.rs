@@ -9,7 +9,7 @@ use std::{env, mem};
 use serde_json::Value;
 
 use super::start::{IfTaken, is_viewer, start};
-use super::{Outcome, say};
+use super::{Outcome, plain, say};
 use crate::cli::{Serving, Severity, Tail};
 
 pub fn tail(options: &Tail) -> Outcome {
@@ -130,28 +130,5 @@ fn what(event: &Value) -> String {
             .and_then(Value::as_str)
             .map(|took| format!("after {took}"))
             .unwrap_or_default(),
-    }
-}
-
-/// What a terminal would obey is shown, not done: control characters, and those that turn the direction of text.
-fn plain(text: &str) -> String {
-    let hostile = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().fold(String::new(), |mut plain, c| {
-        if hostile(c) {
-            plain.extend(c.escape_default());
-        } else {
-            plain.push(c);
-        }
-        plain
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::plain;
-
-    #[test]
-    fn a_terminal_is_shown_control_characters_and_does_not_obey_them() {
-        assert_eq!(plain("a\u{1b}[2Jb\n\u{202e}"), "a\\u{1b}[2Jb\\n\\u{202e}");
     }
 }

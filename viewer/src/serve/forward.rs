@@ -7,6 +7,7 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use ureq::{Agent, AsSendBody, Body as AnswerBody, SendBody};
 
+use super::trust;
 use crate::http::{Answer, Body, Connection, Head};
 
 const CONNECT: Duration = Duration::from_secs(10);
@@ -23,6 +24,8 @@ const OWN: [&str; 10] = [
     "transfer-encoding",
     "upgrade",
 ];
+
+const NOT_SECURE: &str = "no secure connection; SSL_CERT_FILE can name other authorities to trust";
 
 pub struct Forward {
     base: String,
@@ -68,7 +71,8 @@ impl Forward {
             .allow_non_standard_methods(true)
             .timeout_connect(Some(CONNECT))
             .user_agent("")
-            .accept("");
+            .accept("")
+            .tls_config(trust::config()?);
         if matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]") {
             config = config.proxy(None);
         }
@@ -189,11 +193,13 @@ fn copy(from: &mut impl Read, to: &mut Connection, chunked: bool) -> io::Result<
 
 fn kind(error: &ureq::Error) -> String {
     match error {
+        // Of a certificate that is not trusted, too.
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => NOT_SECURE.into(),
         ureq::Error::Io(error) => error.kind().to_string(),
         ureq::Error::Timeout(_) => "it took too long".into(),
         ureq::Error::HostNotFound => "its name is not known".into(),
         ureq::Error::ConnectionFailed => "it cannot be reached".into(),
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "no secure connection".into(),
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => NOT_SECURE.into(),
         _ => "the request could not be passed on".into(),
     }
 }

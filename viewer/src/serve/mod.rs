@@ -7,6 +7,7 @@ mod live;
 mod outage;
 mod page;
 mod programs;
+mod trust;
 mod viewer;
 
 pub use forward::Forward;

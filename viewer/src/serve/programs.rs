@@ -62,7 +62,11 @@ fn telemetry(viewer: &Viewer, connection: &mut Connection, head: &Head) -> io::R
 
 fn other(viewer: &Viewer, connection: &mut Connection, head: &Head) -> io::Result<bool> {
     let length = head.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-    let keep = |status| viewer.take(not_telemetry(head, length, "not for telemetry", status));
+    let why = match viewer.forward {
+        Some(_) => "passed on to the backend",
+        None => "the viewer answers telemetry alone",
+    };
+    let keep = |status| viewer.take(not_telemetry(head, length, why, status));
     match viewer.outage.mode() {
         Mode::Hang => {
             keep(0);

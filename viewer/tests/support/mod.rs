@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod tls;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -16,7 +18,8 @@ pub fn command(arguments: &[&str]) -> Command {
         .args(arguments)
         .env_remove("TINKER_API_KEY")
         .env_remove("TINKER_BASE_URL")
-        .env_remove("TINKER_TELEMETRY");
+        .env_remove("TINKER_TELEMETRY")
+        .env_remove("SSL_CERT_FILE");
     command
 }
 
@@ -30,10 +33,14 @@ pub struct Viewer {
 
 impl Viewer {
     pub fn start(options: &[&str]) -> Self {
-        let mut child = command(&[&["view", "--port", "0"], options].concat())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the viewer starts");
+        Self::start_with(options, |_| ())
+    }
+
+    /// With a change to the command, such as its environment.
+    pub fn start_with(options: &[&str], change: impl FnOnce(&mut Command)) -> Self {
+        let mut command = command(&[&["view", "--port", "0"], options].concat());
+        change(&mut command);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the viewer starts");
         let mut lines = BufReader::new(child.stderr.take().expect("its standard error")).lines();
         let mut said = String::new();
         let address = loop {

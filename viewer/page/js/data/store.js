@@ -99,7 +99,7 @@ export class Store {
       session: null,
       text,
       search: text,
-      summary: `not telemetry: ${why}`,
+      summary: `not telemetry: ${why}${line.status < 300 && line.status ? `, answered ${line.status}` : ""}`,
       attempts: [{ retry: 0, status: line.status }],
     });
   }

@@ -1,6 +1,6 @@
 // A chart for each numeric field: over its step, or over time. Runs lie over each other.
 
-import { number, plural } from "../data/format.js";
+import { clock, number, plural } from "../data/format.js";
 import { by, h } from "./dom.js";
 
 const MOST = 48; // charts at once
@@ -91,11 +91,16 @@ export class Curves {
 
   #card(key) {
     const [name, path] = key.split("\u0000");
-    const figure = h("div", { class: "chart", role: "img" });
+    const figure = h("div", { class: "chart", role: "img", tabindex: "0", "aria-keyshortcuts": "+ - 0 ArrowLeft ArrowRight" });
     const table = h("table", {});
-    const element = h("section", { class: "card", "aria-label": `${path} of ${name}` }, h("h3", {}, h("b", {}, path), h("span", {}, name)), figure, table);
-    const card = { key, name, path, element, figure, table, runs: [], plot: null, inSight: false };
+    const all = h("button", { type: "button", class: "link all", hidden: true });
+    const element = h("section", { class: "card", "aria-label": `${path} of ${name}` }, h("h3", {}, h("b", {}, path), h("span", {}, name), all), figure, table);
+    const card = { key, name, path, element, figure, table, all, runs: [], plot: null, inSight: false };
     element.card = card;
+    all.addEventListener("click", () => zoom(card.plot, "0") && figure.focus());
+    figure.addEventListener("keydown", (event) => {
+      if (!event.ctrlKey && !event.metaKey && !event.altKey && zoom(card.plot, event.key)) event.preventDefault();
+    });
     by("curves-grid").append(element);
     this.inSight.observe(element);
     return card;
@@ -116,7 +121,7 @@ export class Curves {
     card.figure.setAttribute("aria-label", `${card.path} over ${overStep ? "step" : "time"}, ${plural(card.runs.length, "run")}, ${plural(Math.max(...lengths), "point")}; the last values are in the table`);
     card.table.replaceChildren(
       h("caption", { class: "quiet" }, "Last values"),
-      h("thead", {}, h("tr", {}, ...["Run", "Last", "Least", "Most"].map((text) => h("th", { scope: "col" }, text)))),
+      h("thead", {}, h("tr", {}, ...["Run", "Last", "Min", "Max"].map((text) => h("th", { scope: "col" }, text)))),
       h("tbody", {}, ...card.runs.map((run) => lastValues(run))),
     );
   }
@@ -128,6 +133,7 @@ export class Curves {
     return {
       width: Math.max(200, card.figure.clientWidth),
       height: HEIGHT,
+      padding: [10, 12, 0, 0],
       legend: { show: false },
       cursor: { sync: { key: overStep ? "step" : "time" }, drag: { x: true, y: false, uni: 20 }, points: { size: 7 } },
       scales: { x: { time: !overStep } },
@@ -135,6 +141,7 @@ export class Curves {
         { ...axis, gap: 6, size: overStep ? 28 : 44, values: overStep ? (_, ticks) => ticks.map(number) : undefined },
         { ...axis, size: 52, values: (_, ticks) => ticks.map(number) },
       ],
+      hooks: { setScale: [(plot, scale) => scale === "x" && showRange(card, plot, overStep)] },
       series: [
         { label: overStep ? "step" : "time" },
         ...card.runs.map(({ session, series }) => ({
@@ -157,6 +164,29 @@ export class Curves {
 }
 
 const isZoomed = ({ scales: { x }, data: [xs] }) => xs.length > 1 && x.min !== undefined && (x.min > xs.isFrom || x.max < xs.isTo);
+
+// Keys of a chart: closer, wider, to the sides, all. Answers whether the key is one of them.
+function zoom(plot, key) {
+  const moves = { "+": [0.25, -0.25], "=": [0.25, -0.25], "-": [-0.5, 0.5], ArrowLeft: [-0.25, -0.25], ArrowRight: [0.25, 0.25], 0: [-Infinity, Infinity] };
+  if (!plot || !(key in moves)) return false;
+  const { isFrom, isTo } = plot.data[0];
+  const { min, max } = plot.scales.x;
+  const [left, right] = moves[key].map((part) => part * (max - min));
+  const from = Math.max(isFrom, min + left);
+  const to = Math.min(isTo, max + right);
+  if (to > from) plot.setScale("x", { min: from, max: to });
+  return true;
+}
+
+// A part of the run is named as a part, with the way back.
+function showRange(card, plot, overStep) {
+  card.all.hidden = !isZoomed(plot);
+  if (card.all.hidden) return;
+  const { min, max } = plot.scales.x;
+  const words = overStep ? (x) => number(Math.round(x)) : (x) => clock(x * 1000).slice(0, 8);
+  card.all.textContent = `${words(min)} to ${words(max)} · show all`;
+  card.all.setAttribute("aria-label", `${card.path}: shows ${overStep ? "steps " : ""}${words(min)} to ${words(max)}. Show all`);
+}
 
 function lastValues({ session, series }) {
   let least = Infinity;

@@ -54,7 +54,8 @@ export class Detail {
     const { event } = line;
     const only = (label, change) => h("button", { type: "button", class: "link", onclick: () => this.filter.set(change) }, label);
     return [
-      ["Time", `${clock(row.time)}  (${event.timestamp ?? "none given"})`],
+      ["Time", clock(row.time)],
+      ["Sent as", event.timestamp ?? "none given"],
       ["Name", only(row.name, { name: row.name })],
       ["Session", only(line.session_id ?? "", { session: row.session.key })],
       ["Number", event.event_session_index],

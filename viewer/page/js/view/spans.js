@@ -110,7 +110,7 @@ function totals(spans) {
     h("tr", {}, h("th", { scope: "row" }, name), ...[count(own.count), own.ended ? duration(own.sum / own.ended) : "–", duration(own.most), own.failed ? count(own.failed) : "–"].map((text) => h("td", {}, text)));
   return h(
     "table",
-    {},
+    { "aria-label": "Spans by name" },
     h("thead", {}, h("tr", {}, ...["Span", "Count", "Mean", "Longest", "Failed"].map((text) => h("th", { scope: "col" }, text)))),
     h("tbody", {}, ...[...names].sort((a, b) => b[1].sum - a[1].sum).map(row)),
   );

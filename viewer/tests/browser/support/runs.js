@@ -29,7 +29,7 @@ export async function trainTwice(url, { fails = true } = {}) {
 async function train(url, { name, rate, floor, end }) {
   const program = new Program(url, name);
   program.clock = Date.now() - 300_000;
-  let seed = name.length;
+  let seed = Math.round(rate * 1000); // another noise for each run
   const noise = () => ((seed = (seed * 16807) % 2147483647) / 2147483647 - 0.5);
   const batch = [program.started(), program.log("config.loaded", { model: "meta-llama/Llama-3.1-8B", learning_rate: 1e-4, batch_size: 64, lora: { rank: 16, alpha: 32 } })];
   const steps = end === "failed" ? 260 : 320;

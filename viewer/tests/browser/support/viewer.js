@@ -9,7 +9,8 @@ const BINARY = process.env.VIEWER_BINARY ?? fileURLToPath(new URL("../../../../t
 
 export async function startViewer(...options) {
   if (!existsSync(BINARY)) throw new Error(`${BINARY} is not built: cargo build -p tinker-telemetry-viewer`);
-  const child = spawn(BINARY, ["view", "--port", "0", ...options], { stdio: ["ignore", "ignore", "pipe"] });
+  const port = options.includes("--port") ? [] : ["--port", "0"];
+  const child = spawn(BINARY, ["view", ...port, ...options], { stdio: ["ignore", "ignore", "pipe"] });
   let said = "";
   await new Promise((resolve) => {
     child.on("exit", resolve);
