@@ -321,6 +321,19 @@ fn the_threshold_and_the_close_send_several_at_once_too() {
 }
 
 #[test]
+fn the_worker_does_not_sleep_while_batches_are_on_their_way() {
+    let bench = Bench::with(4, 3 * BATCH, retries(3));
+    bench.log(3 * BATCH);
+    bench.server.wait_for_held(3);
+    bench.log(1);
+    bench.ticker.send(Instant::now()).unwrap();
+    assert!(!bench.server.is_soon(|state| state.arrived > 3), "the tick was received");
+    bench.server.answer_all(OK);
+    bench.server.wait_until("the tick sent nothing", |state| state.delivered.len() == 3 * BATCH + 1);
+    bench.end();
+}
+
+#[test]
 fn a_tick_during_a_backlog_is_not_lost() {
     let bench = Bench::start(2);
     let flush = bench.log_and_flush(4 * BATCH);
@@ -433,7 +446,7 @@ fn a_report_is_read_before_the_next_batch_is_handed_over() {
         "event_session_index":0,"severity":"INFO","timestamp":"2026-01-01T00:00:00.000000Z"}"#;
     assert!(in_flight.hand_over(batcher.push(event, 1).unwrap()).is_ok());
     assert!(in_flight.allows_several());
-    server.answer_first(Reply::Status(503));
+    server.answer_first(Reply::Status(401));
     let started = Instant::now();
     while !in_flight.must_wait() {
         assert!(started.elapsed() < LIMIT, "the report is not seen");
@@ -444,7 +457,7 @@ fn a_report_is_read_before_the_next_batch_is_handed_over() {
     }
     in_flight.end_senders();
     assert!(!in_flight.allows_several());
-    assert_eq!(ledger.stats().dropped.retries_exhausted, 1);
+    assert_eq!(ledger.stats().dropped.unauthorized, 1);
 }
 
 #[test]
