@@ -9,7 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::failure::exception;
-use crate::model::config::Config;
+use crate::model::config::{Config, Protocol};
 use crate::model::error::StartError;
 use crate::model::event::Severity;
 use crate::model::stats::RefusalReason;
@@ -96,7 +96,7 @@ pub fn request(session_id: &str, events: Vec<Payload>, process: Uuid) -> io::Res
         batcher.push(&json, 0);
     }
     let batch = batcher.take().unwrap_or_default();
-    Ok(Envelope::new(session_id, process).seal(&batch, process).body)
+    Ok(Envelope::new(&Protocol::default(), session_id, process).seal(&batch, process).body)
 }
 
 /// Calls the function while the crate counts as resolving symbols, as its worker does now and then.

@@ -14,5 +14,7 @@ pub(crate) mod context;
 pub(crate) mod encode;
 pub(crate) mod envelope;
 pub(crate) mod ids;
+#[cfg(feature = "otlp")]
+pub(crate) mod otlp;
 pub(crate) mod process_uuid;
 pub(crate) mod session_index;
