@@ -17,9 +17,11 @@ use crate::payload::record::{self, EventBody, Record};
 use crate::process::stack::{self, SHORT_WAIT};
 use crate::queue::chunk::Chunk;
 use crate::transport::retry;
-use crate::wire::batch::Batcher;
+use crate::wire::batch::{Batch, Batcher};
 use crate::wire::encode::Encoder;
 use crate::wire::envelope::Envelope;
+#[cfg(feature = "otlp")]
+use crate::wire::otlp;
 use crate::wire::session_index::SessionIndex;
 
 /// How long the server asked to wait before a retry: see `retry::retry_after`.
@@ -83,6 +85,34 @@ impl Payload {
 
 /// The body of a request with these events, made as the worker makes it.
 pub fn request(session_id: &str, events: Vec<Payload>, process: Uuid) -> io::Result<Vec<u8>> {
+    Ok(Envelope::new(&Protocol::default(), session_id, process).seal(&batch(events)?, process).body)
+}
+
+/// The same for an OpenTelemetry collector.
+#[cfg(feature = "otlp")]
+pub fn otlp_request(session_id: &str, events: Vec<Payload>, resource: &OtlpResource) -> io::Result<Vec<u8>> {
+    Ok(otlp::transcode(batch(events)?.json(), session_id, &resource.0))
+}
+
+/// Which process events are from.
+#[cfg(feature = "otlp")]
+#[derive(Debug)]
+pub struct OtlpResource(otlp::Resource);
+
+#[cfg(feature = "otlp")]
+impl OtlpResource {
+    pub fn new(attributes: Vec<(String, String)>, process: Uuid) -> Self {
+        Self(otlp::Resource::new(attributes, &process.to_string()))
+    }
+}
+
+/// How many log records a collector's answer says are rejected, and why.
+#[cfg(feature = "otlp")]
+pub fn otlp_partial_success(body: &[u8]) -> Option<(u64, String)> {
+    otlp::read_response(body).map(|answer| (answer.rejected, answer.message))
+}
+
+fn batch(events: Vec<Payload>) -> io::Result<Batch> {
     let mut batcher = Batcher::new(usize::MAX, usize::MAX);
     let mut encoder = Encoder::new(SessionIndex::default());
     let mut chunk = Chunk::default();
@@ -95,8 +125,7 @@ pub fn request(session_id: &str, events: Vec<Payload>, process: Uuid) -> io::Res
         encoder.write(&event, &mut json)?;
         batcher.push(&json, 0);
     }
-    let batch = batcher.take().unwrap_or_default();
-    Ok(Envelope::new(&Protocol::default(), session_id, process).seal(&batch, process).body)
+    Ok(batcher.take().unwrap_or_default())
 }
 
 /// Calls the function while the crate counts as resolving symbols, as its worker does now and then.

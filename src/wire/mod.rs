@@ -1,7 +1,8 @@
 //! Turns events into the bytes of a request.
 //!
 //! The worker encodes each event as it leaves the queue ([`encode`]), gathers the JSON into batches ([`batch`]), and puts
-//! the envelope around a batch when it is sent ([`envelope`]). Nothing here does I/O, except that ids come from the
+//! the envelope around a batch when it is sent ([`envelope`]). With the feature `otlp`, a batch may become a request to an
+//! OpenTelemetry collector instead (`otlp`). Nothing here does I/O, except that ids come from the
 //! operating system.
 //!
 //! The invariants:

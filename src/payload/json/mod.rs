@@ -306,6 +306,13 @@ fn is_special(byte: u8) -> bool {
     byte < b' ' || byte == b'"' || byte == b'\\'
 }
 
+/// The float that a text begins with, if it is one that is left to be written, and what stands after it.
+#[cfg(feature = "otlp")]
+pub(crate) fn split_float(json: &[u8]) -> Option<(f64, &[u8])> {
+    let (bits, after) = json.strip_prefix(&[FLOAT])?.split_first_chunk()?;
+    Some((f64::from_le_bytes(*bits), after))
+}
+
 /// Writes the JSON with its floats as text.
 pub(crate) fn expand(json: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     let mut rest = json;

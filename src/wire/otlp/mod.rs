@@ -1,40 +1,75 @@
-//! Stands in for the encoder of OTLP's messages until it is here.
+//! Turns a batch of events into an OTLP request: an `ExportLogsServiceRequest` in protobuf, for any OpenTelemetry collector.
+//!
+//! The worker calls [`transcode`] once a batch, where it seals the request. The input is the batch as JSON, which
+//! `wire/encode` has made for every destination. So the limits, the halves of a split batch and the program's hook are
+//! the same for both.
+//!
+//! The idea: one pass over the JSON, and each value is written as soon as it is read. There is no tree and, except for a
+//! text with escapes, no allocation for an event. The messages of this format are few, and each is written in one place, so
+//! there is no table of them and no code generator. The numbers of their fields are in `protobuf/fields.rs`; the types of
+//! `opentelemetry-proto`, which are generated from the official files, read the result in the tests.
+//!
+//! Why not `prost`? Without its derive macro, what it offers to write and read fields is hidden from its documentation, and
+//! may change in any version. With the macro, a program builds six crates more, and each event becomes a tree. What is used
+//! of protobuf here is a page of code.
+//!
+//! The invariants:
+//!
+//! - A batch of n events becomes n log records, in the same order. A collector that rejects some names their number only, so
+//!   the counts must agree.
+//! - The keys of a list of attributes are unique. Of several values of one key the last counts, as for parsers of JSON.
+//! - No receiver runs out of depth: what is nested deeper than [`value::MAX_LEVELS`] is text.
+//!
+//! The parts:
+//!
+//! - `json` reads the JSON that this crate makes.
+//! - `protobuf` writes and reads fields.
+//! - `value` makes attributes of JSON values, `record` makes a log record of an event.
+//! - `resource` says which process the events are from.
+//! - `response` reads the collector's answer.
 
-/// The attributes of the resource.
-#[derive(Debug)]
-pub(crate) struct Resource(Vec<(String, String)>);
+mod json;
+mod protobuf;
+mod record;
+mod resource;
+mod response;
+mod value;
 
-impl Resource {
-    pub(crate) fn new(attributes: Vec<(String, String)>, _process_uuid: &str) -> Self {
-        Self(attributes)
-    }
-}
+pub(crate) use resource::Resource;
+pub(crate) use response::{PartialSuccess, read_response};
 
-/// The batch as the message `ExportLogsServiceRequest`.
+use json::Reader;
+use protobuf::{Writer, fields};
+
+/// The name of this library, as the instrumentation scope and as `telemetry.sdk.name`.
+const LIBRARY: &str = env!("CARGO_PKG_NAME");
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The body of a request with these events, which are joined by commas, as [`Batch::json`](super::batch::Batch::json)
+/// returns them.
 pub(crate) fn transcode(batch_json: &[u8], session_id: &str, resource: &Resource) -> Vec<u8> {
-    [session_id.as_bytes(), format!("{:?}", resource.0).as_bytes(), batch_json].concat()
-}
+    let mut out = Writer::with_capacity(batch_json.len());
+    let of_process = out.open(fields::request::RESOURCE_LOGS);
+    out.bytes(fields::resource_logs::RESOURCE, resource.encoded());
+    let of_scope = out.open(fields::resource_logs::SCOPE_LOGS);
+    let scope = out.open(fields::scope_logs::SCOPE);
+    out.bytes(fields::scope::NAME, LIBRARY.as_bytes());
+    out.bytes(fields::scope::VERSION, VERSION.as_bytes());
+    out.close(scope);
 
-/// What a server says of a request that it accepted.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct PartialSuccess {
-    pub(crate) rejected: u64,
-    pub(crate) message: String,
-}
-
-/// Reads the message `ExportLogsServiceResponse`.
-pub(crate) fn read_response(body: &[u8]) -> Option<PartialSuccess> {
-    let [0x0a, length, partial @ ..] = body else { return None };
-    let mut partial = partial.get(..usize::from(*length))?;
-    let mut found = PartialSuccess { rejected: 0, message: String::new() };
-    while let [tag, value, rest @ ..] = partial {
-        if *tag == 0x08 {
-            found.rejected = u64::from(*value);
-            partial = rest;
-        } else {
-            found.message = String::from_utf8(rest.get(..usize::from(*value))?.to_vec()).ok()?;
-            partial = &rest[usize::from(*value)..];
+    let session = record::session_attribute(session_id);
+    let mut events = Reader::new(batch_json);
+    while !events.is_at_end() {
+        if record::write(&mut events, &session, &mut out).is_none() {
+            debug_assert!(false, "the batch is the JSON that this crate makes");
+            break;
         }
+        events.take(b',');
     }
-    Some(found)
+    out.close(of_scope);
+    out.close(of_process);
+    out.into_bytes()
 }
+
+#[cfg(test)]
+mod tests;
