@@ -9,7 +9,7 @@
 //!
 //! Exit codes: 0, every event was delivered; 1, some were not, or the endpoint cannot be used.
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,7 +25,8 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("otlp: {error}");
+            // Not `eprintln!`, which panics where standard error is closed.
+            let _ = writeln!(io::stderr(), "otlp: {error}");
             ExitCode::FAILURE
         }
     }
@@ -44,6 +45,9 @@ fn run(endpoint: Option<String>) -> Result<bool, StartError> {
     reporter.log_exception(&missing, Severity::Warning);
     reporter.stop(Duration::from_secs(5));
     let stats = reporter.stats();
-    println!("{stats}");
+    let _ = match reporter.is_enabled() {
+        true => writeln!(io::stdout(), "{stats}"),
+        false => writeln!(io::stdout(), "The environment switches telemetry off."),
+    };
     Ok(stats.delivered == stats.offered)
 }

@@ -225,11 +225,11 @@ impl Config {
         self
     }
 
+    #[cfg(feature = "gzip")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "gzip")))]
     /// Whether request bodies of at least 1 KB are compressed. A server that answers 400 or 415 to a compressed body gets the
     /// same body plain, at once, and no compressed one any more if that helped. Answers are never compressed. Defaults to
     /// `true` for an OTLP endpoint, unless the environment says otherwise, and to `false` for Tinker's.
-    #[cfg(feature = "gzip")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "gzip")))]
     pub fn gzip(mut self, compress: bool) -> Self {
         self.gzip = Some(compress);
         self

@@ -92,12 +92,12 @@ impl Config {
         Self::otlp_from_variables(|name| std::env::var_os(name))
     }
 
+    #[cfg_attr(docsrs, doc(cfg(feature = "otlp")))]
     /// An attribute of the resource: what the program says of itself in each request to an OTLP endpoint, such as
     /// `service.name`, `service.version` or `deployment.environment.name`. A later call with the same key replaces an
     /// earlier one. An error at `start` if the key is empty, if all are more than 16 KiB, or if the endpoint is not an OTLP
     /// endpoint. Defaults to what the environment says with [`otlp_from_env`](Self::otlp_from_env), else to none, beside
     /// what the reporter knows by itself.
-    #[cfg_attr(docsrs, doc(cfg(feature = "otlp")))]
     pub fn resource(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         let key = key.into();
         self.resource.retain(|(other, _)| *other != key);
