@@ -1,5 +1,11 @@
 //! Keeps the examples correct with unusual files, outputs and settings. Each runs as a program of its own.
-#![cfg(all(unix, feature = "collector", feature = "panic", feature = "tracing", feature = "ureq"))]
+#![cfg(all(
+    unix,
+    feature = "collector",
+    feature = "panic",
+    feature = "tracing",
+    feature = "ureq"
+))]
 
 #[path = "support/process.rs"]
 mod process;

@@ -21,5 +21,6 @@ pub(crate) mod ids;
     allow(dead_code, reason = "its caller comes with the settings")
 )]
 pub(crate) mod otlp;
-pub(crate) mod process_uuid;
 pub(crate) mod session_index;
+
+pub(crate) use ids::process_uuid;
