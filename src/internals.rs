@@ -19,6 +19,8 @@ use crate::queue::chunk::Chunk;
 use crate::transport::retry;
 use crate::wire::batch::{Batch, Batcher};
 use crate::wire::encode::Encoder;
+#[cfg(feature = "otlp")]
+use crate::wire::encode::Floats;
 use crate::wire::envelope::Envelope;
 #[cfg(feature = "otlp")]
 use crate::wire::otlp;
@@ -85,13 +87,16 @@ impl Payload {
 
 /// The body of a request with these events, made as the worker makes it.
 pub fn request(session_id: &str, events: Vec<Payload>, process: Uuid) -> io::Result<Vec<u8>> {
-    Ok(Envelope::new(&Protocol::default(), session_id, process).seal(&batch(events)?, process).body)
+    Ok(Envelope::new(&Protocol::default(), session_id, process)
+        .seal(&batch(events, |encoder| encoder)?, process)
+        .body)
 }
 
 /// The same for an OpenTelemetry collector.
 #[cfg(feature = "otlp")]
 pub fn otlp_request(session_id: &str, events: Vec<Payload>, resource: &OtlpResource) -> io::Result<Vec<u8>> {
-    Ok(otlp::transcode(batch(events)?.json(), session_id, &resource.0))
+    let batch = batch(events, |encoder| encoder.with_floats(Floats::Bits))?;
+    Ok(otlp::transcode(batch.json(), session_id, &resource.0))
 }
 
 /// Which process events are from.
@@ -112,9 +117,9 @@ pub fn otlp_partial_success(body: &[u8]) -> Option<(u64, String)> {
     otlp::read_response(body).map(|answer| (answer.rejected, answer.message))
 }
 
-fn batch(events: Vec<Payload>) -> io::Result<Batch> {
+fn batch(events: Vec<Payload>, set: fn(Encoder) -> Encoder) -> io::Result<Batch> {
     let mut batcher = Batcher::new(usize::MAX, usize::MAX);
-    let mut encoder = Encoder::new(SessionIndex::default());
+    let mut encoder = set(Encoder::new(SessionIndex::default()));
     let mut chunk = Chunk::default();
     for (sequence, Payload(record)) in (0..).zip(events) {
         chunk.put(sequence, record);

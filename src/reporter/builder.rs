@@ -28,6 +28,8 @@ use crate::transport::retry::{AnswerTable, MAX_WAIT, RetryPolicy};
 use crate::wire::batch::Batcher;
 use crate::wire::context::Context;
 use crate::wire::encode::Encoder;
+#[cfg(feature = "otlp")]
+use crate::wire::encode::Floats;
 use crate::wire::envelope::Envelope;
 use crate::wire::ids::Ids;
 use crate::wire::process_uuid;
@@ -537,6 +539,8 @@ impl Builder {
         let context = Arc::new(Context::new(&self.context));
         let max_bytes = self.max_event_bytes.saturating_add(context.len() + MAX_HEAD);
         let encoder = Encoder::new(SessionIndex::from(first_number)).with_context(context);
+        #[cfg(feature = "otlp")]
+        let encoder = encoder.with_floats(self.floats_for(protocol));
         let worker =
             Worker::new(ledger, consumer, Ticker::every(self.flush_interval), batcher, delivery, encoder);
         (pipeline, worker.with_before_send(BeforeSend::new(self.before_send.clone(), max_bytes)))
@@ -581,6 +585,13 @@ impl Builder {
             (Some(true), false) if config::mode() == Mode::Print => Mode::Print,
             (Some(true), false) => Mode::Send,
         }
+    }
+
+    /// What becomes of floats on their way to an endpoint of this protocol. The program's hook reads events as JSON.
+    #[cfg(feature = "otlp")]
+    fn floats_for(&self, protocol: &Protocol) -> Floats {
+        let is_otlp = matches!(protocol, Protocol::Otlp { .. });
+        if is_otlp && self.before_send.is_none() { Floats::Bits } else { Floats::Text }
     }
 
     fn attempt_timeout(&self) -> Duration {

@@ -17,5 +17,6 @@ pub(crate) mod envelope;
 pub(crate) mod ids;
 #[cfg(feature = "otlp")]
 pub(crate) mod otlp;
-pub(crate) mod process_uuid;
 pub(crate) mod session_index;
+
+pub(crate) use ids::process_uuid;

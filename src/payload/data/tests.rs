@@ -5,12 +5,17 @@ use serde::ser::Error;
 use serde_json::json;
 
 use super::*;
-use crate::payload::json::MAX_DEPTH;
+use crate::payload::json::{MAX_DEPTH, expand};
 
 const LIMIT: usize = 64;
 
 fn text(data: impl Serialize) -> Result<String, RefusalReason> {
-    encode(|_| (), &data, LIMIT).map(|json| String::from_utf8(json.bytes().to_vec()).unwrap())
+    let expanded = |json: Box<Buffer>| {
+        let mut text = Vec::new();
+        expand(json.bytes(), &mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    };
+    encode(|_| (), &data, LIMIT).map(expanded)
 }
 
 #[test]

@@ -13,6 +13,9 @@
 //! may change in any version. With the macro, a program builds six crates more, and each event becomes a tree. What is used
 //! of protobuf here is a page of code.
 //!
+//! A float is read as its bits, if the encoder left them ([`Floats::Bits`](super::encode::Floats)). So NaN and the
+//! infinities arrive, which JSON cannot say. A program's hook (`before_send`) is shown JSON, so behind it they are empty values.
+//!
 //! The invariants:
 //!
 //! - A batch of n events becomes n log records, in the same order. A collector that rejects some names their number only, so
@@ -22,13 +25,11 @@
 //!
 //! The parts:
 //!
-//! - `json` reads the JSON that this crate makes.
 //! - `protobuf` writes and reads fields.
 //! - `value` makes attributes of JSON values, `record` makes a log record of an event.
 //! - `resource` says which process the events are from.
 //! - `response` reads the collector's answer.
 
-mod json;
 mod protobuf;
 mod record;
 mod resource;
@@ -36,9 +37,10 @@ mod response;
 mod value;
 
 pub(crate) use resource::Resource;
-pub(crate) use response::{PartialSuccess, read_response};
+pub(crate) use response::PartialSuccess;
+pub(crate) use response::read_response;
 
-use json::Reader;
+use crate::payload::json::Reader;
 use protobuf::{Writer, fields};
 
 /// The name of this library, as the instrumentation scope and as `telemetry.sdk.name`.

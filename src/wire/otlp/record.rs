@@ -17,11 +17,11 @@ use std::borrow::Cow;
 use std::str::from_utf8;
 use std::time::UNIX_EPOCH;
 
-use super::json::{Reader, Token};
 use super::protobuf::fields::{any_value, log_record, scope_logs};
 use super::protobuf::{Field, Writer};
 use super::value::{self, MAX_LEVELS, attribute, text_attribute, write_members};
 use crate::model::event::{Severity, parse_duration};
+use crate::payload::json::{Reader, Token};
 
 const ID: &str = "log.record.uid";
 const INDEX: &str = "tinker.event.index";

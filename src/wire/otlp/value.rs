@@ -8,10 +8,9 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::convert::identity;
 
-use super::json::{Reader, Token};
 use super::protobuf::fields::{any_value, array, key_value, key_value_list};
 use super::protobuf::{Content, Field, Reader as Fields, Writer};
-use crate::payload::json;
+use crate::payload::json::{self, Reader, Token};
 
 /// How deep lists and objects are nested in an attribute. What is deeper is the text of its JSON. An object takes three
 /// levels of messages, and most readers of protobuf refuse a whole request with more than 100: this is the most that they

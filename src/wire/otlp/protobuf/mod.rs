@@ -96,6 +96,7 @@ impl Writer {
     }
 
     /// Ends a message. What it holds is moved, if its length takes more than a byte.
+    #[expect(clippy::needless_pass_by_value, reason = "a message is closed once")]
     pub(super) fn close(&mut self, message: OpenMessage) {
         let OpenMessage { at } = message;
         let end = self.out.len();

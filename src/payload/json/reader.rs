@@ -1,23 +1,23 @@
 //! Reads the JSON that this crate makes, from its beginning to its end, and copies none of it.
 //!
 //! Why not `serde_json`? What it makes of a number depends on features that any other crate can switch on, and it
-//! does not know the floats that are left as bits (see [`payload::json`](crate::payload::json)).
+//! does not know the floats that are left as bits.
 
 use std::borrow::Cow;
 use std::str::from_utf8;
 
 use memchr::memchr2;
 
-use crate::payload::json::split_float;
+use super::split_float;
 
 /// A JSON text, as far as it is not read. Each method reads one thing; `None` if it is not there.
-pub(super) struct Reader<'t> {
+pub(crate) struct Reader<'t> {
     rest: &'t [u8],
 }
 
 /// A value, or the beginning of one.
 #[derive(Debug, PartialEq)]
-pub(super) enum Token<'t> {
+pub(crate) enum Token<'t> {
     Null,
     Bool(bool),
     Integer(i64),
@@ -28,20 +28,20 @@ pub(super) enum Token<'t> {
 }
 
 impl<'t> Reader<'t> {
-    pub(super) fn new(json: &'t [u8]) -> Self {
+    pub(crate) fn new(json: &'t [u8]) -> Self {
         Self { rest: json }
     }
 
-    pub(super) fn is_at_end(&self) -> bool {
+    pub(crate) fn is_at_end(&self) -> bool {
         self.rest.is_empty()
     }
 
-    pub(super) fn is_at_bracket(&self) -> bool {
+    pub(crate) fn is_at_bracket(&self) -> bool {
         matches!(self.rest.first(), Some(b'{' | b'['))
     }
 
     /// Whether this byte comes next. If so, it is read, with the spaces around it. Only JSON of the caller's has spaces.
-    pub(super) fn take(&mut self, byte: u8) -> bool {
+    pub(crate) fn take(&mut self, byte: u8) -> bool {
         self.skip_spaces();
         match self.rest.split_first() {
             Some((first, rest)) if *first == byte => {
@@ -54,13 +54,13 @@ impl<'t> Reader<'t> {
     }
 
     /// The key of a member.
-    pub(super) fn key(&mut self) -> Option<Cow<'t, str>> {
+    pub(crate) fn key(&mut self) -> Option<Cow<'t, str>> {
         let key = self.text()?;
         self.take(b':').then_some(key)
     }
 
     /// A value. Of a list or an object only the bracket is read.
-    pub(super) fn token(&mut self) -> Option<Token<'t>> {
+    pub(crate) fn token(&mut self) -> Option<Token<'t>> {
         match self.rest.first()? {
             b'"' => self.text().map(Token::Text),
             b'{' => self.take(b'{').then_some(Token::OpenObject),
@@ -73,14 +73,14 @@ impl<'t> Reader<'t> {
     }
 
     /// The text that comes next, if it has no escapes. It is not read yet.
-    pub(super) fn peek_text(&self) -> Option<&'t str> {
+    pub(crate) fn peek_text(&self) -> Option<&'t str> {
         let inside = self.rest.strip_prefix(b"\"")?;
         let at = memchr2(b'"', b'\\', inside)?;
         if inside[at] == b'"' { from_utf8(&inside[..at]).ok() } else { None }
     }
 
     /// A whole value, as it stands there.
-    pub(super) fn raw(&mut self) -> Option<&'t [u8]> {
+    pub(crate) fn raw(&mut self) -> Option<&'t [u8]> {
         let start = self.rest;
         let mut levels = 0_usize;
         loop {
