@@ -411,7 +411,7 @@ impl Builder {
     /// This bounds what is queued, not all that a reporter holds. Beside it there are:
     ///
     /// - the open batch and the body of a request, each up to [`max_batch_bytes`](Self::max_batch_bytes) or one event, the
-    ///   two halves of a batch while it is split, and the JSON of the largest event so far;
+    ///   two halves of a batch while it is split, the compressed body, and the JSON of the largest event so far;
     /// - the connection's buffers, 64 KiB, with TLS 128 KiB;
     /// - up to 16 KiB for each thread that logs, in which it encodes;
     /// - unused room in the buffers of some 16 KiB that the queue is made of: at most as much again as the events in them,
