@@ -129,12 +129,15 @@ impl Config {
         self
     }
 
-    /// The URL before `/api/v1/telemetry`. A trailing slash is dropped. Defaults to Tinker's own backend.
+    /// The URL before `/api/v1/telemetry`, or before `/v1/logs` for an OTLP endpoint. A trailing slash is dropped. Defaults to
+    /// Tinker's own backend.
     ///
     /// `http://` is refused at `start` unless the host is loopback or
     /// [`allow_insecure_http`](Self::allow_insecure_http) says otherwise; so are user info and a query.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
+        #[cfg(feature = "otlp")]
+        self.add_path_of_logs();
         self
     }
 
@@ -226,7 +229,6 @@ impl Config {
     }
 
     #[cfg(feature = "gzip")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "gzip")))]
     /// Whether request bodies of at least 1 KB are compressed. A server that answers 400 or 415 to a compressed body gets the
     /// same body plain, at once, and no compressed one any more if that helped. Answers are never compressed. Defaults to
     /// `true` for an OTLP endpoint, unless the environment says otherwise, and to `false` for Tinker's.

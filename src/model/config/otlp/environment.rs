@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::environment::read_variable;
 use super::super::validation::{MAX_HEADER_BYTES, valid_header};
-use super::{OtlpSettings, list};
+use super::{MAX_RESOURCE, OtlpSettings, list, size_of};
 use crate::model::config::{Config, Protocol};
 
 const DEFAULT_ENDPOINT: &str = "http://localhost:4318";
@@ -32,7 +32,7 @@ impl Config {
         let has_whole_url = endpoint.as_ref().is_some_and(|(name, _)| *name == ENDPOINT[0]);
         let mut config = Self::otlp(endpoint.map_or_else(|| DEFAULT_ENDPOINT.to_owned(), |(_, url)| url));
         config.headers = variables.first(HEADERS, headers).map(|(_, headers)| headers).unwrap_or_default();
-        let attributes = variables.first(["OTEL_RESOURCE_ATTRIBUTES"], list::parse);
+        let attributes = variables.first(["OTEL_RESOURCE_ATTRIBUTES"], attributes);
         for (key, value) in attributes.into_iter().flat_map(|(_, attributes)| attributes) {
             config = config.resource(key, value);
         }
@@ -42,7 +42,7 @@ impl Config {
         variables.first(PROTOCOL, protocol);
         config.otlp = Some(OtlpSettings {
             has_whole_url,
-            is_disabled: variables.first(["OTEL_SDK_DISABLED"], boolean).is_some_and(|(_, is)| is),
+            is_disabled: variables.first(["OTEL_SDK_DISABLED"], boolean).is_some_and(|(_, is_true)| is_true),
             timeout: variables.first(TIMEOUT, timeout).map(|(_, timeout)| timeout),
             certificate: variables.first(CERTIFICATE, any),
             compresses: variables.first(COMPRESSION, compression).map(|(_, compresses)| compresses),
@@ -78,7 +78,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
 
 fn headers(text: &str) -> Result<Vec<(String, String)>, &'static str> {
     let headers = list::parse(text)?;
-    if headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_HEADER_BYTES {
+    if size_of(&headers) > MAX_HEADER_BYTES {
         return Err("has more than 16 KiB of headers");
     }
     let otlp = Protocol::Otlp { resource: Vec::new() };
@@ -86,6 +86,16 @@ fn headers(text: &str) -> Result<Vec<(String, String)>, &'static str> {
         return Err("has a header that cannot be sent, or that the reporter sets itself");
     }
     Ok(headers)
+}
+
+fn attributes(text: &str) -> Result<Vec<(String, String)>, &'static str> {
+    let attributes = list::parse(text)?;
+    // The program's own come on top: half of the room is theirs.
+    if size_of(&attributes) > MAX_RESOURCE / 2 {
+        Err("has more than 8 KiB of attributes")
+    } else {
+        Ok(attributes)
+    }
 }
 
 fn timeout(text: &str) -> Result<Duration, &'static str> {

@@ -20,7 +20,7 @@ use crate::model::error::StartError;
 use crate::model::proxy::Proxy;
 
 /// The size of the resource. It is in every request.
-const MAX_RESOURCE_BYTES: usize = 16 * 1024;
+const MAX_RESOURCE: usize = 16 * 1024;
 
 /// What a configuration has for an OTLP endpoint only. But for the URL's form, all of it is from the environment.
 #[derive(Clone, Default)]
@@ -58,7 +58,6 @@ impl Config {
     /// let reporter = Reporter::builder(config, "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").start()?;
     /// # Ok::<(), tinker_telemetry::StartError>(())
     /// ```
-    #[cfg_attr(docsrs, doc(cfg(feature = "otlp")))]
     pub fn otlp(endpoint: impl Into<String>) -> Self {
         let mut config = Self::new("").base_url(endpoint);
         config.otlp = Some(OtlpSettings::default());
@@ -73,9 +72,10 @@ impl Config {
     /// - `OTEL_EXPORTER_OTLP_HEADERS`: headers as `key=value,key=value`, percent-encoded.
     /// - `OTEL_EXPORTER_OTLP_TIMEOUT`: milliseconds for one attempt, unless the builder's
     ///   [`http_timeout`](crate::Builder::http_timeout) is set. `0` is no limit, which is 24 h here.
-    /// - `OTEL_EXPORTER_OTLP_CERTIFICATE`: a PEM file of certificate authorities to trust in place of Mozilla's, unless
-    ///   [`root_certificates`](Self::root_certificates) is set. `start` reads it for an `https://` endpoint. If it cannot be
-    ///   used, there is a warning, and telemetry is off: other authorities were not asked for.
+    /// - `OTEL_EXPORTER_OTLP_CERTIFICATE`: a PEM file of certificate authorities to trust in place of Mozilla's and of
+    ///   those in `SSL_CERT_FILE`, unless [`root_certificates`](Self::root_certificates) is set. `start` reads it for an
+    ///   `https://` endpoint. If it cannot be used, there is a warning, and telemetry is off: other authorities were not
+    ///   asked for.
     /// - `OTEL_EXPORTER_OTLP_COMPRESSION`: `gzip`, which needs the feature `gzip`, or `none`.
     /// - `OTEL_EXPORTER_OTLP_PROTOCOL`: any other than `http/protobuf` is a warning, since nothing else is spoken.
     ///
@@ -87,12 +87,10 @@ impl Config {
     /// A variable that is unset or empty leaves its default. So does one that cannot be read, such as a list with an entry
     /// without `=`: `start` writes one warning, which names the variable and never shows its value. A list is taken as a
     /// whole or not at all. Only an endpoint that cannot be used is an error of `start`, as with `TINKER_BASE_URL`.
-    #[cfg_attr(docsrs, doc(cfg(feature = "otlp")))]
     pub fn otlp_from_env() -> Self {
         Self::otlp_from_variables(|name| std::env::var_os(name))
     }
 
-    #[cfg_attr(docsrs, doc(cfg(feature = "otlp")))]
     /// An attribute of the resource: what the program says of itself in each request to an OTLP endpoint, such as
     /// `service.name`, `service.version` or `deployment.environment.name`. A later call with the same key replaces an
     /// earlier one. An error at `start` if the key is empty, if all are more than 16 KiB, or if the endpoint is not an OTLP
@@ -103,6 +101,13 @@ impl Config {
         self.resource.retain(|(other, _)| *other != key);
         self.resource.push((key, value.into()));
         self
+    }
+
+    /// The URL is another than the environment's.
+    pub(super) fn add_path_of_logs(&mut self) {
+        if let Some(otlp) = &mut self.otlp {
+            otlp.has_whole_url = false;
+        }
     }
 
     /// Whether OpenTelemetry's own switch is off.
@@ -120,11 +125,10 @@ impl Config {
     }
 
     pub(super) fn validate_resource(&self) -> Result<(), StartError> {
-        let size: usize = self.resource.iter().map(|(key, value)| key.len() + value.len()).sum();
         let rules = [
             (self.resource.is_empty() || self.otlp.is_some(), "needs an OTLP endpoint: see Config::otlp"),
             (self.resource.iter().all(|(key, _)| !key.is_empty()), "has an attribute without a key"),
-            (size <= MAX_RESOURCE_BYTES, "must be at most 16 KiB in all"),
+            (size_of(&self.resource) <= MAX_RESOURCE, "must be at most 16 KiB in all"),
         ];
         let broken = rules.into_iter().find(|(holds, _)| !holds);
         broken.map_or(Ok(()), |(_, reason)| Err(StartError::InvalidSetting { setting: "resource", reason }))
@@ -140,6 +144,11 @@ impl Config {
         let is_wanted = asks_for_certificates(target, proxy) && self.root_certificates.is_none();
         self.otlp.as_ref()?.certificate.clone().filter(|_| is_wanted)
     }
+}
+
+/// The bytes of keys and values.
+fn size_of(list: &[(String, String)]) -> usize {
+    list.iter().map(|(key, value)| key.len() + value.len()).sum()
 }
 
 #[cfg(test)]

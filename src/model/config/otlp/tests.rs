@@ -72,6 +72,8 @@ fn the_endpoint_of_logs_wins_and_is_used_as_it_is() {
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:1"),
         ];
         assert_eq!(uri_of(&of(&variables)).unwrap(), uri);
+        let set = of(&variables).base_url("http://localhost:2/");
+        assert_eq!(uri_of(&set).unwrap(), "http://localhost:2/v1/logs", "the program's own");
     }
 }
 
@@ -195,6 +197,14 @@ fn resource_attributes_are_a_list_and_the_service_name_and_the_program_win() {
     let set = named.resource("service.name", "first").resource("service.name", "set");
     assert_eq!(resource_of(&set)[2].1, "set");
     assert_eq!(resource_of(&set).len(), 3);
+}
+
+#[test]
+fn attributes_that_would_fill_every_request_are_a_warning() {
+    let long = format!("a={}", "v".repeat(1024 * 1024));
+    let variables = [("OTEL_RESOURCE_ATTRIBUTES", long.as_str())];
+    assert!(warnings_of(&variables)[0].contains("more than 8 KiB"));
+    assert_eq!(resource_of(&of(&variables)), []);
 }
 
 #[test]
