@@ -9,7 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::failure::exception;
-use crate::model::config::Config;
+use crate::model::config::{Config, Protocol};
 use crate::model::error::StartError;
 use crate::model::event::Severity;
 use crate::model::stats::RefusalReason;
@@ -87,7 +87,8 @@ impl Payload {
 
 /// The body of a request with these events, made as the worker makes it.
 pub fn request(session_id: &str, events: Vec<Payload>, process: Uuid) -> io::Result<Vec<u8>> {
-    Ok(Envelope::new(session_id, process).seal(&batch(events, |encoder| encoder)?, process).body)
+    let batch = batch(events, |encoder| encoder)?;
+    Ok(Envelope::new(&Protocol::default(), session_id, process).seal(&batch, process).body)
 }
 
 /// The same for an OpenTelemetry collector.

@@ -122,6 +122,8 @@
 //! - `tracing`: forwards the events and spans of the `tracing` crate; see `bridge::TracingBridge`.
 //! - `panic`: reports every panic, and ends the session if the program ends; see `bridge::install_panic_hook`.
 //! - `ureq`: reports the requests of any ureq agent; see `bridge::UreqBridge`.
+//! - `otlp`: reports to any OpenTelemetry collector, in place of Tinker's backend; see `Config::otlp`.
+//! - `gzip`: compresses requests, by default those of `otlp`; see `Config::gzip`.
 
 #![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

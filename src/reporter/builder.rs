@@ -10,7 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::failure::user_error::{UserError, UserErrorClassifier};
-use crate::model::config::{self, Config, Mode};
+use crate::model::config::{self, Config, Mode, Protocol};
 use crate::model::error::StartError;
 use crate::model::event::Event;
 use crate::model::stats::DropReason;
@@ -24,10 +24,10 @@ use crate::reporter::destination::{Destination, Sink};
 use crate::session::pipeline::Pipeline;
 use crate::session::{Session, VainWait};
 use crate::transport::client::Route;
-use crate::transport::retry::{MAX_WAIT, RetryPolicy};
+use crate::transport::retry::{AnswerTable, MAX_WAIT, RetryPolicy};
 use crate::wire::batch::Batcher;
 use crate::wire::context::Context;
-use crate::wire::encode::Encoder;
+use crate::wire::encode::{Encoder, Floats};
 use crate::wire::envelope::Envelope;
 use crate::wire::ids::Ids;
 use crate::wire::process_uuid;
@@ -108,7 +108,8 @@ pub struct Builder {
     flush_interval: Duration,
     flush_threshold: usize,
     flush_timeout: Duration,
-    http_timeout: Duration,
+    /// `None`: the environment's or the default.
+    http_timeout: Option<Duration>,
     max_retries: u32,
     retry_base_delay: Duration,
     max_queue_size: usize,
@@ -197,7 +198,7 @@ impl Builder {
             flush_interval: FLUSH_INTERVAL,
             flush_threshold: FLUSH_THRESHOLD,
             flush_timeout: FLUSH_TIMEOUT,
-            http_timeout: HTTP_TIMEOUT,
+            http_timeout: None,
             max_retries: MAX_RETRIES,
             retry_base_delay: RETRY_BASE_DELAY,
             max_queue_size: MAX_QUEUE_SIZE,
@@ -369,7 +370,7 @@ impl Builder {
     /// How long one attempt may take in all, from the name lookup to the end of the answer. Must be greater
     /// than zero; more than 24 h counts as 24 h. Defaults to 5 s.
     pub fn http_timeout(mut self, timeout: Duration) -> Self {
-        self.http_timeout = timeout;
+        self.http_timeout = Some(timeout);
         self
     }
 
@@ -471,21 +472,24 @@ impl Builder {
             None => format!("sessionless-{}", Ids::new().next().map_err(StartError::NoRandomness)?),
         };
         let endpoint = if mode == Mode::Send { Some(self.config.validate()?) } else { None };
+        #[cfg(feature = "otlp")]
+        for warning in endpoint.iter().flat_map(|endpoint| &endpoint.warnings) {
+            program_log::write(|| log::warn!("{warning}"));
+        }
         if endpoint.as_ref().is_some_and(|endpoint| endpoint.has_odd_key) {
             program_log::write(|| {
                 log::warn!("the API key begins neither with tml- nor with eyJ, as Tinker's do");
             });
         }
-        let sdk_version =
-            endpoint.as_ref().map_or(env!("CARGO_PKG_VERSION").to_owned(), |to| to.sdk_version.clone());
+        let protocol = endpoint.as_ref().map(|endpoint| endpoint.protocol.clone()).unwrap_or_default();
         fork::watch();
         let destination = match endpoint {
-            Some(endpoint) => Destination::Backend(Arc::new(Route::new(endpoint, self.http_timeout)?)),
+            Some(endpoint) => Destination::Backend(Arc::new(Route::new(endpoint, self.attempt_timeout())?)),
             None => Destination::StandardError,
         };
         let process = process_uuid::uuid().map_err(StartError::NoRandomness)?;
-        let envelope = Envelope::of_sdk(&sdk_version, &session_id, process);
-        let (pipeline, worker) = self.pipeline(0, &destination, envelope);
+        let envelope = Envelope::new(&protocol, &session_id, process);
+        let (pipeline, worker) = self.pipeline(0, &destination, &protocol, envelope);
         start_worker(worker).map_err(StartError::Thread)?;
         let pipeline = if self.session_id.is_some() { pipeline.with_session() } else { pipeline };
         Ok(Reporter::new(Session {
@@ -498,7 +502,7 @@ impl Builder {
             shutdown_timeout: self.shutdown_timeout,
             vain_wait: VainWait::default(),
             renew: Box::new(move |parent| {
-                self.pipeline_of_child(parent, &sdk_version, &session_id, &destination)
+                self.pipeline_of_child(parent, &protocol, &session_id, &destination)
             }),
         }))
     }
@@ -508,6 +512,7 @@ impl Builder {
         &self,
         first_number: u64,
         destination: &Destination,
+        protocol: &Protocol,
         envelope: Envelope,
     ) -> (Pipeline, Worker<Sink>) {
         let ledger = Arc::new(Ledger::new(self.admission()));
@@ -515,13 +520,24 @@ impl Builder {
         let transport = destination.open();
         let pipeline = Pipeline::new(Arc::clone(&ledger), first_number, producer, transport.abort_handle());
         let batcher = Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len()));
-        let policy = RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay };
+        let policy = RetryPolicy {
+            max_retries: self.max_retries,
+            base_delay: self.retry_base_delay,
+            table: AnswerTable::of(protocol),
+        };
         let outage_log = OutageLog::new(destination.name());
-        let delivery =
-            Delivery::new(Arc::clone(&ledger), transport, envelope, policy, self.http_timeout, outage_log);
+        let delivery = Delivery::new(
+            Arc::clone(&ledger),
+            transport,
+            envelope,
+            policy,
+            self.attempt_timeout(),
+            outage_log,
+        );
         let context = Arc::new(Context::new(&self.context));
         let max_bytes = self.max_event_bytes.saturating_add(context.len() + MAX_HEAD);
         let encoder = Encoder::new(SessionIndex::from(first_number)).with_context(context);
+        let encoder = encoder.with_floats(self.floats(protocol));
         let worker =
             Worker::new(ledger, consumer, Ticker::every(self.flush_interval), batcher, delivery, encoder);
         (pipeline, worker.with_before_send(BeforeSend::new(self.before_send.clone(), max_bytes)))
@@ -532,18 +548,27 @@ impl Builder {
     fn pipeline_of_child(
         &self,
         parent: &Pipeline,
-        sdk_version: &str,
+        protocol: &Protocol,
         session_id: &str,
         destination: &Destination,
     ) -> Pipeline {
         let process = process_uuid::uuid();
-        let envelope = Envelope::of_sdk(sdk_version, session_id, *process.as_ref().unwrap_or(&Uuid::nil()));
-        let (pipeline, worker) = self.pipeline(parent.next_number(), destination, envelope);
+        let envelope = Envelope::new(protocol, session_id, *process.as_ref().unwrap_or(&Uuid::nil()));
+        let (pipeline, worker) = self.pipeline(parent.next_number(), destination, protocol, envelope);
         if process.and_then(|_| start_worker(worker)).is_err() {
             pipeline.ledger.finish(DropReason::Internal);
             pipeline.ledger.mark_logged(); // there is nothing to log
         }
         pipeline
+    }
+
+    /// What becomes of floats. The hook is shown JSON.
+    fn floats(&self, protocol: &Protocol) -> Floats {
+        match protocol {
+            #[cfg(feature = "otlp")]
+            Protocol::Otlp { .. } if self.before_send.is_none() => Floats::Bits,
+            _ => Floats::Text,
+        }
     }
 
     fn admission(&self) -> Admission {
@@ -559,11 +584,21 @@ impl Builder {
         match (self.enabled, self.print) {
             (Some(false), _) => Mode::Off,
             (_, true) => Mode::Print,
+            #[cfg(feature = "otlp")]
+            (None, false) if self.config.is_disabled() && config::mode() == Mode::Send => Mode::Off,
             (None, false) => config::mode(),
             // A dry run that the environment asks for must send nothing.
             (Some(true), false) if config::mode() == Mode::Print => Mode::Print,
             (Some(true), false) => Mode::Send,
         }
+    }
+
+    fn attempt_timeout(&self) -> Duration {
+        #[cfg(feature = "otlp")]
+        if let (None, Some(timeout)) = (self.http_timeout, self.config.timeout()) {
+            return timeout;
+        }
+        self.http_timeout.unwrap_or(HTTP_TIMEOUT)
     }
 
     fn validate(&self) -> Result<(), StartError> {
@@ -573,7 +608,7 @@ impl Builder {
         let rules = [
             ("flush_interval", !self.flush_interval.is_zero(), greater_than_zero),
             ("flush_threshold", self.flush_threshold >= 1, at_least_one),
-            ("http_timeout", !self.http_timeout.is_zero(), greater_than_zero),
+            ("http_timeout", !self.attempt_timeout().is_zero(), greater_than_zero),
             ("retry_base_delay", self.retry_base_delay <= MAX_WAIT, "must be at most 60 s"),
             ("max_queue_size", (1..=MAX_EVENTS).contains(&self.max_queue_size), "must be 1 to 4 194 304"),
             (

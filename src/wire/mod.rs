@@ -16,10 +16,6 @@ pub(crate) mod encode;
 pub(crate) mod envelope;
 pub(crate) mod ids;
 #[cfg(feature = "otlp")]
-#[cfg_attr(
-    not(any(test, feature = "_internals")),
-    allow(dead_code, reason = "its caller comes with the settings")
-)]
 pub(crate) mod otlp;
 pub(crate) mod session_index;
 

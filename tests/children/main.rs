@@ -12,10 +12,15 @@ mod process;
 mod real;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(all(feature = "otlp", feature = "tls"))]
+#[path = "../support/tls.rs"]
+mod tls;
 
 mod environment;
 mod limits;
 mod logger;
 #[cfg(unix)]
 mod losses;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod panic_hook;

@@ -111,15 +111,17 @@ impl Ledger {
         Claim { ledger: self, load }
     }
 
-    fn settle(&self, load: Load, fate: Fate) {
+    fn settle(&self, load: Load, fates: &[(Fate, u64)]) {
         let mut state = self.state();
         if state.finished {
             return; // `finish` settled them
         }
         self.admission.release(load);
-        match fate {
-            Fate::Delivered => state.delivered += load.events,
-            Fate::Dropped(reason) => state.dropped.add(reason, load.events),
+        for (fate, events) in fates {
+            match fate {
+                Fate::Delivered => state.delivered += events,
+                Fate::Dropped(reason) => state.dropped.add(*reason, *events),
+            }
         }
     }
 
@@ -244,7 +246,16 @@ pub(crate) struct Claim<'a> {
 impl Claim<'_> {
     pub(crate) fn settle(self, fate: Fate) {
         let settled = ManuallyDrop::new(self);
-        settled.ledger.settle(settled.load, fate);
+        settled.ledger.settle(settled.load, &[(fate, settled.load.events)]);
+    }
+
+    /// The same, but so many of the events have another fate. More than there are count as all. Both are counted in one
+    /// step, so no snapshot has only one of them.
+    pub(crate) fn settle_but(self, fate: Fate, others: u64, other: Fate) {
+        let settled = ManuallyDrop::new(self);
+        let events = settled.load.events;
+        let others = others.min(events);
+        settled.ledger.settle(settled.load, &[(fate, events - others), (other, others)]);
     }
 
     /// Ends the claim: its events are in another one, or will be.
@@ -255,7 +266,7 @@ impl Claim<'_> {
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.ledger.settle(self.load, Fate::Dropped(DropReason::Internal));
+        self.ledger.settle(self.load, &[(Fate::Dropped(DropReason::Internal), self.load.events)]);
     }
 }
 

@@ -37,9 +37,7 @@ mod response;
 mod value;
 
 pub(crate) use resource::Resource;
-#[cfg_attr(not(test), expect(unused_imports, reason = "its caller comes with the settings"))]
-pub(crate) use response::PartialSuccess;
-pub(crate) use response::read_response;
+pub(crate) use response::{PartialSuccess, read_response};
 
 use crate::payload::json::Reader;
 use protobuf::{Writer, fields};

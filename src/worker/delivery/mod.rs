@@ -52,6 +52,10 @@ impl<'a> ClaimedBatch<'a> {
 #[derive(Clone, Copy)]
 enum BatchOutcome {
     Fate(Fate),
+    /// The server accepted the batch, but for so many of its events.
+    DeliveredBut {
+        rejected: u64,
+    },
     /// The server answered 413.
     TooLarge,
     /// The server answered with this status, perhaps because of one event.
@@ -100,6 +104,11 @@ impl<T: Transport> Delivery<T> {
                     Fate::Dropped(_) => self.outage_log.events_dropped(claimed.batch.len() as u64),
                 }
                 claimed.claim.settle(fate);
+                None
+            }
+            BatchOutcome::DeliveredBut { rejected } => {
+                self.outage_log.batch_delivered(&self.ledger.refused());
+                claimed.claim.settle_but(Fate::Delivered, rejected, Fate::Dropped(DropReason::Rejected));
                 None
             }
             BatchOutcome::TooLarge => self.deliver_halves(claimed),
@@ -188,6 +197,10 @@ impl<T: Transport> Delivery<T> {
             self.is_outage |= step.is_outage();
             match step {
                 RetryStep::Delivered => return BatchOutcome::Fate(Fate::Delivered),
+                RetryStep::DeliveredBut { rejected } => {
+                    self.outage_log.partly_accepted(&verdict, Instant::now());
+                    return BatchOutcome::DeliveredBut { rejected };
+                }
                 RetryStep::Split => return BatchOutcome::TooLarge,
                 RetryStep::Isolate(status) => return BatchOutcome::Rejected(status),
                 RetryStep::GiveUp(reason) => {

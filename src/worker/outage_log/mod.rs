@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::failure::text::cut;
 use crate::model::stats::{Refused, Stats};
 use crate::process::program_log::write;
 use crate::transport::retry::{Response, Verdict};
@@ -18,6 +19,8 @@ pub(crate) struct OutageLog {
     is_refusing: bool,
     /// When the server last rejected events.
     last_rejection: Option<Instant>,
+    /// When the server last accepted a request and said something about it.
+    last_remark: Option<Instant>,
     /// How many refusals are in the log.
     logged_refusals: u64,
     /// How many refusals there were before the outage.
@@ -30,6 +33,14 @@ pub(crate) struct OutageLog {
 /// this time without a rejection.
 const REJECTION_PAUSE: Duration = Duration::from_secs(60 * 60);
 
+/// A text of the server in a line of the log: a sentence or two.
+const MAX_MESSAGE: usize = 400;
+
+/// Notes the time. Whether nothing of the kind was logged for a while.
+fn is_first(last: &mut Option<Instant>, now: Instant) -> bool {
+    last.replace(now).is_none_or(|last| now.saturating_duration_since(last) > REJECTION_PAUSE)
+}
+
 impl OutageLog {
     pub(crate) fn new(host: String) -> Self {
         Self {
@@ -38,6 +49,7 @@ impl OutageLog {
             is_unauthorized: false,
             is_refusing: false,
             last_rejection: None,
+            last_remark: None,
             logged_refusals: 0,
             refused_before: 0,
             dropped: 0,
@@ -68,7 +80,7 @@ impl OutageLog {
         }
         let host = &self.host;
         write(|| match verdict {
-            Verdict::Printed => {}
+            Verdict::Printed | Verdict::PartialSuccess { .. } => {}
             Verdict::NotPrinted => log::warn!("telemetry cannot be printed to standard error"),
             Verdict::NoAnswer(cause) | Verdict::Disconnect(cause) => {
                 log::warn!("telemetry does not reach {host}: {cause}");
@@ -81,11 +93,27 @@ impl OutageLog {
 
     /// The server rejected events because of what they are. This is no outage: other events pass.
     pub(crate) fn events_rejected(&mut self, status: u16, now: Instant) {
-        let last = self.last_rejection.replace(now);
-        if last.is_none_or(|last| now.saturating_duration_since(last) > REJECTION_PAUSE) {
+        if is_first(&mut self.last_rejection, now) {
             let host = &self.host;
             write(|| log::warn!("telemetry to {host} got status {status}"));
         }
+    }
+
+    /// The server accepted a request, or most of it, and said why not all or what could be better. One line for any number
+    /// of such answers, with the text of the first.
+    pub(crate) fn partly_accepted(&mut self, verdict: &Verdict, now: Instant) {
+        let Verdict::PartialSuccess { rejected, message } = verdict else { return };
+        let last = if *rejected > 0 { &mut self.last_rejection } else { &mut self.last_remark };
+        if !is_first(last, now) {
+            return;
+        }
+        let host = &self.host;
+        // The text is the server's: no line break of it may look like another line of the log.
+        let message = cut(message.escape_debug(), MAX_MESSAGE);
+        write(|| match rejected {
+            0 => log::warn!("telemetry to {host} was accepted with a remark: {message}"),
+            rejected => log::warn!("telemetry to {host} was accepted but for {rejected} events: {message}"),
+        });
     }
 
     /// Events were dropped.
