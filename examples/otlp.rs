@@ -45,9 +45,11 @@ fn run(endpoint: Option<String>) -> Result<bool, StartError> {
     reporter.log_exception(&missing, Severity::Warning);
     reporter.stop(Duration::from_secs(5));
     let stats = reporter.stats();
-    let _ = match reporter.is_enabled() {
-        true => writeln!(io::stdout(), "{stats}"),
-        false => writeln!(io::stdout(), "The environment switches telemetry off."),
+    let line = if reporter.is_enabled() {
+        stats.to_string()
+    } else {
+        "The environment switches telemetry off.".to_owned()
     };
+    let _ = writeln!(io::stdout(), "{line}");
     Ok(stats.delivered == stats.offered)
 }

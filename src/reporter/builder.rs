@@ -27,7 +27,9 @@ use crate::transport::client::Route;
 use crate::transport::retry::{AnswerTable, MAX_WAIT, RetryPolicy};
 use crate::wire::batch::Batcher;
 use crate::wire::context::Context;
-use crate::wire::encode::{Encoder, Floats};
+use crate::wire::encode::Encoder;
+#[cfg(feature = "otlp")]
+use crate::wire::encode::Floats;
 use crate::wire::envelope::Envelope;
 use crate::wire::ids::Ids;
 use crate::wire::process_uuid;
@@ -409,7 +411,7 @@ impl Builder {
     /// This bounds what is queued, not all that a reporter holds. Beside it there are:
     ///
     /// - the open batch and the body of a request, each up to [`max_batch_bytes`](Self::max_batch_bytes) or one event, the
-    ///   two halves of a batch while it is split, and the JSON of the largest event so far;
+    ///   two halves of a batch while it is split, the compressed body, and the JSON of the largest event so far;
     /// - the connection's buffers, 64 KiB, with TLS 128 KiB;
     /// - up to 16 KiB for each thread that logs, in which it encodes;
     /// - unused room in the buffers of some 16 KiB that the queue is made of: at most as much again as the events in them,
@@ -537,7 +539,8 @@ impl Builder {
         let context = Arc::new(Context::new(&self.context));
         let max_bytes = self.max_event_bytes.saturating_add(context.len() + MAX_HEAD);
         let encoder = Encoder::new(SessionIndex::from(first_number)).with_context(context);
-        let encoder = encoder.with_floats(self.floats(protocol));
+        #[cfg(feature = "otlp")]
+        let encoder = encoder.with_floats(self.floats_for(protocol));
         let worker =
             Worker::new(ledger, consumer, Ticker::every(self.flush_interval), batcher, delivery, encoder);
         (pipeline, worker.with_before_send(BeforeSend::new(self.before_send.clone(), max_bytes)))
@@ -562,15 +565,6 @@ impl Builder {
         pipeline
     }
 
-    /// What becomes of floats. The hook is shown JSON.
-    fn floats(&self, protocol: &Protocol) -> Floats {
-        match protocol {
-            #[cfg(feature = "otlp")]
-            Protocol::Otlp { .. } if self.before_send.is_none() => Floats::Bits,
-            _ => Floats::Text,
-        }
-    }
-
     fn admission(&self) -> Admission {
         let limits = Load { events: self.max_queue_size as u64, bytes: self.max_queue_bytes as u64 };
         let threshold = Load {
@@ -591,6 +585,13 @@ impl Builder {
             (Some(true), false) if config::mode() == Mode::Print => Mode::Print,
             (Some(true), false) => Mode::Send,
         }
+    }
+
+    /// What becomes of floats on their way to an endpoint of this protocol. The program's hook reads events as JSON.
+    #[cfg(feature = "otlp")]
+    fn floats_for(&self, protocol: &Protocol) -> Floats {
+        let is_otlp = matches!(protocol, Protocol::Otlp { .. });
+        if is_otlp && self.before_send.is_none() { Floats::Bits } else { Floats::Text }
     }
 
     fn attempt_timeout(&self) -> Duration {

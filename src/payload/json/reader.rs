@@ -33,10 +33,12 @@ impl<'t> Reader<'t> {
         Self { rest: json }
     }
 
+    #[cfg(feature = "otlp")]
     pub(crate) fn is_at_end(&self) -> bool {
         self.rest.is_empty()
     }
 
+    #[cfg(feature = "otlp")]
     pub(crate) fn is_at_bracket(&self) -> bool {
         matches!(self.rest.first(), Some(b'{' | b'['))
     }

@@ -55,6 +55,7 @@ impl Encoder {
     }
 
     /// Bits are for events that `wire/otlp` reads, and that nothing else reads before.
+    #[cfg(feature = "otlp")]
     pub(crate) fn with_floats(self, floats: Floats) -> Self {
         Self { floats, ..self }
     }

@@ -13,9 +13,11 @@ mod scene;
 
 use std::backtrace::Backtrace;
 
+use tinker_telemetry::Builder;
+
 use crate::exit_bound::control::machine;
 use crate::exit_bound::report::{Finding, Lateness, Report};
-use crate::exit_bound::scene::{Hang, Leave, Left};
+use crate::exit_bound::scene::{Hang, Leave, Left, Load};
 use crate::truth::audit::contradiction;
 
 /// Parallel calls per core. They mostly wait.
@@ -44,19 +46,29 @@ fn warm_up_backtraces() {
 
 #[test]
 fn every_leave_ends_on_time_in_every_hang() {
+    measure("Calls that return", Load::builder);
+}
+
+#[cfg(feature = "otlp")]
+#[test]
+fn every_leave_ends_on_time_in_every_hang_of_an_otlp_server() {
+    measure("Calls that return, OTLP", Load::otlp_builder);
+}
+
+fn measure(title: &str, builder: impl Fn(Load, &str) -> Builder + Sync) {
     let _machine = machine();
     warm_up_backtraces();
     let hangs = Hang::all();
     let report = Report::measure_all(AT_A_TIME, &hangs, &Leave::LIMITS, |hang, leave, limit| {
         let scene = hang.arrange().expect("the fault can be arranged");
         let load = scene.load();
-        let builder = leave.limit(load.builder(&scene.base_url), limit);
-        let reporter = builder.start().expect("the reporter starts");
+        let settings = leave.limit(builder(load, &scene.base_url), limit);
+        let reporter = settings.start().expect("the reporter starts");
         load.log(&reporter);
         scene.wait_for_the_hang();
         load.fill(&reporter);
         let (late, left) = Lateness::of(limit, || leave.leave(reporter, limit));
         Finding { late, wrong: left.and_then(|left| false_statement(hang, leave, &left)) }
     });
-    report.conclude("Calls that return");
+    report.conclude(title);
 }

@@ -21,11 +21,15 @@ fn is_compressed(request: &Received) -> bool {
 /// Plays these answers to a reporter that sends `batches` large batches. Returns which requests were compressed.
 fn compressed(batches: u64, answers: &[u16]) -> (Vec<bool>, tinker_telemetry::Stats) {
     let collector = Collector::start().unwrap();
-    answers.iter().for_each(|status| collector.answer(Answer::status(*status)));
+    for status in answers {
+        collector.answer(Answer::status(*status));
+    }
     let reporter = to(&collector).max_retries(0).start().unwrap();
     (0..batches).for_each(|_| log_large(&reporter));
     let requests = collector.requests();
-    requests.iter().for_each(|request| assert_is_otlp(request));
+    for request in &requests {
+        assert_is_otlp(request);
+    }
     (requests.iter().map(|request| is_compressed(request)).collect(), reporter.stats())
 }
 

@@ -38,7 +38,9 @@ fn report(builder: Builder, collector: &Collector, events: usize) -> (Stats, Vec
     assert_adds_up(stats);
     assert_eq!(stats.pending, 0);
     let requests = collector.requests();
-    requests.iter().for_each(|request| assert_is_otlp(request));
+    for request in &requests {
+        assert_is_otlp(request);
+    }
     (stats, requests)
 }
 

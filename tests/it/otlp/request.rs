@@ -8,7 +8,7 @@ use prost::Message;
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Config, Reporter, Severity, json};
 
-use crate::otlp::{assert_is_otlp, plain_body, records_of};
+use crate::otlp::{assert_is_otlp, plain_body, records_of, to};
 use crate::support::{LIMIT, SESSION, assert_adds_up};
 
 /// The texts among the attributes of the resource.
@@ -61,4 +61,35 @@ fn two_reporters_send_the_same_work_to_two_destinations() {
     }
     assert_eq!(tinkers.events().len(), 3);
     other.requests().iter().for_each(|request| assert_is_otlp(request));
+}
+
+/// The value of the attribute `loss` of each record.
+fn losses(body: &[u8]) -> Vec<Option<Value>> {
+    let request = ExportLogsServiceRequest::decode(body).unwrap();
+    let records = request.resource_logs.into_iter().flat_map(|resource| resource.scope_logs);
+    let records = records.flat_map(|scope| scope.log_records);
+    let loss = |attribute: opentelemetry_proto::tonic::common::v1::KeyValue| {
+        (attribute.key == "loss").then(|| attribute.value.and_then(|value| value.value))
+    };
+    records.filter_map(|record| record.attributes.into_iter().find_map(loss)).collect()
+}
+
+#[test]
+fn floats_that_json_cannot_write_arrive_unless_a_hook_reads_events_as_json() {
+    let collector = Collector::start().unwrap();
+    let log = |reporter: &Reporter| {
+        for loss in [f64::INFINITY, f64::NAN, 0.5] {
+            reporter.log("step", json!({"loss": loss}), Severity::Info);
+        }
+        assert!(reporter.wait_until_drained(LIMIT));
+        losses(&plain_body(collector.requests().last().unwrap()))
+    };
+    let values = log(&to(&collector).start().unwrap());
+    let [Some(Value::DoubleValue(infinity)), Some(Value::DoubleValue(nan)), half] = &values[..] else {
+        panic!("{values:?}")
+    };
+    assert!(infinity.is_infinite() && nan.is_nan());
+    assert_eq!(half, &Some(Value::DoubleValue(0.5)));
+    let values = log(&to(&collector).before_send(Some).start().unwrap());
+    assert_eq!(values, [None, None, Some(Value::DoubleValue(0.5))]);
 }
