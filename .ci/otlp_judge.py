@@ -67,10 +67,9 @@ def seconds(duration):
     return (int(hours) * 3_600 + int(minutes) * 60) + float(rest)
 
 
-def compare(event, record, session):
+def compare(event, record):
     attributes = members(record.attributes)
     uuid.UUID(attributes.pop("log.record.uid"))
-    assert attributes.pop("session.id") == session
     assert attributes.pop("tinker.event.index") == event["event_session_index"]
     assert (record.severity_number, record.severity_text) == (SEVERITIES[event["severity"]], event["severity"])
     assert record.time_unix_nano == record.observed_time_unix_nano == nanoseconds(event["timestamp"])
@@ -98,10 +97,11 @@ def judge(folder):
         [logs] = ExportLogsServiceRequest.FromString(body).resource_logs
         [scope] = logs.scope_logs
         resource = members(logs.resource.attributes)
+        assert resource["session.id"] == sent["session_id"]
         assert resource["service.name"] == "judged" and resource["service.instance.id"] == sent["process_uuid"]
         assert len(scope.log_records) == len(sent["events"])
         for event, record in zip(sent["events"], scope.log_records):
-            compare(event, record, sent["session_id"])
+            compare(event, record)
         records += len(sent["events"])
         json_bytes, otlp_bytes = json_bytes + file.stat().st_size, otlp_bytes + len(body)
     print(f"{records} records are equal; the bodies have {otlp_bytes / json_bytes:.2f} of the JSON's size")

@@ -87,9 +87,8 @@ impl Payload {
 
 /// The body of a request with these events, made as the worker makes it.
 pub fn request(session_id: &str, events: Vec<Payload>, process: Uuid) -> io::Result<Vec<u8>> {
-    Ok(Envelope::new(&Protocol::default(), session_id, process)
-        .seal(&batch(events, |encoder| encoder)?, process)
-        .body)
+    let batch = batch(events, |encoder| encoder)?;
+    Ok(Envelope::new(&Protocol::default(), session_id, process).seal(&batch, process).body)
 }
 
 /// The same for an OpenTelemetry collector.

@@ -18,15 +18,17 @@ pub fn assert_records(body: &[u8], session_id: &str, events: &[Event]) {
     let mut request = ExportLogsServiceRequest::decode(body).expect("a request");
     assert_eq!(request.encoded_len(), body.len(), "it has no unknown field");
     let mut logs = request.resource_logs.remove(0);
+    let resource = object(&logs.resource.expect("a resource").attributes);
+    assert_eq!(resource["session.id"], session_id);
     let records = logs.scope_logs.remove(0).log_records;
     assert!(request.resource_logs.is_empty() && logs.scope_logs.is_empty());
     assert_eq!(records.len(), events.len());
     for (record, event) in records.into_iter().zip(events) {
-        assert_record(record, session_id, event);
+        assert_record(record, event);
     }
 }
 
-fn assert_record(record: LogRecord, session_id: &str, event: &Event) {
+fn assert_record(record: LogRecord, event: &Event) {
     let number = match event.severity() {
         Severity::Debug => 5,
         Severity::Info => 9,
@@ -37,7 +39,6 @@ fn assert_record(record: LogRecord, session_id: &str, event: &Event) {
     assert_eq!((record.severity_number, &*record.severity_text), (number, event.severity().as_str()));
     assert_eq!(record.observed_time_unix_nano, record.time_unix_nano);
     let mut attributes = object(&record.attributes);
-    assert_eq!(attributes.remove("session.id"), Some(json!(session_id)));
     assert!(attributes.remove("log.record.uid").is_some_and(|id| id.is_string()));
     let index = attributes.remove("tinker.event.index").expect("the number");
     assert_same(&index, &json!(event.session_index()), 0);

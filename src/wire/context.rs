@@ -39,7 +39,7 @@ impl Context {
         }
         let Some(own) = keys(&out[start..]) else { return };
         let mut is_first = own.is_empty();
-        let missing = |(key, _): &&(String, Vec<u8>)| !own.iter().any(|own| own == key);
+        let missing = |(key, _): &&(String, Vec<u8>)| !own.iter().any(|own| **own == *key.as_bytes());
         let missing: Vec<_> = self.fields.iter().filter(missing).collect();
         if out.pop() != Some(b'}') {
             return; // unreachable: an object ends so
@@ -55,7 +55,7 @@ impl Context {
 }
 
 /// The keys of an object, without what is below them.
-fn keys(object: &[u8]) -> Option<Vec<Cow<'_, str>>> {
+fn keys(object: &[u8]) -> Option<Vec<Cow<'_, [u8]>>> {
     let mut json = Reader::new(object);
     let mut keys = Vec::new();
     if !json.take(b'{') {

@@ -54,7 +54,7 @@ impl Encoder {
         Self { context, ..self }
     }
 
-    /// [`Floats::Bits`] is for events that [`wire::otlp`](crate::wire::otlp) reads, and that nothing else reads before.
+    /// Bits are for events that `wire/otlp` reads, and that nothing else reads before.
     #[cfg(feature = "otlp")]
     pub(crate) fn with_floats(self, floats: Floats) -> Self {
         Self { floats, ..self }

@@ -37,8 +37,7 @@ mod response;
 mod value;
 
 pub(crate) use resource::Resource;
-pub(crate) use response::PartialSuccess;
-pub(crate) use response::read_response;
+pub(crate) use response::{PartialSuccess, read_response};
 
 use crate::payload::json::Reader;
 use protobuf::{Writer, fields};
@@ -47,22 +46,29 @@ use protobuf::{Writer, fields};
 const LIBRARY: &str = env!("CARGO_PKG_NAME");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// The session that the events belong to. It is an attribute of the resource, so it stands once in a request: a reporter has one
+/// session for its life. In each record it would be a fifth of a small event, and the request would be larger than
+/// its JSON.
+const SESSION_ID: &str = "session.id";
+
 /// The body of a request with these events, which are joined by commas, as [`Batch::json`](super::batch::Batch::json)
 /// returns them.
 pub(crate) fn transcode(batch_json: &[u8], session_id: &str, resource: &Resource) -> Vec<u8> {
     let mut out = Writer::with_capacity(batch_json.len());
     let of_process = out.open(fields::request::RESOURCE_LOGS);
-    out.bytes(fields::resource_logs::RESOURCE, resource.encoded());
+    let of_resource = out.open(fields::resource_logs::RESOURCE);
+    out.encoded(resource.encoded());
+    value::text_attribute(fields::resource::ATTRIBUTES, SESSION_ID, session_id, &mut out);
+    out.close(of_resource);
     let of_scope = out.open(fields::resource_logs::SCOPE_LOGS);
     let scope = out.open(fields::scope_logs::SCOPE);
     out.bytes(fields::scope::NAME, LIBRARY.as_bytes());
     out.bytes(fields::scope::VERSION, VERSION.as_bytes());
     out.close(scope);
 
-    let session = record::session_attribute(session_id);
     let mut events = Reader::new(batch_json);
     while !events.is_at_end() {
-        if record::write(&mut events, &session, &mut out).is_none() {
+        if record::write(&mut events, &mut out).is_none() {
             debug_assert!(false, "the batch is the JSON that this crate makes");
             break;
         }

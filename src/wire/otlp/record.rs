@@ -8,45 +8,36 @@
 //! | severity | the lowest number of its range, and our text: `DEBUG` 5, `INFO` 9, `WARNING` 13, `ERROR` 17, `CRITICAL` 21 |
 //! | timestamp | `time_unix_nano`, and `observed_time_unix_nano`, which is the same for what a program observes itself |
 //! | id | `log.record.uid` of <https://opentelemetry.io/docs/specs/semconv/registry/attributes/log/> |
-//! | session's id | `session.id`; not in the resource, because a process may report to many sessions |
 //! | number in the session | `tinker.event.index` |
-//! | data | an attribute for each member; `data.<key>` if the key is one of these above, or empty |
+//! | data | an attribute for each member; `data.<key>` if the key is `session.id` or one of these above, or empty |
 //! | `trace_id`, `span_id` among the data | the record's own, if they are the hex digits of valid ids: <https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/>; else they are attributes. The numbers that the bridges give spans are none: they stay below `origin` |
 
 use std::borrow::Cow;
 use std::str::from_utf8;
 use std::time::UNIX_EPOCH;
 
+use super::SESSION_ID;
 use super::protobuf::fields::{any_value, log_record, scope_logs};
 use super::protobuf::{Field, Writer};
-use super::value::{self, MAX_LEVELS, attribute, text_attribute, write_members};
+use super::value::{self, MAX_LEVELS, attribute, bytes_attribute, write_members};
 use crate::model::event::{Severity, parse_duration};
 use crate::payload::json::{Reader, Token};
 
 const ID: &str = "log.record.uid";
 const INDEX: &str = "tinker.event.index";
-const SESSION_ID: &str = "session.id";
-
-/// The attribute that names the session, encoded. It is the same for a whole batch.
-pub(super) fn session_attribute(session_id: &str) -> Vec<u8> {
-    let mut out = Writer::default();
-    text_attribute(log_record::ATTRIBUTES, SESSION_ID, session_id, &mut out);
-    out.into_bytes()
-}
 
 /// Writes the event that comes next. The fields of a message may stand in any order, so each is written as it is read.
-pub(super) fn write(events: &mut Reader<'_>, session: &[u8], out: &mut Writer) -> Option<()> {
+pub(super) fn write(events: &mut Reader<'_>, out: &mut Writer) -> Option<()> {
     let record = out.open(scope_logs::LOG_RECORDS);
-    out.encoded(session);
     if !events.take(b'{') {
         return None;
     }
     loop {
         let field = events.key()?;
         match &*field {
-            "event_data" => write_data(events, out)?,
-            "event_session_index" => {
-                attribute(log_record::ATTRIBUTES, INDEX, out, |out| value::write(events, 0, out))?;
+            b"event_data" => write_data(events, out)?,
+            b"event_session_index" => {
+                attribute(log_record::ATTRIBUTES, INDEX.as_bytes(), out, |out| value::write(events, 0, out))?;
             }
             field => match events.token()? {
                 Token::Text(text) => write_text(field, &text, out)?,
@@ -62,43 +53,43 @@ pub(super) fn write(events: &mut Reader<'_>, session: &[u8], out: &mut Writer) -
 }
 
 /// Writes a field of an event that is a text.
-fn write_text(field: &str, text: &str, out: &mut Writer) -> Option<()> {
-    let attribute = |key, out: &mut _| text_attribute(log_record::ATTRIBUTES, key, text, out);
+fn write_text(field: &[u8], text: &[u8], out: &mut Writer) -> Option<()> {
+    let attribute = |key, out: &mut _| bytes_attribute(log_record::ATTRIBUTES, key, text, out);
     match field {
-        "event" => match text {
-            "SESSION_START" => write_name("session.start", out),
-            "SESSION_END" => write_name("session.end", out),
-            "UNHANDLED_EXCEPTION" => write_name("exception", out),
+        b"event" => match text {
+            b"SESSION_START" => write_name(b"session.start", out),
+            b"SESSION_END" => write_name(b"session.end", out),
+            b"UNHANDLED_EXCEPTION" => write_name(b"exception", out),
             _ => {} // the others have names of their own
         },
-        "event_name" => write_name(text, out),
-        "event_id" => attribute(ID, out),
-        "severity" => {
-            out.varint(log_record::SEVERITY_NUMBER, severity_number(text.parse().ok()?));
-            out.bytes(log_record::SEVERITY_TEXT, text.as_bytes());
+        b"event_name" => write_name(text, out),
+        b"event_id" => attribute(ID, out),
+        b"severity" => {
+            out.varint(log_record::SEVERITY_NUMBER, severity_number(from_utf8(text).ok()?.parse().ok()?));
+            out.bytes(log_record::SEVERITY_TEXT, text);
         }
-        "timestamp" => {
-            let nanoseconds = nanoseconds(text)?;
+        b"timestamp" => {
+            let nanoseconds = nanoseconds(from_utf8(text).ok()?)?;
             out.fixed64(log_record::TIME_UNIX_NANO, nanoseconds);
             out.fixed64(log_record::OBSERVED_TIME_UNIX_NANO, nanoseconds);
         }
-        "duration" => {
-            let seconds = parse_duration(text)?.as_secs_f64();
+        b"duration" => {
+            let seconds = parse_duration(from_utf8(text).ok()?)?.as_secs_f64();
             let double = |out: &mut Writer| out.double(any_value::DOUBLE, seconds);
-            value::attribute(log_record::ATTRIBUTES, "tinker.session.duration", out, double);
+            value::attribute(log_record::ATTRIBUTES, b"tinker.session.duration", out, double);
         }
-        "error_type" => attribute("exception.type", out),
-        "error_message" => attribute("exception.message", out),
-        "traceback" => attribute("exception.stacktrace", out),
+        b"error_type" => attribute("exception.type", out),
+        b"error_message" => attribute("exception.message", out),
+        b"traceback" => attribute("exception.stacktrace", out),
         _ => return None,
     }
     Some(())
 }
 
-fn write_name(name: &str, out: &mut Writer) {
+fn write_name(name: &[u8], out: &mut Writer) {
     out.text(log_record::EVENT_NAME, name);
     let body = out.open(log_record::BODY);
-    out.bytes(any_value::STRING, name.as_bytes());
+    out.bytes(any_value::STRING, name);
     out.close(body);
 }
 
@@ -118,20 +109,18 @@ fn write_data(json: &mut Reader<'_>, out: &mut Writer) -> Option<()> {
 }
 
 /// The id of a trace or a span, if that is the member that comes next, and it is valid.
-fn own_id(key: &str, json: &Reader<'_>) -> Option<(Field, Vec<u8>)> {
+fn own_id(key: &[u8], json: &Reader<'_>) -> Option<(Field, Vec<u8>)> {
     match key {
-        "trace_id" => Some((log_record::TRACE_ID, id(json.peek_text()?, 16)?)),
-        "span_id" => Some((log_record::SPAN_ID, id(json.peek_text()?, 8)?)),
+        b"trace_id" => Some((log_record::TRACE_ID, id(json.peek_text()?, 16)?)),
+        b"span_id" => Some((log_record::SPAN_ID, id(json.peek_text()?, 8)?)),
         _ => None,
     }
 }
 
 /// The key under which a member of the data is an attribute.
-fn free_key(key: Cow<'_, str>) -> Cow<'_, str> {
-    match &*key {
-        ID | INDEX | SESSION_ID | "" => Cow::Owned(format!("data.{key}")),
-        _ => key,
-    }
+fn free_key(key: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    let is_taken = key.is_empty() || [ID, INDEX, SESSION_ID].iter().any(|taken| taken.as_bytes() == &*key);
+    if is_taken { Cow::Owned([b"data.", &*key].concat()) } else { key }
 }
 
 fn severity_number(severity: Severity) -> u64 {
@@ -152,9 +141,9 @@ fn nanoseconds(timestamp: &str) -> Option<u64> {
 }
 
 /// The bytes of an id of this length from its hex digits. All zeros are no id.
-fn id(digits: &str, len: usize) -> Option<Vec<u8>> {
-    let pairs = digits.as_bytes().chunks_exact(2);
-    if digits.len() != 2 * len || digits.bytes().any(|digit| !digit.is_ascii_hexdigit()) {
+fn id(digits: &[u8], len: usize) -> Option<Vec<u8>> {
+    let pairs = digits.chunks_exact(2);
+    if digits.len() != 2 * len || digits.iter().any(|digit| !digit.is_ascii_hexdigit()) {
         return None;
     }
     let id: Vec<_> = pairs.map_while(|pair| u8::from_str_radix(from_utf8(pair).ok()?, 16).ok()).collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::protobuf::{Writer, fields};
-use super::{LIBRARY, VERSION, value};
+use super::{LIBRARY, SESSION_ID, VERSION, value};
 
 /// The attributes of this process, encoded. They are the same in every request of a reporter.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ impl Resource {
             .map(|(key, value)| (key.to_owned(), value)),
         );
         all.extend(attributes);
+        all.remove(SESSION_ID); // the reporter knows it
         let mut out = Writer::default();
         for (key, text) in &all {
             value::text_attribute(fields::resource::ATTRIBUTES, key, text, &mut out);

@@ -62,7 +62,7 @@ fn empty() -> any_value::Value {
 /// The attributes that come from the data.
 fn data(record: LogRecord) -> BTreeMap<String, any_value::Value> {
     let mut attributes = by_key(record.attributes);
-    for key in ["session.id", "log.record.uid", "tinker.event.index"] {
+    for key in ["log.record.uid", "tinker.event.index"] {
         assert!(attributes.remove(key).is_some(), "{key}");
     }
     attributes
@@ -161,7 +161,6 @@ proptest! {
             prop_assert_eq!(&record.event_name, &name);
             prop_assert_eq!(record.body.unwrap().value, Some(text(&name)));
             let mut attributes = as_object(&record.attributes);
-            prop_assert_eq!(attributes.remove("session.id"), Some(json!(SESSION)));
             prop_assert_eq!(attributes.remove("log.record.uid"), Some(json!(ID)));
             prop_assert_eq!(attributes.remove("tinker.event.index"), Some(json!(index)));
             prop_assert_eq!(Value::Object(attributes), in_otlp(Value::Object(data)));
@@ -172,19 +171,26 @@ proptest! {
 #[test]
 fn what_a_process_is_stands_in_the_resource_and_the_programs_own_attributes_win() {
     let all = by_key(read(b"").resource.unwrap().attributes);
-    let keys = ["os.type", "service.instance.id", "service.name"];
+    let keys = ["os.type", "service.instance.id", "service.name", "session.id"];
     let sdk = ["telemetry.sdk.language", "telemetry.sdk.name", "telemetry.sdk.version"];
     assert!(all.keys().eq(keys.iter().chain(&sdk)), "{all:?}");
     assert_eq!(all["service.instance.id"], text(PROCESS));
+    assert_eq!(all["session.id"], text(SESSION));
     let any_value::Value::StringValue(service) = &all["service.name"] else { panic!("{all:?}") };
     assert!(service.starts_with("unknown_service:tinker_telemetry"), "{service}");
 
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    let own = vec![pair("service.name", "first"), pair("host.name", "a"), pair("service.name", "trainer")];
+    let own = vec![
+        pair("service.name", "first"),
+        pair("host.name", "a"),
+        pair("session.id", "x"),
+        pair("service.name", "trainer"),
+    ];
     let body = transcode(b"", SESSION, &Resource::new(own, PROCESS));
     let mut logs = ExportLogsServiceRequest::decode(&*body).unwrap().resource_logs;
     let all = by_key(logs.remove(0).resource.unwrap().attributes);
     assert_eq!((&all["service.name"], &all["host.name"]), (&text("trainer"), &text("a")));
+    assert_eq!(all["session.id"], text(SESSION));
 }
 
 #[test]
@@ -227,12 +233,11 @@ fn a_key_that_is_taken_gets_a_prefix_and_of_two_values_the_last_counts() {
         r#"{"session.id":1,"log.record.uid":[],"tinker.event.index":{},"":"","a":{"x":1,"y":2,"x":3},"a":4,"b":{"x":1,"":2,"x":3,"":6},"data.session.id":5}"#,
     );
     let attributes = as_object(&record.attributes);
-    assert_eq!(attributes["session.id"], SESSION);
     assert_eq!(
         attributes.into_iter().filter(|(key, _)| !key.contains("r.")).collect::<Value>(),
         json!({
             "data.": "", "data.session.id": 5, "data.log.record.uid": [],
-            "a": 4, "b": {"": 6, "x": 3}, "session.id": SESSION, "log.record.uid": ID,
+            "a": 4, "b": {"": 6, "x": 3}, "log.record.uid": ID,
         }),
     );
 }

@@ -19,13 +19,18 @@ pub(super) const MAX_LEVELS: usize = 30;
 
 /// Writes an attribute with a text.
 pub(super) fn text_attribute(field: Field, key: &str, text: &str, out: &mut Writer) {
-    attribute(field, key, out, |out| out.bytes(any_value::STRING, text.as_bytes()));
+    bytes_attribute(field, key, text.as_bytes(), out);
+}
+
+/// The same for a text that is known as bytes.
+pub(super) fn bytes_attribute(field: Field, key: &str, text: &[u8], out: &mut Writer) {
+    attribute(field, key.as_bytes(), out, |out| out.bytes(any_value::STRING, text));
 }
 
 /// Writes an attribute whose value the closure writes, as a field of `AnyValue`.
 pub(super) fn attribute<T>(
     field: Field,
-    key: &str,
+    key: &[u8],
     out: &mut Writer,
     value: impl FnOnce(&mut Writer) -> T,
 ) -> T {
@@ -48,7 +53,7 @@ pub(super) fn write(json: &mut Reader<'_>, levels: usize, out: &mut Writer) -> O
         Token::Bool(value) => out.varint(any_value::BOOL, value.into()),
         Token::Integer(value) => out.varint(any_value::INT, u64::from_ne_bytes(value.to_ne_bytes())),
         Token::Float(value) => out.double(any_value::DOUBLE, value),
-        Token::Text(text) => out.bytes(any_value::STRING, text.as_bytes()),
+        Token::Text(text) => out.bytes(any_value::STRING, &text),
         Token::OpenList => {
             let list = out.open(any_value::ARRAY);
             write_elements(json, levels - 1, out)?;
@@ -86,8 +91,8 @@ pub(super) fn write_members<'t>(
     json: &mut Reader<'t>,
     field: Field,
     out: &mut Writer,
-    name: impl Fn(Cow<'t, str>) -> Cow<'t, str>,
-    mut member: impl FnMut(&mut Reader<'t>, &str, &mut Writer) -> Option<()>,
+    name: impl Fn(Cow<'t, [u8]>) -> Cow<'t, [u8]>,
+    mut member: impl FnMut(&mut Reader<'t>, &[u8], &mut Writer) -> Option<()>,
 ) -> Option<()> {
     if json.take(b'}') {
         return Some(());
@@ -162,7 +167,7 @@ struct Keys {
 const FEW: usize = 16;
 
 impl Keys {
-    fn add(&mut self, key: &str) {
+    fn add(&mut self, key: &[u8]) {
         let digest = digest(key);
         if self.len < FEW {
             self.may_repeat |= self.first[..self.len].contains(&digest);
@@ -178,8 +183,8 @@ impl Keys {
 }
 
 /// A number that two keys rarely share.
-fn digest(key: &str) -> u64 {
-    key.as_bytes().chunks(8).fold(key.len() as u64, |digest, chunk| {
+fn digest(key: &[u8]) -> u64 {
+    key.chunks(8).fold(key.len() as u64, |digest, chunk| {
         let mut word = [0; 8];
         word[..chunk.len()].copy_from_slice(chunk);
         (digest ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)

@@ -74,9 +74,9 @@ impl Writer {
     }
 
     /// A `string` outside a `oneof`. There the empty one is the default, which is not written.
-    pub(super) fn text(&mut self, field: Field, text: &str) {
+    pub(super) fn text(&mut self, field: Field, text: &[u8]) {
         if !text.is_empty() {
-            self.bytes(field, text.as_bytes());
+            self.bytes(field, text);
         }
     }
 
