@@ -218,7 +218,8 @@ impl Builder {
         self
     }
 
-    /// Whether to report at all. Overrides the environment. Defaults to what `TINKER_TELEMETRY` and `DO_NOT_TRACK` say.
+    /// Whether to report at all. Overrides the environment. Defaults to what `TINKER_TELEMETRY` and `DO_NOT_TRACK` say, and
+    /// `OTEL_SDK_DISABLED` too with `Config::otlp_from_env`.
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = Some(enabled);
         self
@@ -370,7 +371,8 @@ impl Builder {
     }
 
     /// How long one attempt may take in all, from the name lookup to the end of the answer. Must be greater
-    /// than zero; more than 24 h counts as 24 h. Defaults to 5 s.
+    /// than zero; more than 24 h counts as 24 h. Defaults to 5 s. With `Config::otlp_from_env`, the variable
+    /// `OTEL_EXPORTER_OTLP_TIMEOUT` replaces that default.
     pub fn http_timeout(mut self, timeout: Duration) -> Self {
         self.http_timeout = Some(timeout);
         self
@@ -446,7 +448,8 @@ impl Builder {
     /// touches no network.
     ///
     /// If telemetry is switched off, this checks nothing and returns [`Reporter::disabled`]. If the environment names a proxy
-    /// that cannot be used, it writes a warning to the program's log and returns the same.
+    /// that cannot be used, or a file of certificates for an OTLP endpoint, it writes a warning to the program's log and
+    /// returns the same.
     pub fn start(self) -> Result<Reporter, StartError> {
         let mode = self.mode();
         if mode == Mode::Unclear {
