@@ -5,6 +5,7 @@ mod answers;
 mod compression;
 mod partial_success;
 mod request;
+mod truth;
 
 use std::sync::Arc;
 
