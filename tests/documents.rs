@@ -13,6 +13,7 @@ const DOCUMENTS: &[&str] = &[
     "SECURITY.md",
     "docs/coming-from.md",
     "docs/faults.md",
+    "docs/fleet.md",
     "docs/peers.md",
 ];
 
