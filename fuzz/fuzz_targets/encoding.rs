@@ -206,13 +206,13 @@ fn accepted(head: EventHeader, name: &str, data: &Value, limit: usize) -> Option
     }
 }
 
-/// The data as an object. An object stays, null becomes an empty object, and any other data becomes the field `value`.
+/// The data as an object. An object stays, nothing becomes an empty object, and any other data becomes the field `value`.
 fn object(data: &Value) -> Vec<Token> {
     let mut tokens = Vec::new();
     data.tokens(&mut tokens);
     match tokens[0] {
         Token::OpenObject => tokens,
-        Token::Null => vec![Token::OpenObject, Token::CloseObject],
+        _ if data.is_nothing() => vec![Token::OpenObject, Token::CloseObject],
         _ => {
             tokens.splice(0..0, [Token::OpenObject, Token::key("value")]);
             tokens.push(Token::CloseObject);

@@ -33,6 +33,10 @@ fn an_object_stays_nothing_becomes_an_empty_object_and_all_else_a_value() {
 fn a_float_that_json_does_not_have_becomes_null() {
     let data = BTreeMap::from([("inf", f64::INFINITY), ("nan", f64::NAN)]);
     assert_eq!(text(data).unwrap(), r#"{"inf":null,"nan":null}"#);
+    for alone in [f64::NAN, f32::INFINITY.into()] {
+        assert_eq!(text(alone).unwrap(), r#"{"value":null}"#, "it is something");
+    }
+    assert_eq!(text(f32::NAN).unwrap(), r#"{"value":null}"#);
 }
 
 #[test]

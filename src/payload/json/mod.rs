@@ -81,7 +81,7 @@ impl Json {
         Self { start: out.len(), out, limit, floats: 0, levels_left: MAX_DEPTH, escapes: true, error: None }
     }
 
-    /// Writes the value as an object: nothing (`null`) becomes `{}`, and any other value becomes `{"value": …}`.
+    /// Writes the value as an object: nothing becomes `{}`, and any other value becomes `{"value": …}`.
     #[inline]
     pub(crate) fn write_object(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), RefusalReason> {
         let _ = self.value(value); // the error is in `self.error`
@@ -91,7 +91,7 @@ impl Json {
         match self.out.bytes().get(self.start) {
             Some(b'{') => {}
             Some(b'n') => {
-                // Only null begins so.
+                // Only null begins so. A float that becomes null is still a mark.
                 self.out.truncate(self.start);
                 self.out.put(b"{}");
             }

@@ -70,8 +70,11 @@ fn write_text(field: &[u8], text: &[u8], out: &mut Writer) -> Option<()> {
         }
         b"timestamp" => {
             let nanoseconds = nanoseconds(from_utf8(text).ok()?)?;
-            out.fixed64(log_record::TIME_UNIX_NANO, nanoseconds);
-            out.fixed64(log_record::OBSERVED_TIME_UNIX_NANO, nanoseconds);
+            if nanoseconds > 0 {
+                // Zero is the default of both fields, and is not written.
+                out.fixed64(log_record::TIME_UNIX_NANO, nanoseconds);
+                out.fixed64(log_record::OBSERVED_TIME_UNIX_NANO, nanoseconds);
+            }
         }
         b"duration" => {
             let seconds = parse_duration(from_utf8(text).ok()?)?.as_secs_f64();
