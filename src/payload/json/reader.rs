@@ -11,6 +11,7 @@ use memchr::memchr2;
 use super::split_float;
 
 /// A JSON text, as far as it is not read. Each method reads one thing; `None` if it is not there.
+#[derive(Clone)]
 pub(crate) struct Reader<'t> {
     rest: &'t [u8],
 }

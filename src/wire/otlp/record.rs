@@ -21,7 +21,7 @@ use super::protobuf::fields::{any_value, log_record, scope_logs};
 use super::protobuf::{Field, Writer};
 use super::value::{self, MAX_LEVELS, attribute, bytes_attribute, write_members};
 use crate::model::event::{Severity, parse_duration};
-use crate::payload::json::{Reader, Token};
+use crate::payload::json::{self, Reader, Token};
 
 const ID: &str = "log.record.uid";
 const INDEX: &str = "tinker.event.index";
@@ -50,6 +50,19 @@ pub(super) fn write(events: &mut Reader<'_>, out: &mut Writer) -> Option<()> {
     }
     out.close(record);
     events.take(b'}').then_some(())
+}
+
+/// Writes an event of a shape that this file does not know, as the text of its JSON: the records must be as many as the
+/// events.
+#[cold]
+pub(super) fn write_unknown(event: &[u8], out: &mut Writer) {
+    let mut text = Vec::new();
+    let _ = json::expand(event, &mut text); // what is no JSON is cut
+    let record = out.open(scope_logs::LOG_RECORDS);
+    let body = out.open(log_record::BODY);
+    out.bytes(any_value::STRING, String::from_utf8_lossy(&text).as_bytes());
+    out.close(body);
+    out.close(record);
 }
 
 /// Writes a field of an event that is a text.
