@@ -10,7 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::failure::user_error::{UserError, UserErrorClassifier};
-use crate::model::config::{self, Config, Endpoint, Mode};
+use crate::model::config::{self, Config, Endpoint, Mode, Protocol};
 use crate::model::error::StartError;
 use crate::model::event::Event;
 use crate::model::stats::DropReason;
@@ -31,10 +31,12 @@ use crate::spool::replay::BatchLimits;
 #[cfg(feature = "spool")]
 use crate::spool::settings::Spool;
 use crate::transport::client::Route;
-use crate::transport::retry::{MAX_WAIT, RetryPolicy};
+use crate::transport::retry::{AnswerTable, MAX_WAIT, RetryPolicy};
 use crate::wire::batch::Batcher;
 use crate::wire::context::Context;
 use crate::wire::encode::Encoder;
+#[cfg(feature = "otlp")]
+use crate::wire::encode::Floats;
 use crate::wire::envelope::Envelope;
 use crate::wire::ids::Ids;
 use crate::wire::process_uuid;
@@ -121,7 +123,8 @@ pub struct Builder {
     flush_interval: Duration,
     flush_threshold: usize,
     flush_timeout: Option<Duration>,
-    http_timeout: Duration,
+    /// `None`: the environment's or the default.
+    http_timeout: Option<Duration>,
     max_retries: u32,
     retry_base_delay: Duration,
     max_queue_size: usize,
@@ -213,7 +216,7 @@ impl Builder {
             flush_interval: FLUSH_INTERVAL,
             flush_threshold: FLUSH_THRESHOLD,
             flush_timeout: None,
-            http_timeout: HTTP_TIMEOUT,
+            http_timeout: None,
             max_retries: MAX_RETRIES,
             retry_base_delay: RETRY_BASE_DELAY,
             max_queue_size: MAX_QUEUE_SIZE,
@@ -252,7 +255,8 @@ impl Builder {
         self
     }
 
-    /// Whether to report at all. Overrides the environment. Defaults to what `TINKER_TELEMETRY` and `DO_NOT_TRACK` say.
+    /// Whether to report at all. Overrides the environment. Defaults to what `TINKER_TELEMETRY` and `DO_NOT_TRACK` say, and
+    /// `OTEL_SDK_DISABLED` too with `Config::otlp_from_env`.
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = Some(enabled);
         self
@@ -406,9 +410,10 @@ impl Builder {
     }
 
     /// How long one attempt may take in all, from the name lookup to the end of the answer. Must be greater
-    /// than zero; more than 24 h counts as 24 h. Defaults to 5 s.
+    /// than zero; more than 24 h counts as 24 h. Defaults to 5 s. With `Config::otlp_from_env`, the variable
+    /// `OTEL_EXPORTER_OTLP_TIMEOUT` replaces that default.
     pub fn http_timeout(mut self, timeout: Duration) -> Self {
-        self.http_timeout = timeout;
+        self.http_timeout = Some(timeout);
         self
     }
 
@@ -459,7 +464,7 @@ impl Builder {
     ///
     /// - the open batch and the bodies of requests, up to [`max_in_flight`](Self::max_in_flight), each up to
     ///   [`max_batch_bytes`](Self::max_batch_bytes) or one event (the events in them count as pending all the same), the two
-    ///   halves of a batch while it is split, and the JSON of the largest event so far;
+    ///   halves of a batch while it is split, the compressed body, and the JSON of the largest event so far;
     /// - the buffers of each connection, 64 KiB, with TLS 128 KiB: one, and after a backlog one more for each request that
     ///   was in flight;
     /// - up to 16 KiB for each thread that logs, in which it encodes;
@@ -495,7 +500,8 @@ impl Builder {
     /// touches no network.
     ///
     /// If telemetry is switched off, this checks nothing and returns [`Reporter::disabled`]. If the environment names a proxy
-    /// that cannot be used, it writes a warning to the program's log and returns the same.
+    /// that cannot be used, or a file of certificates for an OTLP endpoint, it writes a warning to the program's log and
+    /// returns the same.
     pub fn start(self) -> Result<Reporter, StartError> {
         let mode = self.mode();
         if mode == Mode::Unclear {
@@ -523,18 +529,21 @@ impl Builder {
             None => format!("sessionless-{}", Ids::new().next().map_err(StartError::NoRandomness)?),
         };
         let endpoint = if mode == Mode::Send { Some(self.config.validate()?) } else { None };
+        #[cfg(feature = "otlp")]
+        for warning in endpoint.iter().flat_map(|endpoint| &endpoint.warnings) {
+            program_log::write(|| log::warn!("{warning}"));
+        }
         if endpoint.as_ref().is_some_and(|endpoint| endpoint.has_odd_key) {
             program_log::write(|| {
                 log::warn!("the API key begins neither with tml- nor with eyJ, as Tinker's do");
             });
         }
-        let sdk_version =
-            endpoint.as_ref().map_or(env!("CARGO_PKG_VERSION").to_owned(), |to| to.sdk_version.clone());
+        let protocol = endpoint.as_ref().map(|endpoint| endpoint.protocol.clone()).unwrap_or_default();
         fork::watch();
         let destination = self.destination(endpoint)?;
         let process = process_uuid::uuid().map_err(StartError::NoRandomness)?;
-        let envelope = Envelope::of_sdk(&sdk_version, &session_id, process);
-        let (pipeline, worker) = self.pipeline(0, &destination, envelope);
+        let envelope = Envelope::new(&protocol, &session_id, process);
+        let (pipeline, worker) = self.pipeline(0, &destination, &protocol, envelope);
         start_worker(worker).map_err(StartError::Thread)?;
         if let Some((spooling, route)) = destination.spooling() {
             spooling.start_replay(&pipeline.ledger, route);
@@ -551,7 +560,7 @@ impl Builder {
             shutdown_timeout,
             vain_wait: VainWait::default(),
             renew: Box::new(move |parent| {
-                self.pipeline_of_child(parent, &sdk_version, &session_id, &destination)
+                self.pipeline_of_child(parent, &protocol, &session_id, &destination)
             }),
         }))
     }
@@ -562,11 +571,11 @@ impl Builder {
         #[cfg(all(feature = "spool", unix))]
         let spooling = self.spool.as_ref().map(|spool| {
             let limits = BatchLimits { events: self.max_batch_size, bytes: self.max_batch_bytes };
-            Spooling::new(spool, &endpoint, self.http_timeout, limits)
+            Spooling::new(spool, &endpoint, self.attempt_timeout(), limits)
         });
         #[cfg(not(all(feature = "spool", unix)))]
         let spooling = None;
-        Ok(Destination::Backend(Arc::new(Route::new(endpoint, self.http_timeout)?), spooling))
+        Ok(Destination::Backend(Arc::new(Route::new(endpoint, self.attempt_timeout())?), spooling))
     }
 
     /// How long a fatal exception waits, and how long the last drop.
@@ -583,6 +592,7 @@ impl Builder {
         &self,
         first_number: u64,
         destination: &Destination,
+        protocol: &Protocol,
         envelope: Envelope,
     ) -> (Pipeline, Worker<Sink>) {
         let ledger = Arc::new(Ledger::new(self.admission()));
@@ -590,16 +600,23 @@ impl Builder {
         let transport = destination.open();
         let pipeline = Pipeline::new(Arc::clone(&ledger), first_number, producer, transport.abort_handle());
         let batcher = Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len()));
-        let policy = RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay };
+        let policy = RetryPolicy {
+            max_retries: self.max_retries,
+            base_delay: self.retry_base_delay,
+            table: AnswerTable::of(protocol),
+        };
         let outage_log = OutageLog::new(destination.name());
         let keeper = destination.keeper(&envelope, &ledger);
         let abort_handle = transport.abort_handle();
-        let delivery = Delivery::new(Arc::clone(&ledger), transport, envelope, policy, self.http_timeout);
+        let delivery =
+            Delivery::new(Arc::clone(&ledger), transport, envelope, policy, self.attempt_timeout());
         let in_flight = InFlight::new(Arc::clone(&ledger), delivery, outage_log, self.max_in_flight);
         let in_flight = in_flight.with_keeper(keeper, abort_handle);
         let context = Arc::new(Context::new(&self.context));
         let max_bytes = self.max_event_bytes.saturating_add(context.len() + MAX_HEAD);
         let encoder = Encoder::new(SessionIndex::from(first_number)).with_context(context);
+        #[cfg(feature = "otlp")]
+        let encoder = encoder.with_floats(self.floats_for(protocol, destination));
         let worker =
             Worker::new(ledger, consumer, Ticker::every(self.flush_interval), batcher, in_flight, encoder);
         let worker = worker.with_before_send(BeforeSend::new(self.before_send.clone(), max_bytes));
@@ -614,13 +631,13 @@ impl Builder {
     fn pipeline_of_child(
         &self,
         parent: &Pipeline,
-        sdk_version: &str,
+        protocol: &Protocol,
         session_id: &str,
         destination: &Destination,
     ) -> Pipeline {
         let process = process_uuid::uuid();
-        let envelope = Envelope::of_sdk(sdk_version, session_id, *process.as_ref().unwrap_or(&Uuid::nil()));
-        let (pipeline, worker) = self.pipeline(parent.next_number(), destination, envelope);
+        let envelope = Envelope::new(protocol, session_id, *process.as_ref().unwrap_or(&Uuid::nil()));
+        let (pipeline, worker) = self.pipeline(parent.next_number(), destination, protocol, envelope);
         if process.and_then(|_| start_worker(worker)).is_err() {
             pipeline.ledger.finish(DropReason::Internal);
             pipeline.ledger.mark_logged(); // there is nothing to log
@@ -641,11 +658,30 @@ impl Builder {
         match (self.enabled, self.print) {
             (Some(false), _) => Mode::Off,
             (_, true) => Mode::Print,
+            #[cfg(feature = "otlp")]
+            (None, false) if self.config.is_disabled() && config::mode() == Mode::Send => Mode::Off,
             (None, false) => config::mode(),
             // A dry run that the environment asks for must send nothing.
             (Some(true), false) if config::mode() == Mode::Print => Mode::Print,
             (Some(true), false) => Mode::Send,
         }
+    }
+
+    /// What becomes of floats on their way to an endpoint of this protocol. The program's hook and the spool have events as
+    /// JSON.
+    #[cfg(feature = "otlp")]
+    fn floats_for(&self, protocol: &Protocol, destination: &Destination) -> Floats {
+        let is_otlp = matches!(protocol, Protocol::Otlp { .. });
+        let is_json = self.before_send.is_some() || destination.spooling().is_some();
+        if is_otlp && !is_json { Floats::Bits } else { Floats::Text }
+    }
+
+    fn attempt_timeout(&self) -> Duration {
+        #[cfg(feature = "otlp")]
+        if let (None, Some(timeout)) = (self.http_timeout, self.config.timeout()) {
+            return timeout;
+        }
+        self.http_timeout.unwrap_or(HTTP_TIMEOUT)
     }
 
     fn validate(&self) -> Result<(), StartError> {
@@ -655,7 +691,7 @@ impl Builder {
         let rules = [
             ("flush_interval", !self.flush_interval.is_zero(), greater_than_zero),
             ("flush_threshold", self.flush_threshold >= 1, at_least_one),
-            ("http_timeout", !self.http_timeout.is_zero(), greater_than_zero),
+            ("http_timeout", !self.attempt_timeout().is_zero(), greater_than_zero),
             ("retry_base_delay", self.retry_base_delay <= MAX_WAIT, "must be at most 60 s"),
             ("max_queue_size", (1..=MAX_EVENTS).contains(&self.max_queue_size), "must be 1 to 4 194 304"),
             (
