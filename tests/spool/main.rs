@@ -14,6 +14,8 @@ mod identity;
 mod kept;
 mod killed;
 mod mute;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod power;
 mod replay;
 mod traced;
