@@ -134,7 +134,7 @@ impl Keeper {
     }
 
     /// The batch has its fate, and need not be in the file any more. `is_key_known`: it was written under this key. If the
-    /// disk fails here, that costs a second delivery at the worst.
+    /// disk fails here, that costs at most a second delivery.
     pub(crate) fn done(&mut self, batch: &Batch, key: &str, is_key_known: bool) {
         let Some(folder) = self.folder.take() else { return };
         if let Some((at, journal)) = self.journal_of(batch) {

@@ -1,5 +1,5 @@
-//! Keeps events through a `SIGKILL` at each system call of a persist and of a replay, and through errors of the disk: strace
-//! puts them in.
+//! Keeps events through a `SIGKILL` at each system call of a keep and of a replay, and through errors of the disk. `strace`
+//! causes them.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -33,7 +33,7 @@ fn ids(scene: &Scene) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_kill_at_any_system_call_of_a_persist_leaves_all_that_was_said_to_be_kept() {
+fn a_kill_at_any_system_call_of_a_keep_loses_nothing_that_was_counted_as_kept() {
     if let Some(reporter) = reporter_of_child(Durability::Power) {
         for name in ["one", "two", "three"] {
             assert!(reporter.log(name, (), Severity::Info));
@@ -47,7 +47,7 @@ fn a_kill_at_any_system_call_of_a_persist_leaves_all_that_was_said_to_be_kept() 
         for nth in 1..=6 {
             let Some(command) = traced(&format!("{call}:signal=SIGKILL:when={nth}")) else { return };
             let scene = Scene::new();
-            let test = "traced::a_kill_at_any_system_call_of_a_persist_leaves_all_that_was_said_to_be_kept";
+            let test = "traced::a_kill_at_any_system_call_of_a_keep_loses_nothing_that_was_counted_as_kept";
             let (mut child, output) = start_with(command, test, &scene);
             let output = std::io::read_to_string(output).unwrap();
             child.wait().unwrap();

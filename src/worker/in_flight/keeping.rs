@@ -50,9 +50,11 @@ impl Keeping {
     pub(super) fn list(&mut self, batch: &Batch, log: &mut OutageLog) -> EntryId {
         let mut copy = batch.clone();
         let mut key = None;
-        if self.keeper.is_write_ahead() || self.ledger.is_fatal() {
+        let is_fatal = self.ledger.is_fatal();
+        if self.keeper.is_write_ahead() || is_fatal {
             key = self.keys.next().ok().map(idempotency_key);
             let written = self.keeper.write(&mut copy, key.as_deref());
+            let written = if is_fatal { written.and_then(|()| self.keeper.sync()) } else { written };
             note_outcome(&written, log);
             if written.is_err() {
                 key = None;
