@@ -50,7 +50,7 @@ pub(crate) struct Worker<T> {
     /// When events are written to the spool before they are sent. Otherwise it never ticks.
     write_ahead: Ticker,
     batcher: Batcher,
-    /// Full batches that were gathered before a sender was free for them. Only with a spool.
+    /// Batches that wait for a sender. More than one only with a spool.
     ready: VecDeque<Batch>,
     in_flight: InFlight<T>,
     encoder: Encoder,
@@ -203,8 +203,13 @@ impl<T: Transport + Send + 'static> Worker<T> {
 
     /// Gathers what was accepted before this call. Full batches are sent later, in their order.
     fn gather_ahead(&mut self) {
+        self.gather_until(|worker| worker.is_past_deadline());
+    }
+
+    /// The same, until this is the case.
+    fn gather_until(&mut self, mut is_over: impl FnMut(&mut Self) -> bool) {
         let end = self.ledger.admitted();
-        while self.consumer.has_below(end) && !self.is_past_deadline() {
+        while self.consumer.has_below(end) && !is_over(self) {
             match self.gather() {
                 GatherStep::Event => {}
                 GatherStep::Batch(full) => self.ready.push_back(full),
@@ -357,12 +362,14 @@ impl<T: Transport + Send + 'static> Worker<T> {
     /// Sends a batch on this thread. With a backlog a sender does it: if another full batch is ready behind this one, or
     /// if others are on their way already. With a spool a sender always does it.
     fn send(&mut self, batch: Batch) {
+        self.ready.push_front(batch); // where it is written ahead, and kept, like the others
         while self.in_flight.must_wait() {
             self.wait_for_sender();
         }
         if self.in_flight.has_spool() && !self.has_time() {
-            return self.in_flight.keep_all(vec![batch]);
+            self.keep_all();
         }
+        let Some(batch) = self.ready.pop_front() else { return };
         let behind = self.ledger.pending().without(batch.load());
         let has_backlog = self.in_flight.is_busy() || self.batcher.is_filled_by(behind);
         let rest = if self.in_flight.wants_sender(has_backlog) {
@@ -400,6 +407,9 @@ impl<T: Transport + Send + 'static> Worker<T> {
     /// begins to wait, or there is no time to wait for an answer any longer.
     fn sleep_beside_senders(&mut self) {
         let Some(reports) = self.in_flight.reports().cloned() else { return };
+        if self.ledger.is_closed() {
+            self.gather_until(|worker| !reports.is_empty() || !worker.has_time());
+        }
         let due = self.next_look_at_senders().map_or_else(never, at);
         self.consumer.sleep_until_ready(&[&self.write_ahead.next, &due], &reports);
         match self.consumer.wakeup.try_recv() {
@@ -422,12 +432,13 @@ impl<T: Transport + Send + 'static> Worker<T> {
     fn next_look_at_senders(&mut self) -> Option<Instant> {
         self.keep_times.see(self.ledger.is_awaited(), Instant::now());
         let send_until = self.send_until();
-        let prepare_at = send_until.and_then(|end| self.keep_times.prepare_at(end));
+        let write_at = send_until.and_then(|end| self.keep_times.write_at(end));
         let unanswered = self.in_flight.waits_since().and_then(|began| self.keep_times.unanswered_at(began));
-        [send_until, prepare_at, unanswered].into_iter().flatten().min()
+        [send_until, write_at, unanswered].into_iter().flatten().min()
     }
 
-    /// Keeps what has had no answer for too long, if a program waits, and everything if there is no more time to send.
+    /// Keeps what has had no answer for too long, if a program waits, and everything if there is no more time to send. Half-way
+    /// to that it writes what is not sent yet: then there is less to do at the end.
     fn look_at_senders(&mut self) {
         let now = Instant::now();
         let send_until = self.send_until();
@@ -437,10 +448,10 @@ impl<T: Transport + Send + 'static> Worker<T> {
         if let Some(since) = self.keep_times.unanswered_since(now) {
             self.in_flight.keep_unanswered(since);
         }
-        if send_until.and_then(|end| self.keep_times.prepare_at(end)).is_some_and(|half| now >= half) {
-            self.keep_times.mark_prepared();
+        if send_until.and_then(|end| self.keep_times.write_at(end)).is_some_and(|half| now >= half) {
+            self.keep_times.mark_written();
             self.in_flight.prepare();
-            self.gather_ahead();
+            self.write_ahead();
         }
     }
 }

@@ -74,7 +74,7 @@ pub fn write_without_end(reporter: &Reporter) -> ! {
 pub fn acknowledged(output: &mut impl BufRead, acknowledgements: usize) -> Vec<String> {
     let mut names = Vec::new();
     for line in output.lines().map_while(Result::ok) {
-        let Some((_, name)) = line.split_once("kept ") else { continue };
+        let Some((_, name)) = line.rsplit_once("kept ") else { continue };
         let (process, last) = name.split_once('-').unwrap();
         names = (0..=last.parse::<u64>().unwrap()).map(|number| format!("{process}-{number}")).collect();
         if names.len() / 3 >= acknowledgements {

@@ -103,11 +103,8 @@ impl Folder {
     fn names(&self, is_wanted: impl Fn(&str) -> bool) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.0)? {
-            if let Ok(name) = entry?.file_name().to_str() {
-                if is_wanted(name) {
-                    names.push(name.to_owned());
-                }
-            }
+            let entry = entry?;
+            names.extend(entry.file_name().to_str().ok().filter(|name| is_wanted(name)).map(str::to_owned));
         }
         Ok(names)
     }

@@ -16,8 +16,8 @@ pub(in crate::worker) struct KeepTimes {
     awaited_since: Option<Instant>,
     /// Since when the reporter is closed, likewise.
     closed_since: Option<Instant>,
-    /// Whether the worker has looked at the folder since.
-    is_prepared: bool,
+    /// Whether the worker has written since what was not sent.
+    is_written: bool,
 }
 
 impl KeepTimes {
@@ -47,15 +47,14 @@ impl KeepTimes {
         self.awaited_since.map(|awaited| began.max(awaited) + ANSWER_WAIT)
     }
 
-    /// When to look at the folder, so that there is less to do at the end: half-way to the time for writing. `None` if that
-    /// was done.
-    pub(in crate::worker) fn prepare_at(&self, send_until: Instant) -> Option<Instant> {
-        let closed = self.closed_since.filter(|_| !self.is_prepared)?;
+    /// When to write what is not sent yet, so that there is less to do at the end: half-way to it. `None` if that was done.
+    pub(in crate::worker) fn write_at(&self, send_until: Instant) -> Option<Instant> {
+        let closed = self.closed_since.filter(|_| !self.is_written)?;
         Some(closed + send_until.saturating_duration_since(closed) / 2)
     }
 
-    pub(in crate::worker) fn mark_prepared(&mut self) {
-        self.is_prepared = true;
+    pub(in crate::worker) fn mark_written(&mut self) {
+        self.is_written = true;
     }
 }
 
