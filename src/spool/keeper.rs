@@ -55,6 +55,11 @@ impl Keeper {
         self.is_write_ahead
     }
 
+    /// Whether events of the batch are in a file.
+    pub(crate) fn has(&self, batch: &Batch) -> bool {
+        self.journals.iter().any(|journal| journal.count(batch) > 0)
+    }
+
     /// Looks at the folder, if it is there: the time that this takes is then not needed at the end.
     pub(crate) fn prepare(&mut self) {
         if self.folder.is_none() {
@@ -102,7 +107,7 @@ impl Keeper {
         let mut outcomes: Vec<_> = batches.iter_mut().map(|(batch, key)| self.write(batch, *key)).collect();
         for ((batch, _), _) in batches.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok()) {
             if let Some((_, journal)) = self.journal_of(batch) {
-                journal.kept += batch.len() as u64;
+                journal.kept += journal.count(batch);
             }
         }
         if let Err(error) = self.sync() {
@@ -139,7 +144,7 @@ impl Keeper {
         let Some(folder) = self.folder.take() else { return };
         if let Some((at, journal)) = self.journal_of(batch) {
             let places = batch.places().filter(|_| !is_key_known);
-            let _ = journal.done(key, places, batch.len() as u64, &folder);
+            let _ = journal.done(key, places, journal.count(batch), &folder);
             if journal.open == 0 {
                 let journal = self.journals.remove(at);
                 let _ = journal.remove(&folder);
@@ -151,7 +156,7 @@ impl Keeper {
     /// A batch that was kept was delivered all the same.
     pub(crate) fn done_after_all(&mut self, batch: &Batch, key: &str) {
         if let Some((_, journal)) = self.journal_of(batch) {
-            journal.kept = journal.kept.saturating_sub(batch.len() as u64);
+            journal.kept = journal.kept.saturating_sub(journal.count(batch));
         }
         self.done(batch, key, true);
     }

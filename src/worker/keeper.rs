@@ -23,6 +23,10 @@ mod absent {
             match *self {}
         }
 
+        pub(crate) fn has(&self, _batch: &Batch) -> bool {
+            match *self {}
+        }
+
         pub(crate) fn prepare(&mut self) {
             match *self {}
         }

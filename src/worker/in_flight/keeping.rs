@@ -60,7 +60,7 @@ impl Keeping {
                 key = None;
             }
         }
-        let is_written = copy.is_placed();
+        let is_written = self.keeper.has(&copy);
         self.outstanding.add(copy, key, is_written)
     }
 
