@@ -50,6 +50,11 @@ impl Keeper {
         }
     }
 
+    /// Starts to send what earlier runs kept, on a thread of its own.
+    pub(crate) fn start_replay(&self) {
+        (self.start_replay)();
+    }
+
     /// Whether events are written before they are sent.
     pub(crate) fn is_write_ahead(&self) -> bool {
         self.is_write_ahead
@@ -166,7 +171,7 @@ impl Keeper {
         let before = self.journals.len();
         self.journals.retain(|journal| journal.kept == 0 || journal.open > journal.kept);
         if self.journals.len() < before {
-            (self.start_replay)();
+            self.start_replay();
         }
     }
 

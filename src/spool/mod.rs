@@ -1,6 +1,6 @@
 //! Files for the next run: what could not be sent is kept, and what earlier runs kept is sent.
 //!
-//! The worker holds a `Keeper`, and the builder starts a `replay`. A caller's thread never comes here.
+//! The worker holds a `Keeper`, which starts a `replay`. A caller's thread never comes here.
 //!
 //! - The process that holds a file's lock may write, send and remove the file, and no other. There are no leases and no clocks.
 //! - The lines of a file say everything. There is no second file that could disagree with it after a crash.

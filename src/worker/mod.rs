@@ -7,10 +7,11 @@
 //! The invariants:
 //!
 //! - The worker sleeps in one place, until one `select!` has something to receive: from the ticker, the wakeup, and, while
-//!   the worker holds no event, the full chunks. No batch is on its way then.
+//!   the worker holds no event, the full chunks. No batch is on its way then. While batches are on their way it waits for
+//!   their senders. With a spool it wakes meanwhile to write, and waits for no answer that comes too late.
 //! - While it encodes an event or delivers a batch it holds their claim in the ledger. If a panic loses the claim, the
 //!   events are counted as `internal`. A panic never ends the thread.
-//! - Past the deadline of a `stop` it starts no attempt and looks at no event.
+//! - Past the deadline of a `stop` it starts no attempt and looks at no event, unless it writes them to the spool.
 //! - However the thread ends, no thread waits for it any longer.
 
 pub(crate) mod before_send;
@@ -108,6 +109,7 @@ impl<T: Transport + Send + 'static> Worker<T> {
     /// `internal`. Then the worker goes on.
     pub(crate) fn run_thread(mut self) {
         let _guard = FinishOnDrop(Arc::clone(&self.ledger));
+        self.in_flight.start_replay();
         while catch_panic(|| self.run()).is_none() {}
     }
 

@@ -42,6 +42,10 @@ impl Keeping {
         Self { ledger, keeper, outstanding, keys, abort_handle, last_kept: None }
     }
 
+    pub(super) fn start_replay(&self) {
+        self.keeper.start_replay();
+    }
+
     pub(super) fn outstanding(&self) -> &Arc<Outstanding> {
         &self.outstanding
     }

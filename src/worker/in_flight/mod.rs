@@ -82,6 +82,11 @@ impl<T: Transport + Send + 'static> InFlight<T> {
         Self { own, keeping: Some(keeping), ..self }
     }
 
+    /// With a spool: starts to send what earlier runs kept, on a thread of its own.
+    pub(super) fn start_replay(&self) {
+        self.keeping.iter().for_each(Keeping::start_replay);
+    }
+
     pub(super) fn has_spool(&self) -> bool {
         self.keeping.is_some()
     }
