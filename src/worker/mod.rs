@@ -302,9 +302,15 @@ impl<T: Transport + Send + 'static> Worker<T> {
         self.ledger.finish(DropReason::Deadline);
     }
 
-    /// Whether there is time for a batch, once the reporter is closed. With a spool time is left to write the rest.
+    /// Whether there is time for a batch, once the reporter is closed. With a spool time is left to write the rest, and the
+    /// rest is not tried if no server can be reached: the next run can send it.
     fn has_time(&mut self) -> bool {
-        self.send_until().is_none_or(|end| Instant::now() < end)
+        let is_hopeless = self.in_flight.has_spool()
+            && self
+                .keep_times
+                .closed_since()
+                .is_some_and(|closed| self.in_flight.is_unreachable_since(closed));
+        !is_hopeless && self.send_until().is_none_or(|end| Instant::now() < end)
     }
 
     /// Until when batches are sent. `None` before the close.

@@ -35,6 +35,11 @@ impl KeepTimes {
         deadline.checked_sub(to_write.min(half)).unwrap_or(deadline)
     }
 
+    /// Since when the reporter is closed, as far as the worker has seen.
+    pub(in crate::worker) fn closed_since(&self) -> Option<Instant> {
+        self.closed_since
+    }
+
     /// Attempts that began at this moment or before have waited long enough for their answer. `None`: no program waits, or
     /// it began a moment ago.
     pub(in crate::worker) fn unanswered_since(&self, now: Instant) -> Option<Instant> {
