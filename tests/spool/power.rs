@@ -10,7 +10,7 @@ use tinker_telemetry::Durability;
 
 use crate::Scene;
 use crate::files_below;
-use crate::killed::{acknowledged, reporter_of_child, start, write_without_end};
+use crate::killed::{acknowledged, reporter_of_child, start, write_until_full};
 
 /// Runs a command as root would; `None` where that cannot be.
 pub fn run(command: &[&str]) -> Option<()> {
@@ -50,7 +50,7 @@ fn cuts() -> usize {
 #[test]
 fn a_power_cut_loses_nothing_that_was_kept() {
     if let Some(reporter) = reporter_of_child(Durability::Power) {
-        write_without_end(&reporter);
+        write_until_full(&reporter);
     }
     for cut in 0..cuts() {
         let mut scene = Scene::new();
