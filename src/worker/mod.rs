@@ -61,7 +61,7 @@ pub(crate) struct Worker<T> {
     /// Only with a spool.
     keep_times: KeepTimes,
     /// The wakeup has come while the worker waited for a sender.
-    has_unseen_flush: bool,
+    has_unseen_wakeup: bool,
     /// The JSON of one event, on its way into the batch. Kept, so that its memory is used again.
     json: Vec<u8>,
 }
@@ -89,7 +89,7 @@ impl<T: Transport + Send + 'static> Worker<T> {
             before_send,
             flushed: 0,
             keep_times: KeepTimes::default(),
-            has_unseen_flush: false,
+            has_unseen_wakeup: false,
             json: Vec::new(),
         }
     }
@@ -137,8 +137,7 @@ impl<T: Transport + Send + 'static> Worker<T> {
                 recv(arrivals) -> chunk => if let Ok(chunk) = chunk { self.consumer.keep(*chunk) },
                 default => {}
             }
-            self.send_while_due();
-            self.see_flush();
+            self.catch_up();
         }
         self.close();
     }
@@ -234,10 +233,12 @@ impl<T: Transport + Send + 'static> Worker<T> {
         }
     }
 
-    /// Answers a wakeup that came while the worker waited for a sender.
-    fn see_flush(&mut self) {
-        if std::mem::take(&mut self.has_unseen_flush) {
+    /// Sends what is due, and answers the wakeups that came while the worker waited for a sender.
+    fn catch_up(&mut self) {
+        self.send_while_due();
+        while std::mem::take(&mut self.has_unseen_wakeup) {
             self.flush_if_asked();
+            self.send_while_due();
         }
     }
 
@@ -422,7 +423,7 @@ impl<T: Transport + Send + 'static> Worker<T> {
         self.consumer.sleep_until_ready(&[&self.write_ahead.next, &due], &reports);
         match self.consumer.wakeup.try_recv() {
             Ok(()) => {
-                self.has_unseen_flush = true;
+                self.has_unseen_wakeup = true;
                 if self.ledger.is_fatal() {
                     self.write_ahead();
                 }
