@@ -179,9 +179,10 @@ impl Outstanding {
         on_the_way.filter_map(|entry| entry.since).min()
     }
 
-    /// Whether a sender still decides about a batch.
-    pub(crate) fn has_any_on_its_way(&self) -> bool {
-        self.list().entries.iter().any(|entry| entry.state == State::OnItsWay)
+    /// Whether there is a batch whose events have no fate yet.
+    pub(crate) fn has_any_without_fate(&self) -> bool {
+        let has_none = |entry: &Entry| matches!(entry.state, State::OnItsWay | State::ToKeep(_));
+        self.list().entries.iter().any(has_none)
     }
 
     /// Whether a batch was kept whose sender may still be waiting for an answer.
@@ -280,8 +281,10 @@ mod tests {
         outstanding.give_up(second, DropReason::RetriesExhausted);
         let [Note::Over(over)] = &outstanding.take_notes()[..] else { panic!("no such note") };
         assert_eq!((over.batch.len(), over.is_written, over.is_key_written), (2, true, false));
+        assert!(outstanding.take_over(None).is_empty(), "the sender has decided");
+        assert!(outstanding.has_any_without_fate(), "but the worker has not kept it yet");
         let (given_up, reason) = outstanding.take_given_up().remove(0);
         assert_eq!((given_up.batch.len(), reason), (2, DropReason::RetriesExhausted));
-        assert!(!outstanding.has_any_on_its_way());
+        assert!(!outstanding.has_any_without_fate());
     }
 }

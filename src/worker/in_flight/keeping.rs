@@ -120,7 +120,7 @@ impl Keeping {
     }
 
     /// Keeps what has waited for an answer since this moment or longer; with `None` all that is on its way. Returns whether
-    /// that leaves no batch that a sender decides about.
+    /// that leaves no batch without a fate.
     pub(super) fn keep_outstanding(&mut self, since: Option<Instant>, log: &mut OutageLog) -> bool {
         let ledger = Arc::clone(&self.ledger);
         let (mut ids, mut to_keep) = (Vec::new(), Vec::new());
@@ -140,7 +140,8 @@ impl Keeping {
                 None => self.outstanding.remove(id),
             }
         }
-        !self.outstanding.has_any_on_its_way()
+        self.do_what_is_left(log); // a sender may have given up meanwhile
+        !self.outstanding.has_any_without_fate()
     }
 
     /// Keeps batches that were not sent.

@@ -168,8 +168,8 @@ impl<T: Transport + Send + 'static> InFlight<T> {
     /// Waits for the next report of a sender. To be called only while batches are on their way. `None` if the report is of a
     /// batch that has no fate yet. With a spool this does not wait.
     pub(super) fn wait(&mut self) -> Option<Settled> {
-        let senders = self.senders.as_mut()?;
-        let report = if self.keeping.is_some() { senders.try_wait() } else { senders.wait() };
+        let wait = if self.keeping.is_some() { Senders::try_wait } else { Senders::wait };
+        let report = self.senders.as_mut().and_then(wait);
         let settled = report.and_then(|report| self.note(report));
         self.do_what_is_left();
         settled
