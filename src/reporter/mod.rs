@@ -242,8 +242,9 @@ impl Reporter {
     /// `true` if nothing is pending, and `false` if the time ran out. An event of a call that has not returned, on another
     /// thread, may still be pending.
     ///
-    /// Drained is not delivered: events that were given up are not pending either. [`stats`](Self::stats) says what
-    /// became of them.
+    /// Drained is not delivered: events that were given up are not pending either, nor are those that a spool keeps.
+    /// [`stats`](Self::stats) says what became of them. With a spool a batch is kept at once if no server can be reached
+    /// meanwhile, and after 1 s if none answers.
     ///
     /// ```
     /// use std::time::Duration;
@@ -257,7 +258,7 @@ impl Reporter {
     }
 
     /// Ends the session, accepts no more events, and gives the worker `timeout` to send what is pending. What is left
-    /// then is dropped as `deadline`. Returns whether everything had its fate in time.
+    /// then is dropped as `deadline`, or kept if there is a spool. Returns whether everything had its fate in time.
     ///
     /// Returns within `timeout` and 50 ms whatever the network does. It may be called from any thread and more than once.
     /// A later call can shorten the deadline but not extend it, and its answer means the same. A call from inside the

@@ -62,11 +62,7 @@ mod present {
             Keeper::new(self.store.clone(), envelope, self.write_ahead.is_some(), Box::new(start_replay))
         }
 
-        /// Starts to send what earlier runs kept.
-        pub(in crate::reporter) fn start_replay(&self, ledger: &Arc<Ledger>, route: &Arc<Route>) {
-            self.replay(ledger, route)();
-        }
-
+        /// Starts to send what earlier runs kept, unless that is under way, or the server has refused the key.
         fn replay(&self, ledger: &Arc<Ledger>, route: &Arc<Route>) -> impl Fn() + Send + use<> {
             let (spooling, ledger, route) = (self.clone(), Arc::clone(ledger), Arc::clone(route));
             let state = Arc::<ReplayState>::default();
@@ -114,10 +110,6 @@ mod absent {
 
     impl Spooling {
         pub(in crate::reporter) fn keeper(&self, _: &Envelope, _: &Arc<Ledger>, _: &Arc<Route>) -> Keeper {
-            match *self {}
-        }
-
-        pub(in crate::reporter) fn start_replay(&self, _: &Arc<Ledger>, _: &Arc<Route>) {
             match *self {}
         }
 

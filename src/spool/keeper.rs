@@ -50,9 +50,19 @@ impl Keeper {
         }
     }
 
+    /// Starts to send what earlier runs kept, on a thread of its own.
+    pub(crate) fn start_replay(&self) {
+        (self.start_replay)();
+    }
+
     /// Whether events are written before they are sent.
     pub(crate) fn is_write_ahead(&self) -> bool {
         self.is_write_ahead
+    }
+
+    /// Whether events of the batch are in a file.
+    pub(crate) fn has(&self, batch: &Batch) -> bool {
+        self.journals.iter().any(|journal| journal.count(batch) > 0)
     }
 
     /// Looks at the folder, if it is there: the time that this takes is then not needed at the end.
@@ -102,7 +112,7 @@ impl Keeper {
         let mut outcomes: Vec<_> = batches.iter_mut().map(|(batch, key)| self.write(batch, *key)).collect();
         for ((batch, _), _) in batches.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok()) {
             if let Some((_, journal)) = self.journal_of(batch) {
-                journal.kept += batch.len() as u64;
+                journal.kept += journal.count(batch);
             }
         }
         if let Err(error) = self.sync() {
@@ -134,12 +144,12 @@ impl Keeper {
     }
 
     /// The batch has its fate, and need not be in the file any more. `is_key_known`: it was written under this key. If the
-    /// disk fails here, that costs a second delivery at the worst.
+    /// disk fails here, that costs at most a second delivery.
     pub(crate) fn done(&mut self, batch: &Batch, key: &str, is_key_known: bool) {
         let Some(folder) = self.folder.take() else { return };
         if let Some((at, journal)) = self.journal_of(batch) {
             let places = batch.places().filter(|_| !is_key_known);
-            let _ = journal.done(key, places, batch.len() as u64, &folder);
+            let _ = journal.done(key, places, journal.count(batch), &folder);
             if journal.open == 0 {
                 let journal = self.journals.remove(at);
                 let _ = journal.remove(&folder);
@@ -151,7 +161,7 @@ impl Keeper {
     /// A batch that was kept was delivered all the same.
     pub(crate) fn done_after_all(&mut self, batch: &Batch, key: &str) {
         if let Some((_, journal)) = self.journal_of(batch) {
-            journal.kept = journal.kept.saturating_sub(batch.len() as u64);
+            journal.kept = journal.kept.saturating_sub(journal.count(batch));
         }
         self.done(batch, key, true);
     }
@@ -161,7 +171,7 @@ impl Keeper {
         let before = self.journals.len();
         self.journals.retain(|journal| journal.kept == 0 || journal.open > journal.kept);
         if self.journals.len() < before {
-            (self.start_replay)();
+            self.start_replay();
         }
     }
 

@@ -91,8 +91,10 @@ impl<T: Transport> Replay<T> {
     pub(crate) fn run(mut self) -> Result<(), ReplayEnd> {
         let Some(folder) = self.store.open()? else { return Ok(()) };
         for found in folder.files()? {
-            let Some(file) = folder.lock(&found.name)? else { continue };
-            self.send_file(&folder, &file)?;
+            match self.send_found(&folder, &found.name) {
+                Ok(()) | Err(ReplayEnd::Disk) => {} // one that cannot be read or written must not block the others
+                end => return end,
+            }
         }
         Ok(())
     }
@@ -101,6 +103,13 @@ impl<T: Transport> Replay<T> {
     fn once(&self) -> RetryPolicy {
         let table = AnswerTable::of(&self.protocol);
         RetryPolicy { max_retries: 0, base_delay: Duration::ZERO, table }
+    }
+
+    fn send_found(&mut self, folder: &Folder, name: &str) -> Result<(), ReplayEnd> {
+        match folder.lock(name)? {
+            Some(file) => self.send_file(folder, &file),
+            None => Ok(()),
+        }
     }
 
     fn send_file(&mut self, folder: &Folder, file: &LockedFile) -> Result<(), ReplayEnd> {
@@ -156,6 +165,12 @@ enum Outcome {
     TooLarge,
     /// The server answered 400 or 422, perhaps because of one event.
     Rejected,
+}
+
+/// A file on a full disk can be sent and removed, which makes room. Where nothing can be written for another reason, the file
+/// may stay for ever, and every run would send it again.
+fn has_no_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// `None` for a single event.
@@ -291,7 +306,7 @@ impl<T: Transport> FileSender<'_, T> {
         let written = self.file.cut(self.end).and_then(|()| self.file.write_at(lines, self.end));
         if let Err(error) = written {
             let _ = self.file.cut(self.end);
-            return Err(error.into());
+            return if has_no_room(&error) { Ok(()) } else { Err(error.into()) };
         }
         self.end += lines.len() as u64;
         Ok(())

@@ -7,10 +7,11 @@
 //! The invariants:
 //!
 //! - The worker sleeps in one place, until one `select!` has something to receive: from the ticker, the wakeup, and, while
-//!   the worker holds no event, the full chunks. No batch is on its way then.
+//!   the worker holds no event, the full chunks. No batch is on its way then. While batches are on their way it waits for
+//!   their senders. With a spool it wakes meanwhile to write, and waits for no answer that comes too late.
 //! - While it encodes an event or delivers a batch it holds their claim in the ledger. If a panic loses the claim, the
 //!   events are counted as `internal`. A panic never ends the thread.
-//! - Past the deadline of a `stop` it starts no attempt and looks at no event.
+//! - Past the deadline of a `stop` it starts no attempt and looks at no event, unless it writes them to the spool.
 //! - However the thread ends, no thread waits for it any longer.
 
 pub(crate) mod before_send;
@@ -50,7 +51,7 @@ pub(crate) struct Worker<T> {
     /// When events are written to the spool before they are sent. Otherwise it never ticks.
     write_ahead: Ticker,
     batcher: Batcher,
-    /// Full batches that were gathered before a sender was free for them. Only with a spool.
+    /// Batches that wait for a sender. More than one only with a spool.
     ready: VecDeque<Batch>,
     in_flight: InFlight<T>,
     encoder: Encoder,
@@ -60,7 +61,7 @@ pub(crate) struct Worker<T> {
     /// Only with a spool.
     keep_times: KeepTimes,
     /// The wakeup has come while the worker waited for a sender.
-    has_unseen_flush: bool,
+    has_unseen_wakeup: bool,
     /// The JSON of one event, on its way into the batch. Kept, so that its memory is used again.
     json: Vec<u8>,
 }
@@ -88,7 +89,7 @@ impl<T: Transport + Send + 'static> Worker<T> {
             before_send,
             flushed: 0,
             keep_times: KeepTimes::default(),
-            has_unseen_flush: false,
+            has_unseen_wakeup: false,
             json: Vec::new(),
         }
     }
@@ -108,6 +109,7 @@ impl<T: Transport + Send + 'static> Worker<T> {
     /// `internal`. Then the worker goes on.
     pub(crate) fn run_thread(mut self) {
         let _guard = FinishOnDrop(Arc::clone(&self.ledger));
+        self.in_flight.start_replay();
         while catch_panic(|| self.run()).is_none() {}
     }
 
@@ -135,8 +137,7 @@ impl<T: Transport + Send + 'static> Worker<T> {
                 recv(arrivals) -> chunk => if let Ok(chunk) = chunk { self.consumer.keep(*chunk) },
                 default => {}
             }
-            self.send_while_due();
-            self.see_flush();
+            self.catch_up();
         }
         self.close();
     }
@@ -203,8 +204,13 @@ impl<T: Transport + Send + 'static> Worker<T> {
 
     /// Gathers what was accepted before this call. Full batches are sent later, in their order.
     fn gather_ahead(&mut self) {
+        self.gather_until(|worker| worker.is_past_deadline());
+    }
+
+    /// The same, until this is the case.
+    fn gather_until(&mut self, mut is_over: impl FnMut(&mut Self) -> bool) {
         let end = self.ledger.admitted();
-        while self.consumer.has_below(end) && !self.is_past_deadline() {
+        while self.consumer.has_below(end) && !is_over(self) {
             match self.gather() {
                 GatherStep::Event => {}
                 GatherStep::Batch(full) => self.ready.push_back(full),
@@ -227,10 +233,12 @@ impl<T: Transport + Send + 'static> Worker<T> {
         }
     }
 
-    /// Answers a wakeup that came while the worker waited for a sender.
-    fn see_flush(&mut self) {
-        if std::mem::take(&mut self.has_unseen_flush) {
+    /// Sends what is due, and answers the wakeups that came while the worker waited for a sender.
+    fn catch_up(&mut self) {
+        self.send_while_due();
+        while std::mem::take(&mut self.has_unseen_wakeup) {
             self.flush_if_asked();
+            self.send_while_due();
         }
     }
 
@@ -295,9 +303,15 @@ impl<T: Transport + Send + 'static> Worker<T> {
         self.ledger.finish(DropReason::Deadline);
     }
 
-    /// Whether there is time for a batch, once the reporter is closed. With a spool time is left to write the rest.
+    /// Whether there is time for a batch, once the reporter is closed. With a spool time is left to write the rest, and the
+    /// rest is not tried if no server can be reached: the next run can send it.
     fn has_time(&mut self) -> bool {
-        self.send_until().is_none_or(|end| Instant::now() < end)
+        let is_hopeless = self.in_flight.has_spool()
+            && self
+                .keep_times
+                .closed_since()
+                .is_some_and(|closed| self.in_flight.is_unreachable_since(closed));
+        !is_hopeless && self.send_until().is_none_or(|end| Instant::now() < end)
     }
 
     /// Until when batches are sent. `None` before the close.
@@ -357,12 +371,14 @@ impl<T: Transport + Send + 'static> Worker<T> {
     /// Sends a batch on this thread. With a backlog a sender does it: if another full batch is ready behind this one, or
     /// if others are on their way already. With a spool a sender always does it.
     fn send(&mut self, batch: Batch) {
+        self.ready.push_front(batch); // where it is written ahead, and kept, like the others
         while self.in_flight.must_wait() {
             self.wait_for_sender();
         }
         if self.in_flight.has_spool() && !self.has_time() {
-            return self.in_flight.keep_all(vec![batch]);
+            self.keep_all();
         }
+        let Some(batch) = self.ready.pop_front() else { return };
         let behind = self.ledger.pending().without(batch.load());
         let has_backlog = self.in_flight.is_busy() || self.batcher.is_filled_by(behind);
         let rest = if self.in_flight.wants_sender(has_backlog) {
@@ -400,11 +416,14 @@ impl<T: Transport + Send + 'static> Worker<T> {
     /// begins to wait, or there is no time to wait for an answer any longer.
     fn sleep_beside_senders(&mut self) {
         let Some(reports) = self.in_flight.reports().cloned() else { return };
+        if self.ledger.is_closed() {
+            self.gather_until(|worker| !reports.is_empty() || !worker.has_time());
+        }
         let due = self.next_look_at_senders().map_or_else(never, at);
         self.consumer.sleep_until_ready(&[&self.write_ahead.next, &due], &reports);
         match self.consumer.wakeup.try_recv() {
             Ok(()) => {
-                self.has_unseen_flush = true;
+                self.has_unseen_wakeup = true;
                 if self.ledger.is_fatal() {
                     self.write_ahead();
                 }
@@ -422,12 +441,13 @@ impl<T: Transport + Send + 'static> Worker<T> {
     fn next_look_at_senders(&mut self) -> Option<Instant> {
         self.keep_times.see(self.ledger.is_awaited(), Instant::now());
         let send_until = self.send_until();
-        let prepare_at = send_until.and_then(|end| self.keep_times.prepare_at(end));
+        let write_at = send_until.and_then(|end| self.keep_times.write_at(end));
         let unanswered = self.in_flight.waits_since().and_then(|began| self.keep_times.unanswered_at(began));
-        [send_until, prepare_at, unanswered].into_iter().flatten().min()
+        [send_until, write_at, unanswered].into_iter().flatten().min()
     }
 
-    /// Keeps what has had no answer for too long, if a program waits, and everything if there is no more time to send.
+    /// Keeps what has had no answer for too long, if a program waits, and everything if there is no more time to send. Half-way
+    /// to that it writes what is not sent yet: then there is less to do at the end.
     fn look_at_senders(&mut self) {
         let now = Instant::now();
         let send_until = self.send_until();
@@ -437,10 +457,10 @@ impl<T: Transport + Send + 'static> Worker<T> {
         if let Some(since) = self.keep_times.unanswered_since(now) {
             self.in_flight.keep_unanswered(since);
         }
-        if send_until.and_then(|end| self.keep_times.prepare_at(end)).is_some_and(|half| now >= half) {
-            self.keep_times.mark_prepared();
+        if send_until.and_then(|end| self.keep_times.write_at(end)).is_some_and(|half| now >= half) {
+            self.keep_times.mark_written();
             self.in_flight.prepare();
-            self.gather_ahead();
+            self.write_ahead();
         }
     }
 }

@@ -101,17 +101,19 @@ fn files_of_others_in_the_folder_are_left_alone_and_cost_a_program_no_more_than_
     let starts: Vec<_> = (0..3).map(|_| start()).collect();
     let fastest = starts.iter().map(|(took, _)| *took).min().unwrap();
     assert!(fastest < Duration::from_millis(20), "{fastest:?}");
-    let (_, reporter) = &starts[0];
-    assert!(reporter.log("two", (), Severity::Info));
-    let began = Instant::now();
-    assert!(reporter.stop(Duration::from_millis(300)));
-    assert!(began.elapsed() < Duration::from_millis(600), "{:?}", began.elapsed());
-    assert_eq!(reporter.stats().spooled, 1);
-    drop(starts);
+    let ends = starts.into_iter().map(|(_, reporter)| {
+        assert!(reporter.log("two", (), Severity::Info));
+        let began = Instant::now();
+        assert!(reporter.stop(Duration::from_secs(2)));
+        assert_eq!(reporter.stats().spooled, 1);
+        began.elapsed()
+    });
+    let fastest = ends.min().unwrap();
+    assert!(fastest < Duration::from_millis(200), "{fastest:?}");
 
     let collector = scene.collector();
     let _next = scene.run().start().unwrap();
-    until("what is the spool's is sent", || !file.exists() && collector.events().len() == 2);
+    until("what is the spool's is sent", || !file.exists() && collector.events().len() == 4);
     assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 100_000);
 }
 
@@ -194,5 +196,16 @@ fn a_disk_without_room_keeps_what_fits_and_costs_only_the_rest() {
     assert!((1..30).contains(&stats.spooled) && stats.pending == 0, "{stats}");
     assert_eq!(scene.spool().status().unwrap().events, stats.spooled);
     drop(reporter);
+    // On a full disk a replay can note nothing, but it can send, and then there is room.
+    fs::write(disk.join("filler"), "").unwrap();
+    let mut filler = fs::File::options().append(true).open(disk.join("filler")).unwrap();
+    while std::io::Write::write_all(&mut filler, &[0; 512]).is_ok() {}
+    let collector = scene.collector();
+    let next = scene.run().start().unwrap();
+    until("all is sent", || scene.files().is_empty());
+    assert_eq!(
+        (next.stats().replayed.delivered, collector.events().len() as u64),
+        (stats.spooled, stats.spooled)
+    );
     let _ = run(&["umount", "-l", disk.to_str().unwrap()]);
 }

@@ -1,4 +1,4 @@
-//! Keeps the equations, over queue, outage, spool and replay: random stories of several runs.
+//! Keeps the equations over queue, outage, spool and replay, in random sequences of runs.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Keeps what is kept, and when: what is written, and what is not.
+//! Keeps the rules of what is written to the spool, and when.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -148,7 +148,7 @@ fn a_fatal_exception_is_in_a_file_before_it_is_sent_and_in_none_after() {
 }
 
 #[test]
-fn with_write_ahead_an_event_is_in_a_file_before_anybody_asks() {
+fn with_write_ahead_an_event_is_in_a_file_without_a_flush() {
     let scene = Scene::new();
     let collector = scene.collector();
     let spool = scene.spool().write_ahead(Duration::from_millis(1)).durability(Durability::Power);

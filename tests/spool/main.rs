@@ -1,4 +1,4 @@
-//! Keeps the spool's word: what could not be sent is in a file, the next run sends it, and every event is counted once,
+//! Keeps the spool's promises: what could not be sent is in a file, the next run sends it, and every event is counted once,
 //! whatever happens to the process, the server or the disk.
 #![cfg(all(unix, feature = "collector", feature = "spool"))]
 
@@ -69,7 +69,7 @@ impl Scene {
         Reporter::sessionless_builder(self.config(KEY)).enabled(true).spool(self.spool())
     }
 
-    /// The server comes.
+    /// Starts the server.
     fn collector(&self) -> Collector {
         Collector::start_on(self.port).unwrap()
     }

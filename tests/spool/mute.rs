@@ -91,6 +91,23 @@ fn a_program_that_waits_for_a_mute_server_has_its_batch_kept_after_a_second() {
 }
 
 #[test]
+fn each_of_several_threads_that_wait_one_after_another_has_its_batch_kept() {
+    let scene = Scene::new();
+    let collector = scene.collector();
+    let _hold = collector.hold_answers();
+    let reporter = scene.run().flush_interval(NEVER).http_timeout(LIMIT).start().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            assert!(reporter.log("one", (), Severity::Info));
+            scope.spawn(|| assert!(reporter.wait_until_drained(LIMIT)));
+            // The next thread begins to wait while this one's request hangs.
+            assert!(collector.next_request(LIMIT).is_some());
+        }
+    });
+    assert_eq!((reporter.stats().spooled, reporter.stats().pending), (3, 0));
+}
+
+#[test]
 fn an_answer_that_comes_after_the_keep_counts_as_delivered_and_empties_the_file() {
     let scene = Scene::new();
     let collector = scene.collector();

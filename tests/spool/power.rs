@@ -10,7 +10,7 @@ use tinker_telemetry::Durability;
 
 use crate::Scene;
 use crate::files_below;
-use crate::killed::{acknowledged, reporter_of_child, start, write_for_ever};
+use crate::killed::{acknowledged, reporter_of_child, start, write_until_full};
 
 /// Runs a command as root would; `None` where that cannot be.
 pub fn run(command: &[&str]) -> Option<()> {
@@ -48,9 +48,9 @@ fn cuts() -> usize {
 }
 
 #[test]
-fn of_what_was_kept_for_a_power_cut_nothing_is_lost() {
+fn a_power_cut_loses_nothing_that_was_kept() {
     if let Some(reporter) = reporter_of_child(Durability::Power) {
-        write_for_ever(&reporter);
+        write_until_full(&reporter);
     }
     for cut in 0..cuts() {
         let mut scene = Scene::new();
@@ -61,8 +61,7 @@ fn of_what_was_kept_for_a_power_cut_nothing_is_lost() {
             return eprintln!("skipped: no ext4 image can be mounted here");
         };
         scene.below = "disk/telemetry".into();
-        let (mut child, mut output) =
-            start("power::of_what_was_kept_for_a_power_cut_nothing_is_lost", &scene);
+        let (mut child, mut output) = start("power::a_power_cut_loses_nothing_that_was_kept", &scene);
         let expected: BTreeSet<_> = acknowledged(&mut output, 3 + cut % 7).into_iter().collect();
         assert!(!expected.is_empty());
         // The power goes: what the disk has is what this copy has.

@@ -1,4 +1,4 @@
-//! Keeps to whom what was left is sent, by whom, and when that ends.
+//! Keeps the rules of a replay: where events are sent, by which process, and when it ends.
 
 use std::collections::BTreeMap;
 use std::fs;

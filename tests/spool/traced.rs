@@ -1,5 +1,5 @@
-//! Keeps events through a `SIGKILL` at each system call of a persist and of a replay, and through errors of the disk: strace
-//! puts them in.
+//! Keeps events through a `SIGKILL` at each system call of a keep and of a replay, and through errors of the disk. `strace`
+//! causes them.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -33,7 +33,7 @@ fn ids(scene: &Scene) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_kill_at_any_system_call_of_a_persist_leaves_all_that_was_said_to_be_kept() {
+fn a_kill_at_any_system_call_of_a_keep_loses_nothing_that_was_counted_as_kept() {
     if let Some(reporter) = reporter_of_child(Durability::Power) {
         for name in ["one", "two", "three"] {
             assert!(reporter.log(name, (), Severity::Info));
@@ -47,7 +47,7 @@ fn a_kill_at_any_system_call_of_a_persist_leaves_all_that_was_said_to_be_kept() 
         for nth in 1..=6 {
             let Some(command) = traced(&format!("{call}:signal=SIGKILL:when={nth}")) else { return };
             let scene = Scene::new();
-            let test = "traced::a_kill_at_any_system_call_of_a_persist_leaves_all_that_was_said_to_be_kept";
+            let test = "traced::a_kill_at_any_system_call_of_a_keep_loses_nothing_that_was_counted_as_kept";
             let (mut child, output) = start_with(command, test, &scene);
             let output = std::io::read_to_string(output).unwrap();
             child.wait().unwrap();
@@ -154,4 +154,32 @@ fn a_healthy_run_looks_for_the_folder_once_and_makes_nothing() {
     let calls: Vec<_> =
         trace.lines().filter(|line| line.contains(&folder) && !line.contains("execve")).collect();
     assert_eq!(calls.len(), 1, "{calls:#?}");
+}
+
+#[test]
+fn what_a_stop_keeps_for_a_power_cut_costs_one_wait_for_the_disk_and_not_one_a_batch() {
+    if let Some(reporter) = reporter_of_child(Durability::Power) {
+        for _ in 0..2_000 {
+            assert!(reporter.log("one", (), Severity::Info));
+        }
+        assert!(reporter.stop(LIMIT));
+        println!("<{}", reporter.stats().spooled);
+        return;
+    }
+    if traced("openat:error=EIO:when=60000").is_none() {
+        return;
+    }
+    let scene = Scene::new();
+    let trace = scene.outer.path().join("trace");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-e", "trace=fdatasync,fsync", "-o"]).arg(&trace);
+    command.arg(env::current_exe().unwrap());
+    let test = "traced::what_a_stop_keeps_for_a_power_cut_costs_one_wait_for_the_disk_and_not_one_a_batch";
+    let (mut child, output) = start_with(command, test, &scene);
+    let output = std::io::read_to_string(output).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(output.contains("<2002"), "{output}");
+    // The flushes before the stop keep what they find, too.
+    let syncs = std::fs::read_to_string(trace).unwrap().lines().count();
+    assert!((2..=12).contains(&syncs), "{syncs} for 21 batches");
 }

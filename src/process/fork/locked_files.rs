@@ -1,13 +1,13 @@
-//! The locked files of a process, which a forked child must close: a lock of `flock` lives as long as any descriptor of
-//! the file, and a child that lives on would keep its parent's files from everybody else.
+//! The locked files of a process, which a forked child must close. A lock of `flock` lives as long as any descriptor of the
+//! file, so a child that goes on would keep its parent's files from all other processes.
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 const NONE: RawFd = -1;
 
-/// More reporters with a spool, and more files at once, than a program has. One file more is refused.
-const MOST: usize = 64;
+/// More files than one folder may hold. One file more is refused.
+const MOST: usize = 512;
 
 static FILES: [AtomicI32; MOST] = [const { AtomicI32::new(NONE) }; MOST];
 

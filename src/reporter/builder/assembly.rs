@@ -68,9 +68,6 @@ impl Builder {
         let envelope = Envelope::new(&protocol, &session_id, process);
         let (pipeline, worker) = self.pipeline(0, &destination, &protocol, envelope);
         start_worker(worker).map_err(StartError::Thread)?;
-        if let Some((spooling, route)) = destination.spooling() {
-            spooling.start_replay(&pipeline.ledger, route);
-        }
         let (flush_timeout, shutdown_timeout) = self.timeouts(&destination);
         let pipeline = if self.session_id.is_some() { pipeline.with_session() } else { pipeline };
         Ok(Reporter::new(Session {

@@ -1,8 +1,8 @@
-//! The file system: the one place that names it.
+//! The file system. No other file of the spool names it.
 //!
 //! A folder is opened once and checked, and everything else happens below its descriptor, so that what is renamed or
 //! replaced meanwhile leads nowhere else. Nothing is trusted for its name: a file is the spool's only if it is regular,
-//! of this user and has one name, and a folder only if nobody else can write to it. What is not the spool's is neither
+//! of this user and has one name, and a folder only if no other user can use it. What is not the spool's is neither
 //! read nor changed nor removed.
 
 use std::fs::{self, DirBuilder};
@@ -103,11 +103,8 @@ impl Folder {
     fn names(&self, is_wanted: impl Fn(&str) -> bool) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(&self.0)? {
-            if let Ok(name) = entry?.file_name().to_str() {
-                if is_wanted(name) {
-                    names.push(name.to_owned());
-                }
-            }
+            let entry = entry?;
+            names.extend(entry.file_name().to_str().ok().filter(|name| is_wanted(name)).map(str::to_owned));
         }
         Ok(names)
     }
@@ -130,7 +127,7 @@ impl Folder {
         Err(io::ErrorKind::ResourceBusy.into())
     }
 
-    /// Locks a file that is there. `None` if somebody else has it, or it is not a file of the spool.
+    /// Locks a file that is there. `None` if another process has it, or it is not a file of the spool.
     pub(super) fn lock(&self, name: &str) -> io::Result<Option<LockedFile>> {
         match rustix::fs::openat(&self.0, name, OPEN_FILE, Mode::empty()) {
             Ok(file) => LockedFile::lock(file, name.to_owned()),
@@ -152,7 +149,7 @@ impl Folder {
         Ok(bytes)
     }
 
-    /// Removes a file. Only who has locked it may: nobody else can be writing to it.
+    /// Removes a file. It must be locked, so no other process writes to it.
     pub(super) fn remove(&self, file: &LockedFile) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.0, file.name.as_str(), AtFlags::empty())?)
     }
@@ -187,7 +184,7 @@ impl LockedFile {
             Err(Errno::WOULDBLOCK) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
-        // Whoever had the lock before may have removed it.
+        // The process that had the lock before may have removed it.
         Ok(is_own_file(&rustix::fs::fstat(&locked.file)?).then_some(locked))
     }
 
@@ -195,7 +192,7 @@ impl LockedFile {
         Ok(self.file.metadata()?.len())
     }
 
-    /// Whether the file still has its name: whoever removed the folder has removed the file.
+    /// Whether the file still has its name. It loses that if its folder is removed.
     pub(super) fn is_there(&self) -> bool {
         self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 1)
     }
@@ -236,7 +233,8 @@ fn changed(stat: &Stat) -> SystemTime {
     UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds)).unwrap_or(UNIX_EPOCH)
 }
 
-/// Whether the folder, or what is there of the way to it, is this user's: `sudo` may leave another user's home.
+/// Whether the folder belongs to this user, or, if it does not exist, the nearest folder above it that does. Under `sudo`
+/// `HOME` may name another user's.
 pub(super) fn is_path_own(path: &Path) -> bool {
     let there = path.ancestors().find_map(|ancestor| fs::metadata(ancestor).ok());
     there.is_some_and(|metadata| metadata.uid() == rustix::process::geteuid().as_raw())

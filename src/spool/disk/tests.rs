@@ -57,7 +57,7 @@ fn what_is_of_another_user_is_refused() {
     assert!(folder.files().unwrap().is_empty());
     std::os::unix::fs::chown(&path, Some(1), None).unwrap();
     assert_eq!(Folder::open(&path).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
-    assert!(!is_path_own(&path.join("program/telemetry")), "the home that sudo left");
+    assert!(!is_path_own(&path.join("program/telemetry")), "the home of another user");
 }
 
 #[test]

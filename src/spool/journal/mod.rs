@@ -85,6 +85,11 @@ impl Journal {
         (self.base + 1..self.base + self.end).contains(&place)
     }
 
+    /// How many events of the batch are in it.
+    pub(super) fn count(&self, batch: &Batch) -> u64 {
+        batch.count_places(|place| self.has(place))
+    }
+
     /// Writes those events of the batch that are in no file yet, and the key that it is sent under, if that is known.
     pub(super) fn write(
         &mut self,
@@ -128,7 +133,8 @@ impl Journal {
     ) -> Result<(), KeepError> {
         self.open = self.open.saturating_sub(events);
         self.lines.clear();
-        if let Some((first, last)) = places {
+        // The last event has no place if the disk did not take it.
+        if let Some((first, last)) = places.filter(|(first, last)| first <= last) {
             line::put_batch(key, first - self.base, last - self.base, &mut self.lines);
         }
         line::put_done(key, &mut self.lines);

@@ -122,7 +122,7 @@ pub(crate) fn read(file: &[u8]) -> Option<Contents<'_>> {
             b'b' => batches.extend(serde_json::from_slice::<(String, Place, Place)>(text)),
             b'd' => done.extend(serde_json::from_slice::<String>(text)),
             b't' => tries += 1,
-            _ => {} // of a later version, which did not mind that this one skips it
+            _ => {} // of a later version, which knows that this one skips it
         }
     }
     let header = header.filter(|header| header.v == VERSION)?;

@@ -75,12 +75,10 @@ impl Batch {
         Some((self.marks.first()?.place, self.marks.last()?.place))
     }
 
-    /// Whether any event is in the spool's files.
-    pub(crate) fn is_placed(&self) -> bool {
-        #[cfg(all(feature = "spool", unix))]
-        return self.marks.iter().any(|mark| mark.place > 0);
-        #[cfg(not(all(feature = "spool", unix)))]
-        false
+    /// How many events have such a place.
+    #[cfg(all(feature = "spool", unix))]
+    pub(crate) fn count_places(&self, is_such: impl Fn(u64) -> bool) -> u64 {
+        self.marks.iter().filter(|mark| is_such(mark.place)).count() as u64
     }
 
     /// A batch of these events, which hold nothing of the queue's budget.

@@ -181,9 +181,10 @@ impl Outstanding {
         on_the_way.filter_map(|entry| entry.since).min()
     }
 
-    /// Whether a sender still decides about a batch.
-    pub(crate) fn has_any_on_its_way(&self) -> bool {
-        self.list().entries.iter().any(|entry| entry.state == State::OnItsWay)
+    /// Whether there is a batch whose events have no fate yet.
+    pub(crate) fn has_any_without_fate(&self) -> bool {
+        let has_none = |entry: &Entry| matches!(entry.state, State::OnItsWay | State::ToKeep(_));
+        self.list().entries.iter().any(has_none)
     }
 
     /// Whether a batch was kept whose sender may still be waiting for an answer.
@@ -219,5 +220,73 @@ impl List {
         let (wanted, others) = mem::take(&mut self.entries).into_iter().partition(is_wanted);
         self.entries = others;
         wanted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::batch::Batcher;
+
+    fn batch(events: usize) -> Batch {
+        let mut batcher = Batcher::new(usize::MAX, usize::MAX);
+        for _ in 0..events {
+            assert!(batcher.push(b"{}", 1).is_none());
+        }
+        batcher.take().unwrap()
+    }
+
+    #[test]
+    fn the_first_to_decide_about_a_batch_is_the_only_one() {
+        let outstanding = Outstanding::default();
+        let (by_sender, by_worker) =
+            (outstanding.add(batch(2), None, false), outstanding.add(batch(2), None, false));
+        assert!(outstanding.settle(by_sender, Fate::Delivered));
+        let taken = outstanding.take_over(None);
+        assert_eq!(taken.iter().map(|(id, ..)| *id).collect::<Vec<_>>(), [by_worker]);
+        assert!(!outstanding.attempt_begins(by_worker, "key"), "no attempt after the keep");
+        assert!(outstanding.split(by_worker).is_none(), "nor of its halves");
+        assert!(!outstanding.settle(by_worker, Fate::Dropped(DropReason::Rejected)));
+        assert!(outstanding.take_notes().is_empty());
+    }
+
+    #[test]
+    fn what_was_kept_and_then_delivered_is_noted_with_the_key_and_the_batch() {
+        let outstanding = Outstanding::default();
+        let id = outstanding.add(batch(3), None, false);
+        assert!(outstanding.attempt_begins(id, "key"));
+        let (taken, batch, key) = outstanding.take_over(Some(Instant::now())).remove(0);
+        assert_eq!((taken, key.as_deref()), (id, Some("key")));
+        outstanding.put_back(taken, batch);
+        assert!(!outstanding.settle(id, Fate::Delivered));
+        let [Note::DeliveredAfterAll(entry)] = &outstanding.take_notes()[..] else { panic!("no such note") };
+        assert_eq!((entry.batch.len(), entry.key.as_deref()), (3, Some("key")));
+    }
+
+    #[test]
+    fn only_an_attempt_on_the_wire_waits_for_an_answer() {
+        let outstanding = Outstanding::default();
+        let id = outstanding.add(batch(1), None, false);
+        assert_eq!(outstanding.waits_since(), None);
+        assert!(outstanding.attempt_begins(id, "key"));
+        assert!(outstanding.waits_since().is_some());
+        outstanding.attempt_ends(id);
+        assert!(outstanding.take_over(Some(Instant::now())).is_empty());
+    }
+
+    #[test]
+    fn halves_that_are_given_up_are_the_workers_and_know_whether_they_are_written() {
+        let outstanding = Outstanding::default();
+        let whole = outstanding.add(batch(4), Some("key".to_owned()), true);
+        let [first, second] = outstanding.split(whole).unwrap();
+        assert!(outstanding.settle(first, Fate::Delivered));
+        outstanding.give_up(second, DropReason::RetriesExhausted);
+        let [Note::Over(over)] = &outstanding.take_notes()[..] else { panic!("no such note") };
+        assert_eq!((over.batch.len(), over.is_written, over.is_key_written), (2, true, false));
+        assert!(outstanding.take_over(None).is_empty(), "the sender has decided");
+        assert!(outstanding.has_any_without_fate(), "but the worker has not kept it yet");
+        let (given_up, reason) = outstanding.take_given_up().remove(0);
+        assert_eq!((given_up.batch.len(), reason), (2, DropReason::RetriesExhausted));
+        assert!(!outstanding.has_any_without_fate());
     }
 }

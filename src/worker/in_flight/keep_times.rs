@@ -16,8 +16,8 @@ pub(in crate::worker) struct KeepTimes {
     awaited_since: Option<Instant>,
     /// Since when the reporter is closed, likewise.
     closed_since: Option<Instant>,
-    /// Whether the worker has looked at the folder since.
-    is_prepared: bool,
+    /// Whether the worker has written since what was not sent.
+    is_written: bool,
 }
 
 impl KeepTimes {
@@ -35,6 +35,11 @@ impl KeepTimes {
         deadline.checked_sub(to_write.min(half)).unwrap_or(deadline)
     }
 
+    /// Since when the reporter is closed, as far as the worker has seen.
+    pub(in crate::worker) fn closed_since(&self) -> Option<Instant> {
+        self.closed_since
+    }
+
     /// Attempts that began at this moment or before have waited long enough for their answer. `None`: no program waits, or
     /// it began a moment ago.
     pub(in crate::worker) fn unanswered_since(&self, now: Instant) -> Option<Instant> {
@@ -47,15 +52,14 @@ impl KeepTimes {
         self.awaited_since.map(|awaited| began.max(awaited) + ANSWER_WAIT)
     }
 
-    /// When to look at the folder, so that there is less to do at the end: half-way to the time for writing. `None` if that
-    /// was done.
-    pub(in crate::worker) fn prepare_at(&self, send_until: Instant) -> Option<Instant> {
-        let closed = self.closed_since.filter(|_| !self.is_prepared)?;
+    /// When to write what is not sent yet, so that there is less to do at the end: half-way to it. `None` if that was done.
+    pub(in crate::worker) fn write_at(&self, send_until: Instant) -> Option<Instant> {
+        let closed = self.closed_since.filter(|_| !self.is_written)?;
         Some(closed + send_until.saturating_duration_since(closed) / 2)
     }
 
-    pub(in crate::worker) fn mark_prepared(&mut self) {
-        self.is_prepared = true;
+    pub(in crate::worker) fn mark_written(&mut self) {
+        self.is_written = true;
     }
 }
 

@@ -42,6 +42,10 @@ impl Keeping {
         Self { ledger, keeper, outstanding, keys, abort_handle, last_kept: None }
     }
 
+    pub(super) fn start_replay(&self) {
+        self.keeper.start_replay();
+    }
+
     pub(super) fn outstanding(&self) -> &Arc<Outstanding> {
         &self.outstanding
     }
@@ -50,15 +54,17 @@ impl Keeping {
     pub(super) fn list(&mut self, batch: &Batch, log: &mut OutageLog) -> EntryId {
         let mut copy = batch.clone();
         let mut key = None;
-        if self.keeper.is_write_ahead() || self.ledger.is_fatal() {
+        let is_fatal = self.ledger.is_fatal();
+        if self.keeper.is_write_ahead() || is_fatal {
             key = self.keys.next().ok().map(idempotency_key);
             let written = self.keeper.write(&mut copy, key.as_deref());
+            let written = if is_fatal { written.and_then(|()| self.keeper.sync()) } else { written };
             note_outcome(&written, log);
             if written.is_err() {
                 key = None;
             }
         }
-        let is_written = copy.is_placed();
+        let is_written = self.keeper.has(&copy);
         self.outstanding.add(copy, key, is_written)
     }
 
@@ -114,7 +120,7 @@ impl Keeping {
     }
 
     /// Keeps what has waited for an answer since this moment or longer; with `None` all that is on its way. Returns whether
-    /// that leaves no batch that a sender decides about.
+    /// that leaves no batch without a fate.
     pub(super) fn keep_outstanding(&mut self, since: Option<Instant>, log: &mut OutageLog) -> bool {
         let ledger = Arc::clone(&self.ledger);
         let (mut ids, mut to_keep) = (Vec::new(), Vec::new());
@@ -134,7 +140,8 @@ impl Keeping {
                 None => self.outstanding.remove(id),
             }
         }
-        !self.outstanding.has_any_on_its_way()
+        self.do_what_is_left(log); // a sender may have given up meanwhile
+        !self.outstanding.has_any_without_fate()
     }
 
     /// Keeps batches that were not sent.

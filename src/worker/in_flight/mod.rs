@@ -31,6 +31,7 @@ use crate::process::catch_panic::catch_panic;
 use crate::queue::ledger::Ledger;
 use crate::transport::Transport;
 use crate::transport::abort::Abort;
+use crate::transport::retry::Verdict;
 use crate::wire::batch::Batch;
 use crate::worker::delivery::Delivery;
 use crate::worker::delivery::outstanding::EntryId;
@@ -54,6 +55,8 @@ pub(crate) struct InFlight<T> {
     abandoned: Vec<Senders<T>>,
     /// `None` without a spool.
     keeping: Option<Keeping>,
+    /// When the last attempt began, if no server was reached or none answered.
+    unreachable_since: Option<Instant>,
 }
 
 /// A batch on a sender's thread has its fate.
@@ -71,7 +74,17 @@ impl<T: Transport + Send + 'static> InFlight<T> {
         limit: usize,
     ) -> Self {
         let (idle, abandoned) = (Vec::new(), Vec::new());
-        Self { ledger, outage_log, limit, own: delivery, idle, senders: None, abandoned, keeping: None }
+        Self {
+            ledger,
+            outage_log,
+            limit,
+            own: delivery,
+            idle,
+            senders: None,
+            abandoned,
+            keeping: None,
+            unreachable_since: None,
+        }
     }
 
     /// Keeps in the spool what cannot be sent in time, if there is one.
@@ -80,6 +93,11 @@ impl<T: Transport + Send + 'static> InFlight<T> {
         let keeping = Keeping::new(Arc::clone(&self.ledger), keeper, abort_handle);
         let own = self.own.with_outstanding(Arc::clone(keeping.outstanding()));
         Self { own, keeping: Some(keeping), ..self }
+    }
+
+    /// With a spool: starts to send what earlier runs kept, on a thread of its own.
+    pub(super) fn start_replay(&self) {
+        self.keeping.iter().for_each(Keeping::start_replay);
     }
 
     pub(super) fn has_spool(&self) -> bool {
@@ -150,8 +168,8 @@ impl<T: Transport + Send + 'static> InFlight<T> {
     /// Waits for the next report of a sender. To be called only while batches are on their way. `None` if the report is of a
     /// batch that has no fate yet. With a spool this does not wait.
     pub(super) fn wait(&mut self) -> Option<Settled> {
-        let senders = self.senders.as_mut()?;
-        let report = if self.keeping.is_some() { senders.try_wait() } else { senders.wait() };
+        let wait = if self.keeping.is_some() { Senders::try_wait } else { Senders::wait };
+        let report = self.senders.as_mut().and_then(wait);
         let settled = report.and_then(|report| self.note(report));
         self.do_what_is_left();
         settled
@@ -161,6 +179,15 @@ impl<T: Transport + Send + 'static> InFlight<T> {
         match report {
             Report::Progress(progress) => {
                 self.outage_log.note(&progress, &self.ledger.refused());
+                match &progress {
+                    Progress::AttemptFailed { verdict: Verdict::NoAnswer(_), started, .. } => {
+                        self.unreachable_since = Some(*started);
+                    }
+                    Progress::AttemptFailed { .. } | Progress::BatchDelivered { .. } => {
+                        self.unreachable_since = None;
+                    }
+                    _ => {}
+                }
                 match (&progress, &mut self.keeping) {
                     (Progress::BatchDelivered { started, .. }, Some(keeping)) => keeping.release(*started),
                     (Progress::AttemptFailed { .. }, Some(keeping)) => keeping.prepare(),
@@ -197,6 +224,11 @@ impl<T: Transport + Send + 'static> InFlight<T> {
         if let Some(keeping) = keeping {
             keeping.do_what_is_left(outage_log);
         }
+    }
+
+    /// Whether the last attempt that began after this moment found no server, or one that does not answer.
+    pub(super) fn is_unreachable_since(&self, moment: Instant) -> bool {
+        self.unreachable_since.is_some_and(|since| since >= moment)
     }
 
     /// With a spool: writes events that are not sent yet.
