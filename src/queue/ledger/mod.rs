@@ -492,6 +492,11 @@ impl Ledger {
     pub(crate) fn wait_flushed(&self, flush: u64, deadline: Instant) -> bool {
         self.wait(deadline, |state| state.finished || state.flushes_done >= flush)
     }
+
+    /// Whether a batch waits before a retry.
+    pub(crate) fn is_paused(&self) -> bool {
+        !self.state().retries.is_empty()
+    }
 }
 
 #[cfg(test)]
