@@ -53,8 +53,8 @@ struct State {
     outage: Outage,
     /// How many batches are on their way.
     on_their_way: usize,
-    /// When the next attempt is due of each of them that waits before a retry.
-    retries: Vec<Instant>,
+    /// The next attempt of each of them that waits before it.
+    retries: Vec<Retry>,
     /// The flush of a fatal exception. Until it is done, batches are written to the spool before they are sent.
     fatal_flush: u64,
     /// Set by the first close. A later close may only bring it forward.
@@ -257,7 +257,12 @@ impl Ledger {
 
     /// A server has answered an attempt.
     pub(crate) fn attempt_answered(&self) {
-        self.state().outage.answered(Instant::now());
+        let mut state = self.state();
+        let was_outage = state.outage.is_known();
+        state.outage.answered(Instant::now());
+        if was_outage {
+            self.changed.notify_all(); // batches may be waiting for that
+        }
     }
 
     /// No server has answered an attempt.
@@ -267,17 +272,19 @@ impl Ledger {
     }
 
     /// Waits before a retry, until `until`, or until the deadline differs from `known`. If no server answers, a thread that
-    /// waits for a flush has an attempt sooner, one in all, whichever batch it is of.
+    /// waits for a flush has an attempt sooner, one in all, whichever batch it is of. If that has an answer, the other
+    /// batches have theirs too.
     pub(crate) fn pause_before_retry(&self, until: Instant, known: Option<Instant>, has_server: bool) -> Pause {
         let mut state = self.state();
-        state.retries.push(until);
+        let retry = Retry { at: until, is_of_outage: !has_server && state.outage.is_known() };
+        state.retries.push(retry);
         self.changed.notify_all();
         let pause = loop {
             let now = Instant::now();
             if state.finished || state.deadline != known || now >= until {
                 break Pause::Over;
             }
-            let sooner = if has_server { None } else { state.due_attempt() };
+            let sooner = if retry.is_of_outage { state.due_attempt(now) } else { None };
             if sooner.is_some_and(|at| at <= now) {
                 state.outage.attempt_begins(now); // no other batch has it too
                 break Pause::CutShort;
@@ -285,8 +292,8 @@ impl Ledger {
             let next = sooner.map_or(until, |at| at.min(until));
             state = self.wait_for_change(state, next);
         };
-        if let Some(at) = state.retries.iter().position(|retry| *retry == until) {
-            state.retries.swap_remove(at);
+        if let Some(place) = state.retries.iter().position(|other| *other == retry) {
+            state.retries.swap_remove(place);
         }
         pause
     }
@@ -414,16 +421,19 @@ impl State {
         Some(in_vain.map_or(deadline, |end| end.min(deadline)))
     }
 
-    /// When the first attempt is due that a waiting thread has sooner than the retry.
-    fn due_attempt(&self) -> Option<Instant> {
+    /// When a batch that waits for the end of an outage has its next attempt, sooner than the retry: if a thread waits.
+    fn due_attempt(&self, now: Instant) -> Option<Instant> {
+        if !self.outage.is_known() {
+            return (!self.waiting.is_empty()).then_some(now);
+        }
         self.waiting.iter().filter_map(|began| self.outage.due_attempt(*began)).min()
     }
 
     /// When a wait for a flush ends, if nothing happens until then.
     fn wait_ends_at(&self, began: Instant, deadline: Instant) -> Instant {
-        let comes_too_late = |retry: &Instant| {
-            let sooner = self.outage.decides_at(began);
-            sooner.map_or(*retry, |at| at.min(*retry)) >= deadline
+        let comes_too_late = |retry: &Retry| {
+            let at = if retry.is_of_outage { self.outage.decides_at(began).unwrap_or(began) } else { retry.at };
+            at.min(retry.at) >= deadline
         };
         let are_all_paused = self.on_their_way > 0 && self.retries.len() == self.on_their_way;
         let end = if are_all_paused && self.retries.iter().all(comes_too_late) {
@@ -433,6 +443,14 @@ impl State {
         };
         end.map_or(deadline, |end| end.min(deadline))
     }
+}
+
+/// An attempt that is to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Retry {
+    at: Instant,
+    /// The last attempt had no answer, and none had since.
+    is_of_outage: bool,
 }
 
 /// How a wait before a retry ended.

@@ -47,6 +47,11 @@ impl Outage {
         self.last_begun = Some(now);
     }
 
+    /// Whether no server answers.
+    pub(super) fn is_known(&self) -> bool {
+        self.since.is_some()
+    }
+
     /// A server has answered.
     pub(super) fn answered(&mut self, now: Instant) {
         let (last_begun, answered) = (self.last_begun, Some(now));
