@@ -1,5 +1,5 @@
 //! How long telemetry delays the end of a program: the README's program, as a process of its own, with each server, without
-//! and with a fatal error, without and with a spool. The time is from when the program begins to report until it has
+//! and with a fatal error, and with a `stop` in place of the wait, without and with a spool. The time is from when the program begins to report until it has
 //! dropped its reporter.
 
 mod support;
@@ -18,15 +18,18 @@ use tinker_telemetry::{Config, Reporter, Severity, json};
 
 /// The variables of the program.
 const URL: &str = "ENDS_URL";
-const HAS_FAILED: &str = "ENDS_HAS_FAILED";
+const END: &str = "ENDS_END";
 const SPOOL: &str = "ENDS_SPOOL";
+
+/// How the program ends.
+const ENDS: [&str; 3] = ["after success", "after an error", "with stop(1 s)"];
 
 fn main() {
     if let Ok(url) = env::var(URL) {
         return println!("{:.3}", program(&url).as_secs_f64());
     }
     println!("{}", support::machine::description());
-    println!("\nSeconds:\n\n| the server | a spool | after success | after an error |\n|---|---|--:|--:|");
+    println!("\nSeconds:\n\n| the server | a spool | {} |\n|---|---|--:|--:|--:|", ENDS.join(" | "));
     let healthy = Collector::start().expect("loopback has a free port");
     let mute = Collector::start().expect("loopback has a free port");
     let _hold = mute.hold_answers();
@@ -43,20 +46,17 @@ fn main() {
 fn print(server: &str, url: &str) {
     let spools: &[bool] = if cfg!(all(feature = "spool", unix)) { &[false, true] } else { &[false] };
     for has_spool in spools {
-        let [success, error] = [false, true].map(|has_failed| run(url, has_failed, *has_spool));
-        println!("| {server} | {} | {success} | {error} |", if *has_spool { "yes" } else { "no" });
+        let seconds = ENDS.map(|end| run(url, end, *has_spool));
+        println!("| {server} | {} | {} |", if *has_spool { "yes" } else { "no" }, seconds.join(" | "));
     }
 }
 
 /// Runs the program in a process of its own, which prints its time.
-fn run(url: &str, has_failed: bool, has_spool: bool) -> String {
+fn run(url: &str, end: &str, has_spool: bool) -> String {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let mut command = Command::new(env::current_exe().expect("this program has a path"));
-    command.env(URL, url).env("RUST_BACKTRACE", "0"); // a stack takes time of its own
+    command.env(URL, url).env(END, end).env("RUST_BACKTRACE", "0"); // a stack takes time of its own
     command.env_remove("CI"); // where it is set, a spool does not shorten the waits
-    if has_failed {
-        command.env(HAS_FAILED, "1");
-    }
     if has_spool {
         command.env(SPOOL, folder.path());
     }
@@ -77,10 +77,15 @@ fn program(url: &str) -> Duration {
     let reporter = builder.start().expect("the settings are valid");
     let began = Instant::now();
     reporter.log("checkpoint.saved", json!({"step": 1200, "loss": 0.4213}), Severity::Info);
-    if env::var_os(HAS_FAILED).is_some() {
+    let end = env::var(END).unwrap_or_default();
+    if end == ENDS[1] {
         reporter.log_fatal_exception(&io::Error::other("diverged"), Severity::Critical);
     }
-    reporter.wait_until_drained(Duration::from_secs(5));
+    if end == ENDS[2] {
+        reporter.stop(Duration::from_secs(1));
+    } else {
+        reporter.wait_until_drained(Duration::from_secs(5));
+    }
     drop(reporter);
     began.elapsed()
 }

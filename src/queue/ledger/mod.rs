@@ -274,7 +274,12 @@ impl Ledger {
     /// Waits before a retry, until `until`, or until the deadline differs from `known`. If no server answers, a thread that
     /// waits for a flush has an attempt sooner, one in all, whichever batch it is of. If that has an answer, the other
     /// batches have theirs too.
-    pub(crate) fn pause_before_retry(&self, until: Instant, known: Option<Instant>, has_server: bool) -> Pause {
+    pub(crate) fn pause_before_retry(
+        &self,
+        until: Instant,
+        known: Option<Instant>,
+        has_server: bool,
+    ) -> Pause {
         let mut state = self.state();
         let retry = Retry { at: until, is_of_outage: !has_server && state.outage.is_known() };
         state.retries.push(retry);
@@ -432,7 +437,8 @@ impl State {
     /// When a wait for a flush ends, if nothing happens until then.
     fn wait_ends_at(&self, began: Instant, deadline: Instant) -> Instant {
         let comes_too_late = |retry: &Retry| {
-            let at = if retry.is_of_outage { self.outage.decides_at(began).unwrap_or(began) } else { retry.at };
+            let at =
+                if retry.is_of_outage { self.outage.decides_at(began).unwrap_or(began) } else { retry.at };
             at.min(retry.at) >= deadline
         };
         let are_all_paused = self.on_their_way > 0 && self.retries.len() == self.on_their_way;

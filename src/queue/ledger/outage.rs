@@ -85,7 +85,8 @@ impl Outage {
     /// When a wait is in vain that began at this moment, if no server answers until then.
     pub(super) fn wait_ends_at(&self, wait_began: Instant) -> Option<Instant> {
         let decides_at = self.decides_at(wait_began)?;
-        let end = if self.has_decided(wait_began) { wait_began } else { decides_at + self.patience(wait_began) };
+        let end =
+            if self.has_decided(wait_began) { wait_began } else { decides_at + self.patience(wait_began) };
         Some(end.max(wait_began + SHORTEST_WAIT))
     }
 
@@ -177,7 +178,10 @@ mod tests {
         assert_eq!(outage.wait_ends_at(later), Some(later + 1000 * MS), "that attempt began before the wait");
         outage.attempt_begins(later);
         outage.failed(later, later + MS);
-        assert_eq!((outage.due_attempt(later), outage.wait_ends_at(later)), (None, Some(later + SHORTEST_WAIT)));
+        assert_eq!(
+            (outage.due_attempt(later), outage.wait_ends_at(later)),
+            (None, Some(later + SHORTEST_WAIT))
+        );
         assert_eq!(outage.stop_ends_at(later), Some(later + 1000 * MS));
     }
 
