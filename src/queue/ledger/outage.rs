@@ -204,7 +204,9 @@ mod tests {
         let patience_after = |took: Duration, answered: Option<Duration>| {
             let mut outage = Outage::default();
             outage.attempt_begins(start);
-            answered.into_iter().for_each(|at| outage.answered(start + at));
+            if let Some(at) = answered {
+                outage.answered(start + at);
+            }
             outage.wait_failed(start, start + took);
             outage.attempt_begins(start + took);
             outage.failed(start + took, start + took);
