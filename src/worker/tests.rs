@@ -476,15 +476,15 @@ const SLOW: Duration = Duration::from_millis(1100);
 impl Bench {
     /// Waits for a flush on another thread. Returns when the wait has begun; the thread says how it ended.
     fn begin_wait(&self, timeout: Duration) -> Wait {
-        let (ledger, (began, begun)) = (Arc::clone(&self.ledger), mpsc::channel());
+        let (ledger, (begin, has_begun)) = (Arc::clone(&self.ledger), mpsc::channel());
         let (ended, end) = mpsc::channel();
         thread::spawn(move || {
             let waiter = ledger.waiter();
             let flush = ledger.ask_flush();
-            began.send(()).unwrap();
+            begin.send(()).unwrap();
             ended.send(waiter.wait_flushed(flush, Instant::now() + timeout)).unwrap();
         });
-        begun.recv().unwrap();
+        has_begun.recv().unwrap();
         self.producer.wake();
         Wait(end)
     }

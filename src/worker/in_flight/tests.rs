@@ -227,15 +227,15 @@ impl Bench {
 
     /// Waits for a flush on another thread, which says how the wait ended.
     fn begin_wait(&self) -> mpsc::Receiver<bool> {
-        let (ledger, (began, begun), (ended, end)) =
+        let (ledger, (begin, has_begun), (ended, end)) =
             (Arc::clone(&self.ledger), mpsc::channel(), mpsc::channel());
         thread::spawn(move || {
             let waiter = ledger.waiter();
             let flush = ledger.ask_flush();
-            began.send(()).unwrap();
+            begin.send(()).unwrap();
             ended.send(waiter.wait_flushed(flush, Instant::now() + LIMIT)).unwrap();
         });
-        begun.recv().unwrap();
+        has_begun.recv().unwrap();
         self.producer.wake();
         end
     }
