@@ -41,6 +41,7 @@ const NOT_IN_CI: &[(&str, &str)] = &[
         "builds a hundred other crates, and measures times",
     ),
     ("cargo bench --all-features", "measures times, which needs an idle machine"),
+    ("cargo bench --all-features --bench program_ends", "measures times, which needs an idle machine"),
     ("cargo bench --all-features --bench in_flight", "measures times, which needs an idle machine"),
     ("cargo bench --all-features --bench outage", "measures times, which needs an idle machine"),
     ("cargo tree -e normal,no-proc-macro", "prints a list for a reader"),

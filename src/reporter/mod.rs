@@ -173,7 +173,9 @@ impl Reporter {
     /// Reports an error as [`log_exception`](Self::log_exception) does, then the session's end, and waits until nothing is
     /// pending, for `flush_timeout` at most. (With `RUST_BACKTRACE` set, up to half of that, and half a second at most, is
     /// spent on the wait for the worker to resolve other stacks. With less than a second in all, the stack is that of the
-    /// call, also if the error carries one.) Then it writes the session's id to the program's log, at info level, for the
+    /// call, also if the error carries one.) The wait ends sooner if it is in vain, as that of
+    /// [`wait_until_drained`](Self::wait_until_drained) does: a machine that is offline does not delay the program by its
+    /// retries. Then it writes the session's id to the program's log, at info level, for the
     /// person who investigates, and a warning with the counts if events are still pending.
     ///
     /// The end is reported once. Later events are still accepted, and come after it: only [`stop`](Self::stop) closes a
@@ -239,8 +241,20 @@ impl Reporter {
     }
 
     /// Flushes, then waits until nothing that was accepted before this call is pending, for `timeout` at most. Returns
-    /// `true` if nothing is pending, and `false` if the time ran out. An event of a call that has not returned, on another
-    /// thread, may still be pending.
+    /// `true` if nothing is pending, and `false` if the time ran out, or sooner if the wait is in vain. An event of a call
+    /// that has not returned, on another thread, may still be pending.
+    ///
+    /// A wait is in vain:
+    ///
+    /// - if each batch on its way waits for a retry that begins after `timeout`.
+    /// - if no server answers. An attempt of a second or longer without an answer is enough. After a quicker failure, such as
+    ///   a refused connection, there is one more attempt half a second later, since the server may be restarting. In an
+    ///   outage that was known before the wait there is one attempt, at once, and it has a second; a tenth of one if the
+    ///   program has waited in vain a moment ago. None of these costs a batch one of its retries.
+    ///
+    /// A server that answers is waited for, however slow it is and whatever it answers. No wait ends sooner than after a
+    /// tenth of a second, or `timeout`. After a wait in vain nothing is dropped: the events stay pending, and are sent as
+    /// soon as that works.
     ///
     /// Drained is not delivered: events that were given up are not pending either, nor are those that a spool keeps.
     /// [`stats`](Self::stats) says what became of them. With a spool a batch is kept at once if no server can be reached
@@ -266,7 +280,9 @@ impl Reporter {
     /// of that moment. So does [`wait_until_drained`](Self::wait_until_drained).
     ///
     /// A failure that may pass is retried as long as `timeout` allows. If there is no answer at all, as on a machine that
-    /// is offline, each batch has one more attempt, and the program does not wait for retries.
+    /// is offline, each batch has one more attempt, and the program does not wait for retries. All these attempts together
+    /// have a second, or a tenth of one if the program has waited in vain a moment ago
+    /// (see [`wait_until_drained`](Self::wait_until_drained)).
     ///
     /// If events were dropped or refused, the program's log has the counts as a warning before this returns. Only a logger
     /// that takes longer than 20 ms is not waited for.

@@ -86,15 +86,16 @@ impl Pipeline {
         if !self.ledger.has_pending() || reentrancy::is_inside() {
             return !self.ledger.has_pending();
         }
-        let _waiter = self.ledger.waiter();
-        self.ledger.wait_flushed(self.flush(), after(timeout))
+        let deadline = after(timeout);
+        let waiter = self.ledger.waiter();
+        waiter.wait_flushed(self.flush(), deadline)
     }
 
     pub(crate) fn stop(&self, deadline: Instant) -> bool {
         self.ledger.close(deadline);
         self.producer.wake();
         if !reentrancy::is_inside() {
-            if !self.ledger.wait_finished(deadline) {
+            if !self.ledger.wait_finished_or_in_vain(deadline) {
                 self.give_up_at(deadline);
             }
             self.ledger.wait_logged(after(LOG_GRACE));

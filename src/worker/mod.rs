@@ -316,10 +316,10 @@ impl<T: Transport + Send + 'static> Worker<T> {
 
     /// Until when batches are sent. `None` before the close.
     fn send_until(&mut self) -> Option<Instant> {
-        let deadline = self.ledger.deadline()?;
         if !self.in_flight.has_spool() {
-            return Some(deadline);
+            return self.ledger.send_until();
         }
+        let deadline = self.ledger.deadline()?;
         Some(self.keep_times.send_until(deadline, self.ledger.pending().events, Instant::now()))
     }
 

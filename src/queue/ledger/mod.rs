@@ -9,6 +9,8 @@
 //! there, whose stacks are gone: it dies of that (`tests/process/fork.rs` has seen it), or it waits for the lock of a
 //! bucket for ever.
 
+mod outage;
+
 use std::mem::{self, ManuallyDrop};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,6 +18,7 @@ use std::time::Instant;
 
 use crate::model::stats::{DropReason, Dropped, RefusalReason, Refused, Replayed, Stats};
 use crate::queue::admission::{Admission, Grant, Lane, Load};
+use outage::{Outage, SHORTEST_WAIT};
 
 /// What became of accepted events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +52,18 @@ struct State {
     flushes_asked: u64,
     /// The last flush whose events all have their fate.
     flushes_done: u64,
-    /// How many threads wait for a flush.
-    waiting: u32,
+    /// When each thread began its wait that waits for a flush.
+    waiting: Vec<Instant>,
+    outage: Outage,
+    /// How many batches are on their way.
+    on_their_way: usize,
+    /// The next attempt of each of them that waits before it.
+    retries: Vec<Retry>,
     /// The flush of a fatal exception. Until it is done, batches are written to the spool before they are sent.
     fatal_flush: u64,
     /// Set by the first close. A later close may only bring it forward.
     deadline: Option<Instant>,
+    closed: Option<Instant>,
     /// The worker has ended, or was given up. What was pending has its fate, and nothing changes any more.
     finished: bool,
     /// A thread is about to log the final counts, or has done so.
@@ -193,27 +202,23 @@ impl Ledger {
         self.changed.notify_all();
     }
 
-    /// Waits for a flush, until the deadline at most. `true`: it is done.
-    pub(crate) fn wait_flushed(&self, flush: u64, deadline: Instant) -> bool {
-        self.wait(deadline, |state| state.finished || state.flushes_done >= flush)
-    }
-
     /// A thread is about to wait for a flush. To be called before it asks for one.
     pub(crate) fn waiter(&self) -> Waiter<'_> {
-        self.state().waiting += 1;
-        self.changed.notify_all(); // a sender may be waiting before a retry
-        Waiter(self)
+        let began = Instant::now();
+        self.state().waiting.push(began);
+        self.changed.notify_all(); // a batch may be waiting before a retry
+        Waiter { ledger: self, began }
     }
 
     /// Whether a thread waits for a flush or for the end.
     pub(crate) fn is_awaited(&self) -> bool {
         let state = self.state();
-        state.waiting > 0 || state.deadline.is_some()
+        state.is_awaited()
     }
 
     /// Waits until `until`, or until a thread waits for a flush or for the end.
     pub(crate) fn pause_unless_awaited(&self, until: Instant) {
-        self.wait(until, |state| state.finished || state.waiting > 0 || state.deadline.is_some());
+        self.wait(until, |state| state.finished || state.is_awaited());
     }
 
     /// The program fails. Until the next flush is done, batches are written to the spool before they are sent.
@@ -240,6 +245,7 @@ impl Ledger {
     pub(crate) fn close(&self, deadline: Instant) {
         let mut state = self.state();
         self.admission.close();
+        state.closed.get_or_insert_with(Instant::now);
         state.deadline = Some(state.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
         self.changed.notify_all();
     }
@@ -247,6 +253,69 @@ impl Ledger {
     /// When the worker must have finished; `None` before the close.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.state().deadline
+    }
+
+    /// Until when batches are sent; `None` before the close. It is the deadline, or sooner if no server answers.
+    pub(crate) fn send_until(&self) -> Option<Instant> {
+        self.state().send_until()
+    }
+
+    /// A batch is on its way, as long as the result lives.
+    pub(crate) fn send(&self) -> OnItsWay<'_> {
+        self.state().on_their_way += 1;
+        OnItsWay(self)
+    }
+
+    pub(crate) fn attempt_begins(&self) {
+        self.state().outage.attempt_begins(Instant::now());
+    }
+
+    /// A server has answered an attempt.
+    pub(crate) fn attempt_answered(&self) {
+        let mut state = self.state();
+        let was_outage = state.outage.is_known();
+        state.outage.answered(Instant::now());
+        if was_outage {
+            self.changed.notify_all(); // batches may be waiting for that
+        }
+    }
+
+    /// No server has answered an attempt.
+    pub(crate) fn attempt_failed(&self, began: Instant, ended: Instant) {
+        self.state().outage.failed(began, ended);
+        self.changed.notify_all();
+    }
+
+    /// Waits before a retry, until `until`, or until the deadline differs from `known`. If no server answers, a thread that
+    /// waits for a flush has an attempt sooner, one in all, whichever batch it is of. If that has an answer, the other
+    /// batches have theirs too.
+    pub(crate) fn pause_before_retry(
+        &self,
+        until: Instant,
+        known: Option<Instant>,
+        has_server: bool,
+    ) -> Pause {
+        let mut state = self.state();
+        let retry = Retry { at: until, is_of_outage: !has_server && state.outage.is_known() };
+        state.retries.push(retry);
+        self.changed.notify_all();
+        let pause = loop {
+            let now = Instant::now();
+            if state.finished || state.deadline != known || now >= until {
+                break Pause::Over;
+            }
+            let sooner = if retry.is_of_outage { state.due_attempt(now) } else { None };
+            if sooner.is_some_and(|at| at <= now) {
+                state.outage.attempt_begins(now); // no other batch has it too
+                break Pause::CutShort;
+            }
+            let next = sooner.map_or(until, |at| at.min(until));
+            state = self.wait_for_change(state, next);
+        };
+        if let Some(place) = state.retries.iter().position(|other| *other == retry) {
+            state.retries.swap_remove(place);
+        }
+        pause
     }
 
     /// Waits until `until`, or until the deadline differs from `known`, the one that the caller knows.
@@ -262,6 +331,18 @@ impl Ledger {
 
     pub(crate) fn wait_finished(&self, deadline: Instant) -> bool {
         self.wait(deadline, |state| state.finished)
+    }
+
+    /// The same, but no longer than batches are sent.
+    pub(crate) fn wait_finished_or_in_vain(&self, deadline: Instant) -> bool {
+        let mut state = self.state();
+        loop {
+            let end = state.send_until().map_or(deadline, |end| end.min(deadline));
+            if state.finished || Instant::now() >= end {
+                return state.finished;
+            }
+            state = self.wait_for_change(state, end);
+        }
     }
 
     /// Drops everything that is pending, for this reason, and wakes all waiting threads. Nothing changes afterwards: a
@@ -309,6 +390,13 @@ impl Ledger {
         until(&state)
     }
 
+    /// Waits until something changes, or until `until`.
+    fn wait_for_change<'a>(&self, state: MutexGuard<'a, State>, until: Instant) -> MutexGuard<'a, State> {
+        let timeout = until.saturating_duration_since(Instant::now());
+        let waited = self.changed.wait_timeout(state, timeout);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
     /// A poisoned lock is used like any other: each change is complete before anything under the lock can panic.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -341,12 +429,112 @@ impl Drop for Claim<'_> {
     }
 }
 
+impl State {
+    fn is_awaited(&self) -> bool {
+        !self.waiting.is_empty() || self.deadline.is_some()
+    }
+
+    /// See [`Ledger::send_until`].
+    fn send_until(&self) -> Option<Instant> {
+        let deadline = self.deadline?;
+        let in_vain = self.closed.and_then(|closed| self.outage.stop_ends_at(closed));
+        Some(in_vain.map_or(deadline, |end| end.min(deadline)))
+    }
+
+    /// When a batch that waits for the end of an outage has its next attempt, sooner than the retry: if a thread waits.
+    fn due_attempt(&self, now: Instant) -> Option<Instant> {
+        if !self.outage.is_known() {
+            return (!self.waiting.is_empty()).then_some(now);
+        }
+        self.waiting.iter().filter_map(|began| self.outage.due_attempt(*began)).min()
+    }
+
+    /// When a wait for a flush ends, if nothing happens until then.
+    fn wait_ends_at(&self, began: Instant, deadline: Instant) -> Instant {
+        let comes_too_late = |retry: &Retry| {
+            let at =
+                if retry.is_of_outage { self.outage.decides_at(began).unwrap_or(began) } else { retry.at };
+            at.min(retry.at) >= deadline
+        };
+        let are_all_paused = self.on_their_way > 0 && self.retries.len() == self.on_their_way;
+        let end = if are_all_paused && self.retries.iter().all(comes_too_late) {
+            Some(began + SHORTEST_WAIT)
+        } else {
+            self.outage.wait_ends_at(began)
+        };
+        end.map_or(deadline, |end| end.min(deadline))
+    }
+}
+
+/// An attempt that is to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Retry {
+    at: Instant,
+    /// The last attempt had no answer, and none had since.
+    is_of_outage: bool,
+}
+
+/// How a wait before a retry ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pause {
+    Over,
+    /// A thread waits, and an attempt is to tell it whether a server answers. It comes before the retry.
+    CutShort,
+}
+
+/// A batch on its way, as long as this lives.
+pub(crate) struct OnItsWay<'a>(&'a Ledger);
+
+impl Drop for OnItsWay<'_> {
+    fn drop(&mut self) {
+        self.0.state().on_their_way -= 1;
+    }
+}
+
 /// A thread that waits for a flush, as long as this lives.
-pub(crate) struct Waiter<'a>(&'a Ledger);
+pub(crate) struct Waiter<'a> {
+    ledger: &'a Ledger,
+    began: Instant,
+}
+
+impl Waiter<'_> {
+    /// Waits for a flush, until the deadline at most. `true`: it is done. `false` comes sooner than the deadline if the wait
+    /// is in vain: every batch on its way waits for a retry past the deadline, or no server answers.
+    pub(crate) fn wait_flushed(&self, flush: u64, deadline: Instant) -> bool {
+        let mut state = self.ledger.state();
+        loop {
+            if state.finished || state.flushes_done >= flush {
+                return true;
+            }
+            let (now, end) = (Instant::now(), state.wait_ends_at(self.began, deadline));
+            if now >= end {
+                state.outage.wait_failed(self.began, now);
+                return false;
+            }
+            state = self.ledger.wait_for_change(state, end);
+        }
+    }
+}
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.0.state().waiting -= 1;
+        let waiting = &mut self.ledger.state().waiting;
+        if let Some(at) = waiting.iter().position(|began| *began == self.began) {
+            waiting.swap_remove(at);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Ledger {
+    /// Waits for a flush until the deadline at most, whatever the server does. `true`: it is done.
+    pub(crate) fn wait_flushed(&self, flush: u64, deadline: Instant) -> bool {
+        self.wait(deadline, |state| state.finished || state.flushes_done >= flush)
+    }
+
+    /// Whether a batch waits before a retry.
+    pub(crate) fn is_paused(&self) -> bool {
+        !self.state().retries.is_empty()
     }
 }
 

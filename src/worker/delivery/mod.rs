@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::model::stats::DropReason;
 use crate::process::fork;
-use crate::queue::ledger::{Fate, Ledger};
+use crate::queue::ledger::{Fate, Ledger, Pause};
 use crate::transport::Transport;
 use crate::transport::retry::{RetryPolicy, RetryStep, Verdict};
 use crate::wire::batch::Batch;
@@ -107,6 +107,7 @@ impl<T: Transport> Delivery<T> {
     ) -> Option<usize> {
         let (ledger, outstanding) = (Arc::clone(&self.ledger), self.outstanding.clone());
         let entry = outstanding.as_deref().zip(entry);
+        let _on_its_way = ledger.send();
         self.deliver_claimed(ClaimedBatch::new(batch, &ledger, entry), report)
     }
 
@@ -206,16 +207,19 @@ impl<T: Transport> Delivery<T> {
         report: Report<'_>,
     ) -> BatchOutcome {
         let (mut attempt, mut pauses) = (0, 0);
+        // When the retry is due that an attempt for a waiting program comes before.
+        let mut retry_at = None;
         loop {
             let deadline = self.ledger.deadline();
-            let Some(limit) = self.time_for_attempt(deadline) else {
+            let Some(limit) = self.time_for_attempt() else {
                 return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
             };
             if !claimed.attempt_begins(&request.idempotency_key) {
                 return BatchOutcome::Kept;
             }
+            self.ledger.attempt_begins();
             let started = Instant::now();
-            let verdict = self.transport.post(request, attempt, limit);
+            let verdict = self.transport.post(request, attempt + u32::from(retry_at.is_some()), limit);
             let ended = Instant::now();
             claimed.attempt_ends();
             fork::exit_if_forked(); // ureq has logged, and the program's logger may have forked
@@ -227,7 +231,16 @@ impl<T: Transport> Delivery<T> {
                 pauses += 1;
                 continue; // the same attempt once more
             }
-            let step = self.policy.next(attempt, &verdict, random_fraction());
+            self.note_in_ledger(&verdict, started, ended);
+            let has_server = !matches!(verdict, Verdict::NoAnswer(_));
+            let step = match retry_at.take() {
+                // It costs the batch no attempt: a program that waits often must not lose events by that.
+                Some(retry_at) if !has_server && ended < retry_at => RetryStep::Retry(retry_at - ended),
+                sooner => {
+                    attempt += u32::from(sooner.is_some());
+                    self.policy.next(attempt, &verdict, random_fraction())
+                }
+            };
             if step.is_outage() {
                 self.is_outage.store(true, Ordering::Relaxed);
             }
@@ -248,44 +261,51 @@ impl<T: Transport> Delivery<T> {
                     return BatchOutcome::Fate(Fate::Dropped(reason));
                 }
                 RetryStep::Retry(wait) => {
-                    let has_server = !matches!(verdict, Verdict::NoAnswer(_));
                     report(Progress::AttemptFailed { verdict, started, ended });
-                    if !self.wait(wait, has_server, deadline) {
-                        return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline));
+                    let until = Instant::now() + wait;
+                    match self.wait(until, has_server, deadline) {
+                        Some(Pause::Over) => attempt += 1,
+                        Some(Pause::CutShort) => retry_at = Some(until),
+                        None => return BatchOutcome::Fate(Fate::Dropped(DropReason::Deadline)),
                     }
-                    attempt += 1;
                 }
             }
         }
     }
 
-    /// Whether the deadline of a stop has passed.
-    fn is_over(&self) -> bool {
-        self.ledger.deadline().is_some_and(|deadline| Instant::now() + DEADLINE_SLACK >= deadline)
+    /// Notes whether a server has answered, for programs that wait. With a spool they need not know: the worker keeps what
+    /// has no answer.
+    fn note_in_ledger(&self, verdict: &Verdict, started: Instant, ended: Instant) {
+        match verdict {
+            Verdict::NoAnswer(_) if self.outstanding.is_some() => {}
+            Verdict::NoAnswer(_) => self.ledger.attempt_failed(started, ended),
+            _ => self.ledger.attempt_answered(),
+        }
     }
 
-    /// How long an attempt may take. `None` once the deadline has passed.
-    fn time_for_attempt(&self, deadline: Option<Instant>) -> Option<Duration> {
-        let Some(deadline) = deadline else { return Some(self.http_timeout) };
-        let left = deadline.saturating_duration_since(Instant::now());
+    /// Whether the time after a close is over.
+    fn is_over(&self) -> bool {
+        self.ledger.send_until().is_some_and(|end| Instant::now() + DEADLINE_SLACK >= end)
+    }
+
+    /// How long an attempt may take. `None` once the time after a close is over.
+    fn time_for_attempt(&self) -> Option<Duration> {
+        let Some(end) = self.ledger.send_until() else { return Some(self.http_timeout) };
+        let left = end.saturating_duration_since(Instant::now());
         (!left.is_zero()).then(|| left.min(self.http_timeout))
     }
 
     /// Waits before a retry. A `stop` after the caller read `deadline` ends the wait, and the retry is the last attempt.
-    /// `false` if a wait is of no use: the deadline comes first, or a program waits to end and no server answers. A
+    /// `None` if a wait is of no use: the deadline comes first, or a program waits to end and no server answers. A
     /// machine that is offline must not cost it seconds.
-    fn wait(&self, wait: Duration, has_server: bool, deadline: Option<Instant>) -> bool {
-        let until = Instant::now() + wait;
+    fn wait(&self, until: Instant, has_server: bool, deadline: Option<Instant>) -> Option<Pause> {
         if self.outstanding.is_some() && !has_server {
             // The next run can send it. A program need not wait for that.
             self.ledger.pause_unless_awaited(until);
-            return !self.ledger.is_awaited();
+            return (!self.ledger.is_awaited()).then_some(Pause::Over);
         }
         let is_of_use = deadline.is_none_or(|deadline| has_server && until < deadline);
-        if is_of_use {
-            self.ledger.pause(until, deadline);
-        }
-        is_of_use
+        is_of_use.then(|| self.ledger.pause_before_retry(until, deadline, has_server))
     }
 }
 
@@ -320,7 +340,9 @@ fn give_up(claimed: ClaimedBatch<'_>, reason: DropReason, status: u16, report: R
 const DEADLINE_SLACK: Duration = Duration::from_millis(2);
 
 /// An attempt that lasts this much longer than its limit was paused: the process was suspended meanwhile, or had no core.
+/// That does not count what the system adds: Linux ends the wait of a socket up to an eighth too late (its timer wheel).
 const PAUSE: Duration = Duration::from_millis(100);
+const TIMER_SLACK: u32 = 8;
 
 /// A batch has no more attempts than this that do not count, on a machine that is paused again and again.
 const MAX_PAUSES: u32 = 3;
@@ -329,7 +351,7 @@ const MAX_PAUSES: u32 = 3;
 /// the time was over when the process saw it. That says nothing about the server, so the attempt does not count. While a
 /// program stops, it would be the last.
 fn is_of_a_pause(verdict: &Verdict, took: Duration, limit: Duration) -> bool {
-    verdict.has_no_answer() && took > limit + PAUSE
+    verdict.has_no_answer() && took > limit + limit / TIMER_SLACK + PAUSE
 }
 
 /// A number in 0..1 for the jitter. 0 if the system has no random number.

@@ -259,7 +259,9 @@ mod tests {
         assert_eq!((taken, key.as_deref()), (id, Some("key")));
         outstanding.put_back(taken, batch);
         assert!(!outstanding.settle(id, Fate::Delivered));
-        let [Note::DeliveredAfterAll(entry)] = &outstanding.take_notes()[..] else { panic!("no such note") };
+        let [Note::DeliveredAfterAll(entry, Fate::Delivered)] = &outstanding.take_notes()[..] else {
+            panic!("no such note")
+        };
         assert_eq!((entry.batch.len(), entry.key.as_deref()), (3, Some("key")));
     }
 

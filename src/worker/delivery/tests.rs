@@ -17,6 +17,15 @@ fn fractions_are_spread_from_0_to_1() {
     assert!(has(0.0..0.1) && has(0.9..1.0));
 }
 
+#[test]
+fn an_attempt_that_the_systems_timers_prolong_is_no_pause() {
+    let limit = Duration::from_secs(5);
+    let is_pause = |took| is_of_a_pause(&Verdict::NoAnswer("timed out".to_owned()), took, limit);
+    assert!(!is_pause(limit + limit / 8 + PAUSE));
+    assert!(is_pause(limit + limit / 4));
+    assert!(!is_of_a_pause(&Verdict::Response(Response::default()), 2 * limit, limit));
+}
+
 /// Answers a status if one of these events is in the request, else 200. Counts the requests.
 struct Picky {
     disliked: Vec<u64>,

@@ -2,7 +2,7 @@
 //! each event has one fate.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -226,6 +226,21 @@ impl Bench {
         self.flush()
     }
 
+    /// Waits for a flush on another thread, which says how the wait ended.
+    fn begin_wait(&self) -> mpsc::Receiver<bool> {
+        let (ledger, (begin, has_begun), (ended, end)) =
+            (Arc::clone(&self.ledger), mpsc::channel(), mpsc::channel());
+        thread::spawn(move || {
+            let waiter = ledger.waiter();
+            let flush = ledger.ask_flush();
+            begin.send(()).unwrap();
+            ended.send(waiter.wait_flushed(flush, Instant::now() + LIMIT)).unwrap();
+        });
+        has_begun.recv().unwrap();
+        self.producer.wake();
+        end
+    }
+
     fn is_flushed(&self, flush: u64) -> bool {
         self.ledger.wait_flushed(flush, Instant::now())
     }
@@ -416,6 +431,44 @@ fn during_an_outage_one_batch_at_a_time_is_sent_until_one_is_delivered() {
     bench.assert_flushed(flush);
     let stats = bench.end();
     assert_eq!((stats.dropped.total(), stats.delivered), (7 * BATCH as u64, 5 * BATCH as u64));
+}
+
+/// A retry that does not come within a test.
+const FAR: RetryPolicy =
+    RetryPolicy { max_retries: 1, base_delay: Duration::from_secs(3600), table: AnswerTable::Tinker };
+
+#[test]
+fn a_wait_ends_early_only_if_every_batch_on_its_way_waits_for_a_retry_that_comes_too_late() {
+    let bench = Bench::with(4, NEVER, FAR);
+    bench.log(4 * BATCH);
+    let ended = bench.begin_wait();
+    bench.server.wait_for_held(4);
+    for _ in 0..3 {
+        bench.server.answer_first(Reply::Status(503));
+    }
+    assert!(ended.recv_timeout(Duration::from_millis(200)).is_err(), "a batch is on the wire");
+    bench.server.answer_first(Reply::Status(503));
+    assert!(!ended.recv_timeout(LIMIT / 2).expect("the wait is in vain"));
+    assert_eq!(bench.ledger.stats().pending, 4 * BATCH as u64);
+    bench.server.answer_all(OK);
+    assert_eq!(bench.end().delivered, 4 * BATCH as u64);
+}
+
+#[test]
+fn batches_that_fail_together_are_one_failure_and_the_first_answer_is_for_all() {
+    let bench = Bench::with(4, NEVER, FAR);
+    bench.log(4 * BATCH);
+    let ended = bench.begin_wait();
+    bench.server.wait_for_held(4);
+    for _ in 0..4 {
+        bench.server.answer_first(Reply::NoAnswer);
+    }
+    bench.server.wait_until("no early attempt", |state| state.arrived == 5);
+    assert!(!bench.server.is_soon(|state| state.held.len() > 1), "it is one attempt for all");
+    assert!(ended.try_recv().is_err());
+    bench.server.answer_all(OK);
+    assert!(ended.recv_timeout(LIMIT / 2).expect("all are delivered"));
+    assert_eq!(bench.end().delivered, 4 * BATCH as u64);
 }
 
 #[test]

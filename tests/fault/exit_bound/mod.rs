@@ -6,6 +6,7 @@
 
 mod child;
 pub(crate) mod control;
+mod in_vain;
 mod programs;
 mod report;
 mod resolver;

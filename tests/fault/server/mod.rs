@@ -246,6 +246,29 @@ impl FullBacklog {
     }
 }
 
+/// A port where no server listens: bound, so that no other test gets it.
+#[derive(Debug)]
+pub(crate) struct Refused(Socket);
+
+impl Refused {
+    pub(crate) fn start() -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+        Ok(Self(socket))
+    }
+
+    pub(crate) fn base_url(&self) -> String {
+        let address = self.0.local_addr().ok().and_then(|address| address.as_socket());
+        format!("http://{}", address.expect("it is bound"))
+    }
+
+    /// The server comes.
+    pub(crate) fn listen(self) -> io::Result<TcpListener> {
+        self.0.listen(BACKLOG)?;
+        Ok(self.0.into())
+    }
+}
+
 fn listen(backlog: i32, small_window: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     if small_window {

@@ -34,7 +34,7 @@ fn use_it() -> Tried {
     if let Err(error) = train() {
         reporter.log_fatal_exception(&error, Severity::Critical); // the error, the session's end, a bounded flush
     }
-    reporter.wait_until_drained(Duration::from_secs(5)); // offline, this takes all of its 5 s
+    reporter.wait_until_drained(Duration::from_secs(5)); // offline, half a second
     Ok(())
 }
 
