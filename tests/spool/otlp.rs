@@ -44,9 +44,10 @@ fn decode(request: &Received) -> Decoded {
     let attributes = &logs.resource.as_ref().unwrap().attributes;
     let process = attributes.iter().map(|pair| (pair.key.clone(), text(&pair.value))).collect();
     let records: Vec<_> = logs.scope_logs.iter().flat_map(|scope| &scope.log_records).collect();
-    let loss = |value: &Value| if let Value::DoubleValue(loss) = value { Some(*loss) } else { None };
-    let losses = records.iter().flat_map(|record| &record.attributes).filter(|pair| pair.key == "loss");
-    let losses = losses.filter_map(|pair| loss(pair.value.as_ref()?.value.as_ref()?)).collect();
+    let attributes = records.iter().flat_map(|record| &record.attributes);
+    let number = |value: &Value| if let Value::DoubleValue(number) = value { Some(*number) } else { None };
+    let losses = attributes.filter(|pair| pair.key == "loss");
+    let losses = losses.filter_map(|pair| number(pair.value.as_ref()?.value.as_ref()?)).collect();
     Decoded { names: records.iter().map(|record| record.event_name.clone()).collect(), losses, process }
 }
 
