@@ -44,14 +44,14 @@ const NOT_IN_CI: &[(&str, &str)] = &[
     ("cargo bench --all-features --bench outage", "measures times, which needs an idle machine"),
     ("cargo tree -e normal,no-proc-macro", "prints a list for a reader"),
     ("cargo test --all-features --test it NAME", "runs one test"),
-    ("cargo run --all-features --example sdk_client", "tests/examples.rs runs it"),
+    ("cargo run --all-features --example sdk_client", "tests/examples runs it"),
     (
         "RUST_BACKTRACE=1 TINKER_TELEMETRY=print cargo run --all-features --example cli_tool -- src",
-        "tests/examples.rs runs it, and compares the output",
+        "tests/examples runs it, and compares the output",
     ),
     (
         "TINKER_TELEMETRY=print cargo run --all-features --example service -- --listen 127.0.0.1:0 --demo",
-        "tests/examples.rs runs it, and compares the output",
+        "tests/examples runs it, and compares the output",
     ),
     ("cargo mutants", "takes hours"),
     (
