@@ -106,6 +106,14 @@ pub fn install_panic_hook(reporter: &Reporter) {
 
 /// As [`install_panic_hook`], with a choice of the panics that are fatal. A later call for the same reporter replaces the
 /// choice.
+///
+/// ```
+/// # let reporter = tinker_telemetry::Reporter::disabled();
+/// use tinker_telemetry::bridge::{FatalPanics, install_panic_hook_with};
+///
+/// // A supervisor starts a new worker thread after a panic, so no panic ends this program.
+/// install_panic_hook_with(&reporter, FatalPanics::Never);
+/// ```
 pub fn install_panic_hook_with(reporter: &Reporter, fatal: FatalPanics) {
     // A `Once` would not do: a fork may catch it half done, and the child would wait for it for ever.
     static INSTALLED: AtomicBool = AtomicBool::new(false);

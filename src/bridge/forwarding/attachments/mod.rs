@@ -90,6 +90,14 @@ impl Default for AttachmentList {
 }
 
 /// Why an attachment was not made or not detached.
+///
+/// ```
+/// use tinker_telemetry::bridge::{AttachError, Attachments};
+///
+/// let error = Attachments::new().detach("training").unwrap_err();
+/// assert_eq!(error, AttachError::NotFound);
+/// assert_eq!(error.to_string(), "there is no attachment with this handler id");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachError {
