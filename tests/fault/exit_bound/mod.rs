@@ -60,3 +60,13 @@ fn every_leave_ends_on_time_in_every_hang() {
     });
     report.conclude("Calls that return");
 }
+
+#[test]
+fn the_document_of_the_faults_has_a_row_for_each_hang() {
+    let document = std::fs::read_to_string("docs/faults.md").expect("the document can be read");
+    let programs = programs::HANGS.iter().map(|(name, _)| *name);
+    let names = Hang::all().into_iter().map(|(name, _)| name).chain(programs).chain([resolver::HANG_NAME]);
+    for name in names {
+        assert!(document.contains(&format!("\n| {name} |")), "docs/faults.md has no row for `{name}`");
+    }
+}
