@@ -1,4 +1,4 @@
-//! What the collector's threads share: one mutex, and one condvar that is notified of every change.
+//! The state that the collector's threads share. It has one mutex, and one condvar that is notified of every change.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Shutdown, TcpStream};
@@ -22,7 +22,8 @@ pub(super) struct State {
     pub(super) received: Vec<Arc<Received>>,
     /// How many of `received` were returned one by one.
     pub(super) returned: usize,
-    /// How many events of `received` were answered with a 2xx, so that a wait for them need not count.
+    /// How many events of `received` were answered with a 2xx. A wait for events reads it, and so need not count
+    /// them.
     pub(super) accepted: usize,
     pub(super) script: VecDeque<Answer>,
     pub(super) default_answer: Answer,

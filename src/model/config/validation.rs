@@ -205,7 +205,7 @@ impl Endpoint {
         uri.strip_suffix(TELEMETRY_PATH).unwrap_or(&uri).to_owned()
     }
 
-    /// What tells accounts apart: the key. Keys that a source renews are all of one account, which is named by the source.
+    /// The account: the key, or, if a source renews the keys, the source. All keys of one source are of one account.
     pub(crate) fn account(&self) -> Vec<u8> {
         match (self.headers.get("x-api-key"), &self.credentials) {
             (Some(key), _) => key.as_bytes().to_vec(),

@@ -1,17 +1,18 @@
-//! The locked files of a process, which a forked child must close: a lock of `flock` lives as long as any descriptor of
-//! the file, and a child that lives on would keep its parent's files from everybody else.
+//! The locked files of a process, which a forked child must close. A lock of `flock` lives as long as any descriptor
+//! of the file, so a child that lives on would keep every other process away from the files of its parent.
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 const NONE: RawFd = -1;
 
-/// More reporters with a spool, and more files at once, than a program has. One file more is refused.
+/// No program has so many reporters with a spool, and files of them open at once. One more file is refused.
 const MOST: usize = 64;
 
 static FILES: [AtomicI32; MOST] = [const { AtomicI32::new(NONE) }; MOST];
 
-/// A place in the list. Dropped before its file is closed, or the number might be another file's by the time of a fork.
+/// A place in the list. It is dropped before its file is closed: afterwards the number may be another file's, which a
+/// child would close.
 #[derive(Debug)]
 pub(crate) struct LockedFiles(usize);
 
@@ -24,7 +25,8 @@ impl LockedFiles {
         FILES.iter().position(take).map(Self)
     }
 
-    /// Hands every file out to be closed, and empties the list. Only stores to atomics: it runs in a child of any thread.
+    /// Calls `close` with every file, and empties the list. It only stores to atomics, since it runs in a child of
+    /// any thread.
     pub(super) fn close_in_child(close: impl Fn(RawFd)) {
         for place in &FILES {
             let file = place.swap(NONE, Ordering::Relaxed);

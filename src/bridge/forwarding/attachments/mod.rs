@@ -276,7 +276,7 @@ pub(in crate::bridge) fn is_never_forwarded(target: &str) -> bool {
 }
 
 /// Runs code of the program, which may panic, and whose own records must not be forwarded. `None` if it panicked, and
-/// if this thread is inside the reentrancy guard already.
+/// if this thread is inside the reentrancy scope already.
 pub(in crate::bridge) fn run_guarded<T>(run: impl FnOnce() -> T) -> Option<T> {
     let _scope = reentrancy::enter()?;
     catch_panic(run)
