@@ -156,6 +156,20 @@ fn no_file_is_longer_than_400_lines_of_code() {
 }
 
 #[test]
+fn no_test_file_is_longer_than_500_lines() {
+    let mut files = Vec::new();
+    for folder in ["tests", "benches", "viewer/tests"].map(Path::new).into_iter().filter(|path| path.exists())
+    {
+        collect(folder, &mut files);
+    }
+    assert!(!files.is_empty());
+    for path in files {
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines <= 500, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
 fn no_folder_has_more_than_8_entries_and_each_begins_with_its_purpose() {
     let mut folders = BTreeMap::<PathBuf, usize>::new();
     let mut files = Vec::new();

@@ -127,7 +127,9 @@ impl Keeper {
             let (left, empty) = self.journals.drain(..).partition(|journal| journal.open > 0);
             self.journals = left;
             let empty: Vec<Journal> = empty;
-            empty.into_iter().for_each(|journal| _ = journal.remove(folder));
+            for journal in empty {
+                let _ = journal.remove(folder);
+            }
         }
         outcome.map_err(KeepError::from)
     }

@@ -140,16 +140,15 @@ impl Journal {
     pub(super) fn sync(&mut self, folder: &Folder) -> io::Result<()> {
         let Some(synced) = self.sync.as_mut().filter(|synced| synced.fresh > 0) else { return Ok(()) };
         let outcome = self.file.sync().and_then(|()| if synced.has_name { Ok(()) } else { folder.sync() });
-        match outcome {
-            Ok(()) => *synced = Synced { end: self.end, has_name: true, fresh: 0 },
-            Err(_) => {
-                // A second sync would succeed without having written anything, so there is none.
-                self.end = synced.end;
-                self.open = self.open.saturating_sub(synced.fresh);
-                self.kept = self.kept.min(self.open);
-                (self.sync, self.is_broken) = (None, true);
-                let _ = self.file.cut(self.end);
-            }
+        if outcome.is_ok() {
+            *synced = Synced { end: self.end, has_name: true, fresh: 0 };
+        } else {
+            // A second sync would succeed without having written anything, so there is none.
+            self.end = synced.end;
+            self.open = self.open.saturating_sub(synced.fresh);
+            self.kept = self.kept.min(self.open);
+            (self.sync, self.is_broken) = (None, true);
+            let _ = self.file.cut(self.end);
         }
         outcome
     }
