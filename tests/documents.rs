@@ -305,7 +305,9 @@ fn every_path_module_and_method_that_the_architecture_names_exists() {
                 has_method(&code, first, second)
             }
             Some(_) => exists_in_project_or_src(&name.replace("::", "/")),
-            None if name.contains('/') || name.ends_with(".rs") => exists_in_project_or_src(name),
+            None if name.contains('/') || Path::new(name).extension().is_some() => {
+                exists_in_project_or_src(name)
+            }
             None => continue,
         };
         let is_left_out = is_package && !is_published(Path::new(name.trim_end_matches('/')), &patterns);

@@ -414,7 +414,7 @@ impl Builder {
     }
 
     /// How long [`log_fatal_exception`](Reporter::log_fatal_exception) and [`capture_fatal`](Reporter::capture_fatal)
-    /// wait at the most. Zero: they do not wait. Defaults to 30 s.
+    /// wait at the most. Zero: they do not wait. With a spool 2 s if it is not set. Defaults to 30 s.
     pub fn flush_timeout(mut self, timeout: Duration) -> Self {
         self.flush_timeout = Some(timeout);
         self
@@ -506,7 +506,7 @@ impl Builder {
     }
 
     /// How long the drop of the last clone may take; what is pending then is dropped as `deadline`. Zero drops at once
-    /// what was not sent yet. The panic hook waits as long at the most. Defaults to 5 s.
+    /// what was not sent yet. The panic hook waits as long at the most. With a spool 300 ms if it is not set. Defaults to 5 s.
     ///
     /// ```
     /// use std::time::Duration;
@@ -722,13 +722,13 @@ impl Builder {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
-            .field("config", &self.config)
-            .field("session_id", &self.session_id)
-            .field("enabled", &self.enabled)
-            .field("context", &self.context)
-            .field("before_send", &self.before_send.is_some())
-            .finish_non_exhaustive()
+        let mut shown = f.debug_struct("Builder");
+        shown.field("config", &self.config).field("session_id", &self.session_id);
+        shown.field("enabled", &self.enabled).field("context", &self.context);
+        shown.field("before_send", &self.before_send.is_some());
+        #[cfg(feature = "spool")]
+        shown.field("spool", &self.spool);
+        shown.finish_non_exhaustive()
     }
 }
 

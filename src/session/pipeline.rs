@@ -116,6 +116,7 @@ impl Pipeline {
     /// system gives no thread, the attempt ends at its own time limit.
     fn give_up(&self) -> io::Result<()> {
         self.ledger.finish(DropReason::Deadline);
+        self.abort_handle.iter().for_each(Abort::kill_command); // not on that thread: the program may exit before it runs
         let (ledger, abort_handle) = (Arc::clone(&self.ledger), self.abort_handle.clone());
         let end = move || {
             if ledger.claim_log() {

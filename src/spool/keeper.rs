@@ -124,9 +124,8 @@ impl Keeper {
             outcome = outcome.and(journal.sync(folder));
         }
         if outcome.is_err() {
-            let (left, empty) = self.journals.drain(..).partition(|journal| journal.open > 0);
+            let (left, empty): (_, Vec<_>) = self.journals.drain(..).partition(|journal| journal.open > 0);
             self.journals = left;
-            let empty: Vec<Journal> = empty;
             for journal in empty {
                 let _ = journal.remove(folder);
             }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ureq::Agent;
 
+use super::identity::credentials::Credentials;
 use crate::process::catch_panic::catch_panic;
 
 /// The clients that send, one for each transport of a reporter. Locked only to clone, add or replace one, never while one
@@ -47,21 +48,30 @@ impl SharedAgent {
         self.agents.lock()[self.place] = agent;
     }
 
-    pub(super) fn abort_handle(&self) -> Abort {
-        Abort(self.agents.clone())
+    pub(super) fn abort_handle(&self, credentials: Option<Credentials>) -> Abort {
+        Abort { agents: self.agents.clone(), credentials }
     }
 }
 
 /// Ends the attempts on the wire when a reporter has no time left for them.
 #[derive(Clone)]
-pub(crate) struct Abort(Agents);
+pub(crate) struct Abort {
+    agents: Agents,
+    credentials: Option<Credentials>,
+}
 
 impl Abort {
+    /// Kills the command that is asked for a key, if there is one: a program that exits now would leave it behind. Waits for
+    /// nothing and logs nothing, so any thread may do it.
+    pub(crate) fn kill_command(&self) {
+        self.credentials.iter().for_each(Credentials::close);
+    }
+
     /// Shuts the connections down. To be called on a thread of the crate's own: ureq writes to the program's log meanwhile,
     /// and holds a lock that it also holds where it logs elsewhere. The caller of `stop` may hold the logger's lock, or
     /// have a logger that is stuck.
     pub(crate) fn abort(&self) {
-        let agents = self.0.lock().clone();
+        let agents = self.agents.lock().clone();
         for agent in agents {
             // ureq panics if a thread died with its lock. Then there is nothing to abort.
             let _ = catch_panic(|| agent.shutdown());

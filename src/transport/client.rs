@@ -211,7 +211,7 @@ impl Http {
     }
 
     pub(crate) fn abort_handle(&self) -> Abort {
-        self.agent.abort_handle()
+        self.agent.abort_handle(self.credentials.clone())
     }
 
     fn attempt(&self, request: &Request, retry: u32, limit: Duration) -> Result<Response, ureq::Error> {

@@ -121,7 +121,6 @@ impl<T: Transport + Send + 'static> Worker<T> {
             let is_empty = self.batcher.is_empty() && self.consumer.is_empty() && self.ready.is_empty();
             let arrivals = if is_empty { &self.consumer.chunks } else { &no_chunks };
             let next_look = self.consumer.next_look().map_or_else(never, after);
-            debug_assert!(!self.in_flight.is_busy(), "no batch is on its way while the worker sleeps");
             let times = [&self.ticker.next, &self.write_ahead.next, &next_look];
             self.consumer.sleep_until_ready(&times, arrivals);
             select! {

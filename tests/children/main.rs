@@ -16,6 +16,8 @@ mod replaced;
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(unix)]
+mod credential_command;
 mod environment;
 mod limits;
 mod logger;

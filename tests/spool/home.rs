@@ -21,10 +21,10 @@ fn run(test: &str, scene: &Scene, variables: &[(&str, &Path)]) -> String {
     }
     command.envs(variables.iter().copied());
     let (mut child, mut output) = start_with(command, test, scene);
-    let mut text = String::new();
-    output.read_to_string(&mut text).unwrap();
-    assert!(child.wait().unwrap().success(), "{text}");
-    text
+    let mut printed = String::new();
+    output.read_to_string(&mut printed).unwrap();
+    assert!(child.wait().unwrap().success(), "{printed}");
+    printed
 }
 
 #[test]
@@ -75,8 +75,8 @@ fn with_a_spool_a_program_waits_300_ms_at_its_end_but_5_s_where_there_is_no_next
     let collector = scene.collector();
     let _hold = collector.hold_answers();
     let took = |variables: &[(&str, &Path)]| {
-        let text = run(test, &scene, variables);
-        let (_, took) = text.split_once("took ").unwrap();
+        let printed = run(test, &scene, variables);
+        let (_, took) = printed.split_once("took ").unwrap();
         Duration::from_millis(took.lines().next().unwrap().parse().unwrap())
     };
     let usual = took(&[]);

@@ -48,6 +48,7 @@ mod inherited;
 #[cfg(all(feature = "spool", unix))]
 mod locked_files;
 mod process_cell;
+mod process_group;
 #[cfg(unix)]
 mod signals;
 
@@ -56,6 +57,7 @@ pub(crate) use inherited::Inherited;
 #[cfg(all(feature = "spool", unix))]
 pub(crate) use locked_files::LockedFiles;
 pub(crate) use process_cell::{ProcessCell, ProcessOwned};
+pub(crate) use process_group::kill_group;
 #[cfg(unix)]
 pub(crate) use signals::block_signals;
 

@@ -43,17 +43,15 @@ impl<'a> ClaimedBatch<'a> {
     /// is sent leaves no event without a claim.
     pub(super) fn split(mut self, ledger: &'a Ledger) -> Result<[Self; 2], Split<'a>> {
         let Some(halves) = self.batch.split() else { return Err(Split::Single(self)) };
-        let entries = match self.claim.entry.take() {
-            None => [None, None],
-            Some((outstanding, id)) => match outstanding.split(id) {
-                Some(ids) => ids.map(|id| Some((outstanding, id))),
-                None => {
-                    self.claim.entry = Some((outstanding, id));
-                    self.leave();
-                    return Err(Split::Kept);
-                }
-            },
-        };
+        let mut entries = [None, None];
+        if let Some((outstanding, id)) = self.claim.entry {
+            let Some(ids) = outstanding.split(id) else {
+                self.leave();
+                return Err(Split::Kept);
+            };
+            entries = ids.map(|id| Some((outstanding, id)));
+            self.claim.entry = None;
+        }
         let [first, second] = halves;
         let [first_entry, second_entry] = entries;
         let halves = [Self::new(first, ledger, first_entry), Self::new(second, ledger, second_entry)];

@@ -185,6 +185,7 @@ impl Keeping {
 
     /// Ends the attempts on the wire, which no longer matter. The HTTP client logs meanwhile, and the logger may be stuck.
     pub(super) fn abort(&self) {
+        self.abort_handle.iter().for_each(Abort::kill_command);
         let abort_handle = self.abort_handle.clone();
         let _ = fork::start_thread("tinker-abort", move || abort_handle.iter().for_each(Abort::abort));
     }

@@ -194,7 +194,9 @@ impl<T: Transport + Send + 'static> InFlight<T> {
             }
         }
         let Self { outage_log, keeping, .. } = self;
-        keeping.iter_mut().for_each(|keeping| keeping.do_what_is_left(outage_log));
+        if let Some(keeping) = keeping {
+            keeping.do_what_is_left(outage_log);
+        }
     }
 
     /// With a spool: writes events that are not sent yet.

@@ -12,6 +12,12 @@ mod resolver;
 mod scene;
 
 use std::backtrace::Backtrace;
+#[cfg(feature = "spool")]
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tinker_telemetry::Builder;
+#[cfg(feature = "spool")]
+use tinker_telemetry::Spool;
 
 use crate::exit_bound::control::machine;
 use crate::exit_bound::report::{Finding, Lateness, Report};
@@ -42,15 +48,15 @@ fn warm_up_backtraces() {
     assert!(!Backtrace::capture().to_string().is_empty());
 }
 
-#[test]
-fn every_leave_ends_on_time_in_every_hang() {
+/// Plays all hangs, with reporters that are built so.
+fn play(title: &str, build: impl Fn(Builder) -> Builder + Sync) {
     let _machine = machine();
     warm_up_backtraces();
     let hangs = Hang::all();
     let report = Report::measure_all(AT_A_TIME, &hangs, &Leave::LIMITS, |hang, leave, limit| {
         let scene = hang.arrange().expect("the fault can be arranged");
         let load = scene.load();
-        let builder = leave.limit(load.builder(&scene.base_url), limit);
+        let builder = build(leave.limit(load.builder(&scene.base_url), limit));
         let reporter = builder.start().expect("the reporter starts");
         load.log(&reporter);
         scene.wait_for_the_hang();
@@ -58,7 +64,23 @@ fn every_leave_ends_on_time_in_every_hang() {
         let (late, left) = Lateness::of(limit, || leave.leave(reporter, limit));
         Finding { late, wrong: left.and_then(|left| false_statement(hang, leave, &left)) }
     });
-    report.conclude("Calls that return");
+    report.conclude(title);
+}
+
+#[test]
+fn every_leave_ends_on_time_in_every_hang() {
+    play("Calls that return", |builder| builder);
+}
+
+#[cfg(feature = "spool")]
+#[test]
+fn with_a_spool_every_leave_ends_on_time_in_every_hang() {
+    let folder = tempfile::tempdir().unwrap();
+    let next = AtomicUsize::new(0);
+    play("Calls that return, with a spool", |builder| {
+        let name = next.fetch_add(1, Ordering::Relaxed).to_string();
+        builder.spool(Spool::at(folder.path().join(name)))
+    });
 }
 
 #[test]

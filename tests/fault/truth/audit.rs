@@ -22,7 +22,7 @@ macro_rules! ensure {
 /// A contradiction within a snapshot, as a sentence.
 pub(crate) fn contradiction(stats: &Stats) -> Option<String> {
     let adds_up = stats.offered == stats.accepted + stats.refused.total()
-        && stats.accepted == stats.delivered + stats.dropped.total() + stats.pending;
+        && stats.accepted == stats.delivered + stats.dropped.total() + stats.spooled + stats.pending;
     (!adds_up).then(|| format!("the counts do not add up: {stats:?}"))
 }
 

@@ -57,8 +57,9 @@ fn on_a_signal(reporter: &Reporter) -> Tried {
 #[cfg(unix)]
 fn keep_it() -> Tried {
     use tinker_telemetry::Spool;
-    let builder = Reporter::builder(Config::from_env(), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64")
-        .spool(Spool::for_program("my-tool"));
+
+    let spool = Spool::for_program("my-tool");
+    let builder = Reporter::builder(Config::from_env(), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").spool(spool);
     let reporter = builder.start()?;
     drop(reporter);
     Ok(())

@@ -20,7 +20,8 @@ impl Display for Frames<'_> {
             let rest = lines.clone();
             let Some(line) = lines.next() else { return f.write_str(self.0) };
             skipped = numbered(line).map(|(number, _)| number).or(skipped);
-            let is_first = symbol(line).is_some_and(|symbol| !is_plumbing(symbol));
+            let file = lines.clone().next().and_then(file);
+            let is_first = symbol(line).is_some_and(|symbol| !is_plumbing(symbol, file));
             if let (Some(skipped), true) = (skipped, is_first) {
                 lines = rest;
                 break skipped;
@@ -60,15 +61,39 @@ fn symbol(line: &str) -> Option<&str> {
     (!name.starts_with("at ")).then(|| name.trim_start())
 }
 
+/// The file on a line that says where a function is.
+fn file(line: &str) -> Option<&str> {
+    let place = line.trim_start().strip_prefix("at ")?;
+    Some(place.strip_prefix("./").unwrap_or(place))
+}
+
 /// Whether the function is of a crate in [`PLUMBING`]. A function of a trait belongs to its type and to the trait: only if
-/// both are of such crates it is one of theirs.
-fn is_plumbing(symbol: &str) -> bool {
+/// both are of such crates it is one of theirs. Where a program has line tables and no other debug information, the names
+/// have no crate, and the file decides.
+fn is_plumbing(symbol: &str, file: Option<&str>) -> bool {
     if PLUMBING_FUNCTIONS.iter().any(|name| symbol.starts_with(name)) {
         return true;
     }
     let (own, of_trait) = parts(symbol);
     let mut crates = [Some(own), of_trait].into_iter().flatten().filter_map(crate_of).peekable();
-    crates.peek().is_some() && crates.all(|name| PLUMBING.contains(&name))
+    if crates.peek().is_none() {
+        return file.is_some_and(is_file_of_plumbing);
+    }
+    crates.all(|name| PLUMBING.contains(&name))
+}
+
+fn is_file_of_plumbing(path: &str) -> bool {
+    let own_root = file!().strip_suffix("process/stack/frames/mod.rs");
+    let is_of_release = |part: &str| {
+        let name_and_version = part.rsplit_once('-');
+        name_and_version.is_some_and(|(name, version)| {
+            PLUMBING.contains(&name) && version.starts_with(|digit: char| digit.is_ascii_digit())
+        })
+    };
+    path.starts_with("/rustc/")
+        || path.contains("/lib/rustlib/src/rust/")
+        || own_root.is_some_and(|root| path.starts_with(root))
+        || path.split(['/', '\\']).any(is_of_release)
 }
 
 /// `T` and `Trait` of `<T as Trait>::function`, else the whole.

@@ -36,6 +36,27 @@ fn a_function_that_was_inlined_into_one_of_the_standard_library_is_the_first() {
 }
 
 #[test]
+fn with_line_tables_alone_the_file_of_a_function_decides() {
+    let text = "   0: create
+             at /rustc/59807616e1fa/library/std/src/backtrace.rs:331:13
+   1: ext_context<eyre::Report>
+             at /home/me/.cargo/registry/src/index-1949/eyre-0.6.12/src/context.rs:10:14
+   2: {closure#0}
+             at ./src/reporter/mod.rs:9:1
+   3: {closure#0}
+             at ./tests/steps.rs:2:72
+   4: check<std::path::Path>
+             at ./examples/cli_tool.rs:9:5
+";
+    let expected = "   0: {closure#0}
+             at ./tests/steps.rs:2:72
+   1: check<std::path::Path>
+             at ./examples/cli_tool.rs:9:5
+";
+    assert_eq!(frames(text), expected);
+}
+
+#[test]
 fn addresses_before_the_names_are_kept() {
     let text = "   0:     0x55d0 - std[1a2b]::backtrace::Backtrace::create
    1:     0x55d1 - probe[3c]::main
@@ -81,9 +102,9 @@ fn a_frame_is_plumbing_if_its_type_and_its_trait_are() {
         "größe::rechne",
     ];
     for symbol in plumbing {
-        assert!(is_plumbing(symbol), "{symbol}");
+        assert!(is_plumbing(symbol, None), "{symbol}");
     }
     for symbol in of_the_program {
-        assert!(!is_plumbing(symbol), "{symbol}");
+        assert!(!is_plumbing(symbol, None), "{symbol}");
     }
 }

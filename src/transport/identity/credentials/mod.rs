@@ -2,7 +2,7 @@
 //!
 //! Each may hang, so it runs on a thread of its own, and the sender waits for a bounded time. A source that never answers holds
 //! one thread, not one an attempt. Several requests that are answered 401 at the same time ask one question. What the source
-//! prints or holds is never logged.
+//! prints or holds is never logged. A command does not outlive the reporter: it is killed when `stop` has no time left for it.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -39,6 +39,8 @@ struct Known {
     key: Option<HeaderValue>,
     /// The last question, if it is still to be answered.
     unanswered: Option<Arc<Answer>>,
+    /// The reporter has ended: the source is not asked again.
+    is_closed: bool,
 }
 
 /// Where the source leaves the key.
@@ -55,8 +57,10 @@ struct NoKey;
 #[derive(Default)]
 struct State {
     key: Option<Result<String, NoKey>>,
-    /// The command, as long as it runs.
+    /// The command, until it is waited for.
     child: Option<Child>,
+    /// The time for the command was over, perhaps before it had started.
+    is_killed: bool,
 }
 
 impl Credentials {
@@ -76,6 +80,9 @@ impl Credentials {
             if known.key.is_some() && known.key.as_ref() != rejected {
                 return known.key.clone();
             }
+            if known.is_closed {
+                return None;
+            }
             let asked = known.unanswered.take().map_or_else(|| start(self.source.clone()).ok(), Some)?;
             known.unanswered = Some(Arc::clone(&asked));
             asked
@@ -87,9 +94,19 @@ impl Credentials {
         let key = given.ok().and_then(|key| secret_header(key.trim()));
         let mut known = self.known();
         if known.unanswered.as_ref().is_some_and(|unanswered| Arc::ptr_eq(unanswered, &answer)) {
-            *known = Known { key: key.clone(), unanswered: None };
+            known.key.clone_from(&key);
+            known.unanswered = None;
         }
         key.filter(|key| Some(key) != rejected)
+    }
+
+    /// Asks no more, and kills the command that runs. Waits for nothing, so the caller of `stop` may do it.
+    pub(in crate::transport) fn close(&self) {
+        let mut known = self.known();
+        known.is_closed = true;
+        if let Some(unanswered) = &known.unanswered {
+            unanswered.kill();
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -112,14 +129,17 @@ fn start(source: CredentialSource) -> io::Result<Arc<Answer>> {
 }
 
 impl Answer {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn give(&self, key: Result<String, NoKey>) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).key = Some(key);
+        self.state().key = Some(key);
         self.is_there.notify_all();
     }
 
     fn wait(&self, timeout: Duration) -> Option<Result<String, NoKey>> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.is_there.wait_timeout_while(state, timeout, |state| state.key.is_none());
+        let waited = self.is_there.wait_timeout_while(self.state(), timeout, |state| state.key.is_none());
         waited.unwrap_or_else(PoisonError::into_inner).0.key.clone()
     }
 
@@ -132,33 +152,33 @@ impl Answer {
         std::os::unix::process::CommandExt::process_group(&mut shell, 0);
         let mut child = shell.spawn()?;
         let stdout = child.stdout.take();
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).child = Some(child);
+        let is_late = {
+            let mut state = self.state();
+            state.child = Some(child);
+            state.is_killed
+        };
+        if is_late {
+            self.kill();
+        }
         let mut text = String::new();
         if let Some(stdout) = stdout {
             let _ = stdout.take(MAX_BYTES).read_to_string(&mut text);
         }
         self.kill(); // it has said what is of interest
+        let child = self.state().child.take();
+        if let Some(mut child) = child {
+            let _ = child.wait();
+        }
         Ok(text)
     }
 
-    /// Ends the command, if there is one that still runs.
+    /// Kills the command, and what it has started. The thread that runs the command also waits for its end.
     fn kill(&self) {
-        let child = self.state.lock().unwrap_or_else(PoisonError::into_inner).child.take();
-        if let Some(mut child) = child {
-            kill_group(&child);
-            let _ = child.kill();
-            let _ = child.wait();
+        let mut state = self.state();
+        state.is_killed = true;
+        if let Some(child) = &mut state.child {
+            fork::kill_group(child);
         }
-    }
-}
-
-/// Ends what the shell has started too. The shell leads a process group of its own, and has not been waited for: its number is
-/// still its own.
-fn kill_group(leader: &Child) {
-    if cfg!(unix) {
-        let mut kill = Command::new("sh");
-        kill.arg("-c").arg(format!("kill -s KILL -- -{}", leader.id()));
-        let _ = kill.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
 }
 

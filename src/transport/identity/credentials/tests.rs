@@ -1,6 +1,8 @@
 #![cfg(unix)]
 
 use std::path::Path;
+use std::thread;
+use std::time::Instant;
 
 use super::*;
 
@@ -52,10 +54,52 @@ fn a_command_that_prints_a_key_and_goes_on_is_ended() {
 fn a_command_that_hangs_is_killed_with_all_that_it_has_started() {
     let folder = tempfile::tempdir().unwrap();
     let runs = folder.path().join("runs");
-    let credentials = of_command(&format!("echo >> '{}'; sleep 1000; true", runs.display()));
+    let credentials = of_command(&format!("echo $$ >> '{}'; sleep 1000; true", runs.display()));
     assert_eq!(credentials.key_other_than(None, Duration::from_millis(500)), None);
     assert_eq!(credentials.key_other_than(None, LIMIT), None);
     assert!(credentials.known().unanswered.is_none(), "the output is closed");
+    if cfg!(target_os = "linux") {
+        let shell = fs::read_to_string(&runs).unwrap();
+        assert!(!Path::new("/proc").join(shell.trim()).exists(), "the shell has been waited for");
+    }
     assert_eq!(credentials.key_other_than(None, Duration::from_millis(500)), None);
     assert_eq!(lines(&runs), 2);
+}
+
+#[test]
+fn a_command_has_five_seconds_even_if_the_request_has_more() {
+    let begun = Instant::now();
+    assert_eq!(of_command("sleep 1000; true").key_other_than(None, LIMIT), None);
+    assert!((MAX_WAIT..LIMIT / 2).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn closing_kills_the_command_that_runs_and_no_other_is_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = folder.path().join("runs");
+    let begun = folder.path().join("begun");
+    assert!(Command::new("mkfifo").arg(&begun).status().unwrap().success());
+    let credentials =
+        of_command(&format!("echo >> '{}'; echo > '{}'; sleep 1000; true", runs.display(), begun.display()));
+    let answer = start(credentials.source.clone()).unwrap();
+    credentials.known().unanswered = Some(Arc::clone(&answer));
+    fs::read(&begun).unwrap(); // returns when the command runs
+    credentials.close();
+    assert!(answer.wait(LIMIT).is_some(), "the output is closed");
+    assert_eq!(credentials.key_other_than(None, LIMIT), None);
+    assert_eq!(lines(&runs), 1);
+}
+
+/// The question has been asked, and its thread has not started the command yet.
+#[test]
+fn a_command_that_starts_after_its_time_is_killed_at_once() {
+    let answer = Arc::<Answer>::default();
+    answer.kill();
+    let running = Arc::clone(&answer);
+    let command = thread::spawn(move || running.run("sleep 1000; true"));
+    let deadline = Instant::now() + LIMIT;
+    while !command.is_finished() && Instant::now() < deadline {
+        thread::yield_now();
+    }
+    assert!(command.is_finished());
 }
