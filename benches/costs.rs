@@ -108,6 +108,16 @@ fn encode_of(bencher: Bencher, events: u64) {
         .bench_values(|events| internals::request("session-0001", events, Uuid::nil()).unwrap());
 }
 
+/// The same for an OpenTelemetry collector.
+#[cfg(feature = "otlp")]
+#[divan::bench(args = [1, 100], sample_count = 1_000, sample_size = 1)]
+fn encode_otlp_of(bencher: Bencher, events: u64) {
+    let resource = internals::OtlpResource::new(Vec::new(), Uuid::nil());
+    bencher
+        .with_inputs(|| (0..events).map(offered).collect())
+        .bench_values(|events| internals::otlp_request("session-0001", events, &resource).unwrap());
+}
+
 /// Allocates the queue, parses the endpoint, starts the thread.
 #[divan::bench(sample_count = 500, sample_size = 1)]
 fn start(bencher: Bencher) {

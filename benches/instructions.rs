@@ -27,7 +27,11 @@ fn main() {
         "refused" => count(&full(), log_saved),
         "disabled" => count(&Reporter::disabled(), log_saved),
         "encode" => count_encoding(),
-        _ => println!("struct, json, tree, refused, disabled or encode, to be counted by .ci/instructions"),
+        #[cfg(feature = "otlp")]
+        "otlp" => count_otlp(),
+        _ => println!(
+            "struct, json, tree, refused, disabled, encode or otlp, to be counted by .ci/instructions"
+        ),
     }
 }
 
@@ -46,6 +50,16 @@ fn count(reporter: &Reporter, call: fn(&Reporter, u64) -> bool) {
 /// The worker's part, for each event of a request.
 fn count_encoding() {
     let encode = |events| internals::request("session-0001", events, Uuid::nil()).map(|body| body.len());
+    let events = |from| (from..from + CALLS).map(offered).collect();
+    let (before, counted) = (events(0), events(CALLS));
+    println!("{:?} bytes, and {:?} before", encode(before), measured(|| encode(counted)));
+}
+
+/// The same for an OpenTelemetry collector.
+#[cfg(feature = "otlp")]
+fn count_otlp() {
+    let resource = internals::OtlpResource::new(Vec::new(), Uuid::nil());
+    let encode = |events| internals::otlp_request("session-0001", events, &resource).map(|body| body.len());
     let events = |from| (from..from + CALLS).map(offered).collect();
     let (before, counted) = (events(0), events(CALLS));
     println!("{:?} bytes, and {:?} before", encode(before), measured(|| encode(counted)));

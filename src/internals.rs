@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::failure::as_error::ErrorView;
 use crate::failure::exception;
-use crate::model::config::Config;
+use crate::model::config::{Config, Protocol};
 use crate::model::error::StartError;
 use crate::model::event::Severity;
 use crate::model::stats::RefusalReason;
@@ -20,9 +20,13 @@ use crate::queue::chunk::Chunk;
 #[cfg(all(feature = "spool", unix))]
 use crate::spool::line;
 use crate::transport::retry;
-use crate::wire::batch::Batcher;
+use crate::wire::batch::{Batch, Batcher};
 use crate::wire::encode::Encoder;
+#[cfg(feature = "otlp")]
+use crate::wire::encode::Floats;
 use crate::wire::envelope::Envelope;
+#[cfg(feature = "otlp")]
+use crate::wire::otlp;
 use crate::wire::session_index::SessionIndex;
 
 /// How long the server asked to wait before a retry: see `retry::retry_after`.
@@ -87,8 +91,38 @@ impl Payload {
 
 /// The body of a request with these events, made as the worker makes it.
 pub fn request(session_id: &str, events: Vec<Payload>, process: Uuid) -> io::Result<Vec<u8>> {
+    let mut batch = batch(events, |encoder| encoder)?;
+    Ok(Envelope::new(&Protocol::default(), session_id, process).seal(&mut batch, String::new()).body)
+}
+
+/// The same for an OpenTelemetry collector.
+#[cfg(feature = "otlp")]
+pub fn otlp_request(session_id: &str, events: Vec<Payload>, resource: &OtlpResource) -> io::Result<Vec<u8>> {
+    let batch = batch(events, |encoder| encoder.with_floats(Floats::Bits))?;
+    Ok(otlp::transcode(batch.json(), session_id, &resource.0))
+}
+
+/// Which process events are from.
+#[cfg(feature = "otlp")]
+#[derive(Debug)]
+pub struct OtlpResource(otlp::Resource);
+
+#[cfg(feature = "otlp")]
+impl OtlpResource {
+    pub fn new(attributes: Vec<(String, String)>, process: Uuid) -> Self {
+        Self(otlp::Resource::new(attributes, &process.to_string()))
+    }
+}
+
+/// How many log records a collector's answer says are rejected, and why.
+#[cfg(feature = "otlp")]
+pub fn otlp_partial_success(body: &[u8]) -> Option<(u64, String)> {
+    otlp::read_response(body).map(|answer| (answer.rejected, answer.message))
+}
+
+fn batch(events: Vec<Payload>, set: fn(Encoder) -> Encoder) -> io::Result<Batch> {
     let mut batcher = Batcher::new(usize::MAX, usize::MAX);
-    let mut encoder = Encoder::new(SessionIndex::default());
+    let mut encoder = set(Encoder::new(SessionIndex::default()));
     let mut chunk = Chunk::default();
     for (sequence, Payload(record)) in (0..).zip(events) {
         chunk.put(sequence, record);
@@ -99,8 +133,7 @@ pub fn request(session_id: &str, events: Vec<Payload>, process: Uuid) -> io::Res
         encoder.write(&event, &mut json)?;
         batcher.push(&json, 0);
     }
-    let mut batch = batcher.take().unwrap_or_default();
-    Ok(Envelope::new(session_id, process).seal(&mut batch, String::new()).body)
+    Ok(batcher.take().unwrap_or_default())
 }
 
 /// Calls the function while the crate counts as resolving symbols, as its worker does now and then.

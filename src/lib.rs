@@ -127,6 +127,8 @@
 //! - `ureq`: reports the requests of any ureq agent; see `bridge::UreqBridge`.
 //! - `spool`: keeps what cannot be sent in files, and the next run sends it; see `Spool`. Unix only: elsewhere `start` returns
 //!   an error.
+//! - `otlp`: reports to any OpenTelemetry collector, in place of Tinker's backend; see `Config::otlp`.
+//! - `gzip`: compresses requests, by default those of `otlp`; see `Config::gzip`.
 
 #![warn(missing_docs, unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

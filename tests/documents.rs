@@ -14,6 +14,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/coming-from.md",
     "docs/events.md",
     "docs/faults.md",
+    "docs/fleet.md",
     "docs/peers.md",
 ];
 
@@ -54,6 +55,10 @@ const NOT_IN_CI: &[(&str, &str)] = &[
         "tests/examples runs it, and compares the output",
     ),
     ("cargo mutants", "takes hours"),
+    (
+        "cargo run --all-features --example otlp -- http://localhost:4318",
+        "needs a collector; tests/examples runs it against one on loopback",
+    ),
     (
         "cargo run -p tinker-telemetry-viewer -- run -- cargo run --all-features --example quickstart",
         "keeps the page up until Ctrl-C; the viewer's tests do the same with an end",
@@ -223,7 +228,7 @@ fn the_table_of_settings_in_the_readme_agrees_with_the_builder() {
         .map(|row| row.split('|').map(str::trim).collect::<Vec<_>>())
         .map(|cells| (cells[1].trim_matches('`').to_owned(), cells[2].to_owned()))
         .collect();
-    let setters = setters("src/reporter/builder.rs");
+    let setters = setters("src/reporter/builder/mod.rs");
     let names: BTreeSet<_> = setters.iter().map(|(name, _)| name).collect();
     assert_eq!(defaults.keys().collect::<BTreeSet<_>>(), names);
     for (name, docs) in setters {
@@ -237,7 +242,8 @@ fn the_table_of_settings_in_the_readme_agrees_with_the_builder() {
 #[test]
 fn every_setter_documents_its_default_and_is_in_the_readme() {
     let readme = read("README.md");
-    for (name, docs) in ["src/reporter/builder.rs", "src/model/config/mod.rs"].into_iter().flat_map(setters) {
+    let files = ["src/reporter/builder/mod.rs", "src/model/config/mod.rs", "src/model/config/otlp/mod.rs"];
+    for (name, docs) in files.into_iter().flat_map(setters) {
         assert!(docs.contains("Defaults to "), "the documentation of {name} has no default");
         assert!(readme.contains(&format!("`{name}`")), "README does not mention {name}");
     }

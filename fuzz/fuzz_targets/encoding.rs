@@ -1,4 +1,5 @@
-//! Events as JSON. Another parser reads exactly the given values, and the typed events read them too.
+//! Events as JSON and as OTLP. Another parser reads exactly the given values in the JSON, and the typed events read them too.
+//! The official types of OTLP read the same.
 
 #![no_main]
 
@@ -10,9 +11,12 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use tinker_telemetry::RefusalReason;
 use tinker_telemetry::event::{Event, Severity, TelemetrySendRequest, Timestamp};
-use tinker_telemetry::internals::{EventHeader, Payload, request};
+use tinker_telemetry::internals::{
+    EventHeader, OtlpResource, Payload, otlp_partial_success, otlp_request, request,
+};
 use tinker_telemetry_fuzz::calendar::Moment;
 use tinker_telemetry_fuzz::document::{Token, assert_reads, depth};
+use tinker_telemetry_fuzz::otlp::assert_records;
 use tinker_telemetry_fuzz::value::Value;
 use uuid::Uuid;
 
@@ -252,13 +256,13 @@ fn accepted(head: EventHeader, name: &str, data: &Value, limit: usize) -> Option
     }
 }
 
-/// The data as an object. An object stays, null becomes an empty object, and any other data becomes the field `value`.
+/// The data as an object. An object stays, nothing becomes an empty object, and any other data becomes the field `value`.
 fn object(data: &Value) -> Vec<Token> {
     let mut tokens = Vec::new();
     data.tokens(&mut tokens);
     match tokens[0] {
         Token::OpenObject => tokens,
-        Token::Null => vec![Token::OpenObject, Token::CloseObject],
+        _ if data.is_nothing() => vec![Token::OpenObject, Token::CloseObject],
         _ => {
             tokens.splice(0..0, [Token::OpenObject, Token::key("value")]);
             tokens.push(Token::CloseObject);
@@ -338,9 +342,16 @@ fuzz_target!(|input: Input| {
     assert_reads(&body, &tokens);
 
     let typed: TelemetrySendRequest = serde_json::from_slice(&body).expect("the typed request");
-    assert_eq!((typed.session_id, typed.process_uuid), (input.session_id, Some(process)));
+    assert_eq!((&typed.session_id, typed.process_uuid), (&input.session_id, Some(process)));
     assert_eq!(typed.events.len(), sent.len());
     for (event, (index, head, kind)) in typed.events.iter().zip(&sent) {
         assert_is_typed(event, *index, head, kind);
     }
+
+    let payload = |offered: &Offered| offered.payload(offered.head()).map(|(payload, ..)| payload);
+    let events = input.events.iter().filter_map(payload).collect();
+    let body =
+        otlp_request(&typed.session_id, events, &OtlpResource::new(Vec::new(), process)).expect("encoding");
+    assert_records(&body, &typed.session_id, &typed.events);
+    let _ = otlp_partial_success(&body); // a body of any bytes is read
 });

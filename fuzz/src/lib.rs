@@ -2,4 +2,5 @@
 
 pub mod calendar;
 pub mod document;
+pub mod otlp;
 pub mod value;

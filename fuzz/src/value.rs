@@ -80,6 +80,15 @@ impl Value {
         })
     }
 
+    /// Whether it is nothing. A float that JSON writes as null is something.
+    pub fn is_nothing(&self) -> bool {
+        match self {
+            Self::Unit | Self::None => true,
+            Self::Some(value) => value.is_nothing(),
+            _ => false,
+        }
+    }
+
     /// Adds the tokens of the value's JSON.
     pub fn tokens(&self, out: &mut Vec<Token>) {
         match self {

@@ -40,6 +40,25 @@ pub enum StartError {
         /// The host that it names.
         host: String,
     },
+    /// The URL of an OTLP endpoint cannot be used. It is not repeated here, since a URL may carry a password.
+    #[cfg(feature = "otlp")]
+    #[error(
+        "the OTLP endpoint (Config::otlp, OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_LOGS_ENDPOINT) {reason}"
+    )]
+    InvalidOtlpEndpoint {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The URL of an OTLP endpoint would send events and headers unencrypted to another machine.
+    #[cfg(feature = "otlp")]
+    #[error(
+        "the OTLP endpoint (Config::otlp, OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_LOGS_ENDPOINT) sends \
+         events and headers unencrypted to {host}: use https, or allow it with allow_insecure_http(true)"
+    )]
+    InsecureOtlpEndpoint {
+        /// The host that it names.
+        host: String,
+    },
     /// The proxy that was set in code cannot be used. (One of the environment is a warning instead.) It is not repeated here, since its URL may carry a password.
     #[error("the proxy ({origin}) {reason}")]
     InvalidProxy {
@@ -76,9 +95,13 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// Whether the fault is the machine's and not the program's: a proxy that a variable names.
+    /// Whether the fault is the machine's and not the program's: a proxy that a variable names, or a file of certificates.
     pub(crate) fn is_of_the_machine(&self) -> bool {
-        matches!(self, Self::InvalidProxy { origin, .. } if *origin != proxy::SETTER)
+        match self {
+            Self::InvalidProxy { origin, .. } => *origin != proxy::SETTER,
+            Self::InvalidSetting { setting, .. } => setting.starts_with("OTEL_"),
+            _ => false,
+        }
     }
 }
 

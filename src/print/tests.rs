@@ -5,7 +5,7 @@ use crate::model::event::{GenericEvent, SessionStartEvent, Severity, UnhandledEx
 
 fn printed(events: impl Into<Vec<Event>>, is_coloured: bool) -> String {
     let body = serde_json::to_vec(&json!({"events": events.into(), "session_id": "s"})).unwrap();
-    let request = Request { body, idempotency_key: String::new() };
+    let request = Request::new(body, String::new());
     let mut printer = Printer::new(Vec::new(), is_coloured);
     assert_eq!(printer.post(&request, 0, Duration::ZERO), Verdict::Printed);
     String::from_utf8(printer.out).unwrap()

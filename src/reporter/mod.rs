@@ -130,7 +130,8 @@ impl Reporter {
     /// worker does the rest. (If more than 16 threads put an event in at the same moment, a call yields to them.)
     ///
     /// An object is sent as it is. Nothing (`()`, `None`) becomes `{}`, and any other value becomes `{"value": …}`.
-    /// Numbers that JSON cannot write (NaN, infinities) become null.
+    /// Numbers that JSON cannot write (NaN, infinities) become null, but an OTLP endpoint gets them as they are, unless the
+    /// program has a `before_send` hook.
     ///
     /// ```
     /// use serde::Serialize;

@@ -17,7 +17,7 @@ mod present {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use crate::model::config::Endpoint;
+    use crate::model::config::{Endpoint, Protocol};
     use crate::queue::ledger::Ledger;
     use crate::reporter::destination::Sink;
     use crate::session::pipeline::Pipeline;
@@ -36,6 +36,7 @@ mod present {
         write_ahead: Option<Duration>,
         limits: BatchLimits,
         http_timeout: Duration,
+        protocol: Protocol,
     }
 
     impl Spooling {
@@ -46,7 +47,8 @@ mod present {
             limits: BatchLimits,
         ) -> Self {
             let store = Store::new(spool.clone(), endpoint.base_url(), &endpoint.account());
-            Self { store, write_ahead: spool.interval(), limits, http_timeout }
+            let protocol = endpoint.protocol.clone();
+            Self { store, write_ahead: spool.interval(), limits, http_timeout, protocol }
         }
 
         /// What keeps the events of this envelope's sender.
@@ -76,6 +78,7 @@ mod present {
                     transport: Http::new(route),
                     http_timeout: spooling.http_timeout,
                     limits: spooling.limits,
+                    protocol: spooling.protocol,
                 });
             }
         }

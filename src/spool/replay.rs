@@ -10,16 +10,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use crate::model::config::Protocol;
 use crate::model::stats::DropReason;
 use crate::process::fork;
-use crate::queue::ledger::Ledger;
+use crate::queue::ledger::{Fate, Ledger};
 use crate::spool::disk::{Folder, LockedFile};
 use crate::spool::line::{self, Contents, Left, Place};
 use crate::spool::store::{MAX_AGE, Store};
 use crate::transport::Transport;
-use crate::transport::retry::{RetryPolicy, RetryStep, Verdict};
+use crate::transport::retry::{AnswerTable, RetryPolicy, RetryStep, Verdict};
 use crate::wire::batch::Batch;
-use crate::wire::envelope::idempotency_key;
+use crate::wire::envelope::{Envelope, idempotency_key};
 use crate::wire::ids::Ids;
 
 /// How many events, and how many bytes, are sent together if they were in no batch before.
@@ -43,10 +44,8 @@ pub(crate) struct Replay<T> {
     pub(crate) transport: T,
     pub(crate) http_timeout: Duration,
     pub(crate) limits: BatchLimits,
+    pub(crate) protocol: Protocol,
 }
-
-/// One attempt a batch.
-const ONCE: RetryPolicy = RetryPolicy { max_retries: 0, base_delay: Duration::ZERO };
 
 /// Starts the replay that `make` makes, on a thread, unless one is running. If the system gives no thread, the events
 /// wait for the next run.
@@ -99,6 +98,12 @@ impl<T: Transport> Replay<T> {
         Ok(())
     }
 
+    /// One attempt a batch.
+    fn once(&self) -> RetryPolicy {
+        let table = AnswerTable::of(&self.protocol);
+        RetryPolicy { max_retries: 0, base_delay: Duration::ZERO, table }
+    }
+
     fn send_file(&mut self, folder: &Folder, file: &LockedFile) -> Result<(), ReplayEnd> {
         let bytes = file.read()?;
         if bytes.is_empty() {
@@ -113,8 +118,10 @@ impl<T: Transport> Replay<T> {
             replayed.taken += events;
             replayed.pending += events;
         });
+        let envelope = Envelope::of(&contents.sender, &self.protocol);
+        let end = contents.end;
         let mut sender =
-            FileSender { replay: self, file, contents: &contents, end: contents.end, pending: events };
+            FileSender { replay: self, file, contents: &contents, envelope, end, pending: events };
         for left in &contents.left {
             sender.send_left(left)?;
         }
@@ -128,6 +135,7 @@ struct FileSender<'a, T> {
     replay: &'a mut Replay<T>,
     file: &'a LockedFile,
     contents: &'a Contents<'a>,
+    envelope: Envelope,
     /// Where the next line begins: it overwrites a torn last line.
     end: u64,
     pending: u64,
@@ -144,12 +152,11 @@ struct Sent {
 
 #[derive(Clone, Copy)]
 enum Outcome {
-    Delivered,
+    Fate(Fate),
     /// The server answered 413.
     TooLarge,
     /// The server answered 400 or 422, perhaps because of one event.
     Rejected,
-    Dropped(DropReason),
 }
 
 /// `None` for a single event.
@@ -186,10 +193,9 @@ impl<T: Transport> FileSender<'_, T> {
 
     fn finish(&mut self, events: &[Event<'_>], Sent { key, outcome }: Sent) -> Result<(), ReplayEnd> {
         match (outcome, halves(events)) {
-            (Outcome::Delivered, _) => self.settle(&key, events, None),
-            (Outcome::Dropped(reason), _) => self.settle(&key, events, Some(reason)),
-            (Outcome::TooLarge, None) => self.settle(&key, events, Some(DropReason::TooLarge)),
-            (Outcome::Rejected, None) => self.settle(&key, events, Some(DropReason::Rejected)),
+            (Outcome::Fate(fate), _) => self.settle(&key, events, fate),
+            (Outcome::TooLarge, None) => self.settle(&key, events, Fate::Dropped(DropReason::TooLarge)),
+            (Outcome::Rejected, None) => self.settle(&key, events, Fate::Dropped(DropReason::Rejected)),
             (Outcome::TooLarge, Some(halves)) => {
                 halves.into_iter().try_for_each(|half| self.send(half, None))
             }
@@ -202,7 +208,7 @@ impl<T: Transport> FileSender<'_, T> {
         let (mut has_passed, mut rejected) = (false, Vec::new());
         for half in halves {
             let sent = self.attempt(half, None)?;
-            has_passed |= !matches!(sent.outcome, Outcome::Rejected | Outcome::Dropped(_));
+            has_passed |= !matches!(sent.outcome, Outcome::Rejected | Outcome::Fate(Fate::Dropped(_)));
             if matches!(sent.outcome, Outcome::Rejected) {
                 rejected.push((half, sent));
             } else {
@@ -213,7 +219,7 @@ impl<T: Transport> FileSender<'_, T> {
             if has_passed {
                 self.finish(half, sent)?;
             } else {
-                self.settle(&sent.key, half, Some(DropReason::Rejected))?;
+                self.settle(&sent.key, half, Fate::Dropped(DropReason::Rejected))?;
             }
         }
         Ok(())
@@ -225,7 +231,7 @@ impl<T: Transport> FileSender<'_, T> {
             return Err(ReplayEnd::Later);
         }
         let mut batch = Batch::of(events.iter().map(|(_, event)| *event));
-        let envelope = &self.contents.envelope;
+        let envelope = &self.envelope;
         let request = if let Some(key) = key {
             envelope.seal(&mut batch, key.to_owned())
         } else {
@@ -241,13 +247,16 @@ impl<T: Transport> FileSender<'_, T> {
         let retry = self.contents.tries + u32::from(key.is_some());
         let verdict = self.replay.transport.post(&request, retry, self.replay.http_timeout);
         fork::exit_if_forked(); // ureq has logged, and the program's logger may have forked
-        let outcome = match (ONCE.next(0, &verdict, 0.0), verdict) {
-            (RetryStep::Delivered, _) => Outcome::Delivered,
+        let outcome = match (self.replay.once().next(0, &verdict, 0.0), verdict) {
+            (RetryStep::Delivered, _) => Outcome::Fate(Fate::Delivered),
+            (RetryStep::DeliveredBut { rejected }, _) => Outcome::Fate(Fate::DeliveredBut { rejected }),
             (RetryStep::Split, _) => Outcome::TooLarge,
             (RetryStep::Isolate(_), _) => Outcome::Rejected,
             (RetryStep::GiveUp(DropReason::Unauthorized), _) => return Err(ReplayEnd::Unauthorized),
-            (RetryStep::GiveUp(DropReason::Rejected), _) => Outcome::Dropped(DropReason::Rejected),
-            (_, Verdict::Response(_)) if self.is_too_old() => Outcome::Dropped(DropReason::RetriesExhausted),
+            (RetryStep::GiveUp(reason @ DropReason::Rejected), _) => Outcome::Fate(Fate::Dropped(reason)),
+            (_, Verdict::Response(_)) if self.is_too_old() => {
+                Outcome::Fate(Fate::Dropped(DropReason::RetriesExhausted))
+            }
             (_, Verdict::Response(answer)) => {
                 let mut tried = Vec::new();
                 line::put_try(answer.status, &mut tried);
@@ -259,19 +268,19 @@ impl<T: Transport> FileSender<'_, T> {
         Ok(Sent { key: request.idempotency_key, outcome })
     }
 
-    fn settle(
-        &mut self,
-        key: &str,
-        events: &[Event<'_>],
-        dropped: Option<DropReason>,
-    ) -> Result<(), ReplayEnd> {
+    fn settle(&mut self, key: &str, events: &[Event<'_>], fate: Fate) -> Result<(), ReplayEnd> {
         let events = events.len() as u64;
         self.pending -= events;
         self.replay.ledger.count_replayed(|replayed| {
             replayed.pending -= events;
-            match dropped {
-                Some(reason) => replayed.dropped.add(reason, events),
-                None => replayed.delivered += events,
+            match fate {
+                Fate::Dropped(reason) => replayed.dropped.add(reason, events),
+                Fate::DeliveredBut { rejected } => {
+                    let rejected = rejected.min(events);
+                    replayed.delivered += events - rejected;
+                    replayed.dropped.add(DropReason::Rejected, rejected);
+                }
+                Fate::Delivered | Fate::Spooled => replayed.delivered += events,
             }
         });
         let mut done = Vec::new();

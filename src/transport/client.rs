@@ -2,7 +2,7 @@
 //!
 //! Some of ureq's defaults do not suit a reporter. The [`Route`] switches them off, each with its reason.
 
-use std::io;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -19,6 +19,8 @@ use super::connection::known_host::KnownHost;
 use super::connection::lookup::Lookup;
 use super::connection::unversioned::agent;
 use super::connection::{ConnectionWatch, Secrets};
+#[cfg(feature = "gzip")]
+use super::gzip::{self, BodyCompression};
 use super::identity::credentials::Credentials;
 use super::identity::expiry::expiry;
 use super::identity::headers;
@@ -26,15 +28,16 @@ use super::retry::{Response, Verdict, retry_after};
 #[cfg(feature = "tls")]
 use super::tls;
 use crate::failure::http_error::{cause, is_broken_connection, is_denied};
-use crate::model::config::{CredentialSource, Endpoint};
+use crate::model::config::{CredentialSource, Endpoint, Protocol};
 use crate::model::error::StartError;
 use crate::process::catch_panic::catch_panic;
 use crate::process::fork::ForkGeneration;
 use crate::process::reentrancy;
 use crate::wire::envelope::Request;
+#[cfg(feature = "otlp")]
+use crate::wire::otlp::{self, PartialSuccess};
 
-/// At most so much of the body of an answer is read. It does not matter, and a server must not keep the worker busy
-/// with it.
+/// At most so much of the body of an answer is read: a server must not keep the worker busy with it.
 const MAX_ANSWER: u64 = 64 * 1024;
 
 /// The size of a connection's input buffer, and of its output buffer. With TLS there are two of each. They exist as long
@@ -44,15 +47,16 @@ const BUFFER: usize = 32 * 1024;
 /// The header of the API key.
 const API_KEY: &str = "x-api-key";
 
-/// How long the body of an answer may take. The head has already given the verdict. A healthy server is done in this time,
+/// How long a body that does not matter may take. The head has already given the verdict. A healthy server is done in this time,
 /// and its connection is kept for the next batch. A slow server only loses the connection.
 const BODY_GRACE: Duration = Duration::from_millis(500);
 
 /// The longest limit for an attempt. ureq adds the limit to the time, and panics if the sum is too large for the clock.
 const MAX_ATTEMPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How to reach the endpoint. An [`Http`] is made from it, in the process that started the reporter and in its forked
+/// How to reach the endpoint, and how to speak to it. An [`Http`] is made from it, in the process that started the reporter and in its forked
 /// children. Nothing in it is ever locked.
+#[derive(Clone)]
 pub(crate) struct Route {
     config: Config,
     uri: Uri,
@@ -65,6 +69,9 @@ pub(crate) struct Route {
     secrets: Secrets,
     credentials: Option<CredentialSource>,
     known_host: Arc<KnownHost>,
+    protocol: Protocol,
+    #[cfg(feature = "gzip")]
+    compression: BodyCompression,
 }
 
 impl Route {
@@ -95,14 +102,24 @@ impl Route {
             return Err(StartError::InvalidSetting { setting, reason });
         }
         let mut headers = endpoint.headers;
-        headers::add_own(http_timeout, &endpoint.user_agent, &endpoint.sdk_version, &mut headers);
+        headers::add_own(http_timeout, &endpoint.user_agent, &endpoint.protocol, &mut headers);
         let proxy = endpoint.proxy.map(|proxy| proxy.place().to_owned());
         let plain = headers.clone();
         let secrets = Secrets::take_from(&mut headers);
         prepare();
-        let (config, uri, credentials) = (config.build(), endpoint.uri, endpoint.credentials);
-        let known_host = Arc::new(KnownHost::new());
-        Ok(Self { config, uri, proxy, plain, headers, secrets, credentials, known_host })
+        Ok(Self {
+            config: config.build(),
+            uri: endpoint.uri,
+            proxy,
+            plain,
+            headers,
+            secrets,
+            credentials: endpoint.credentials,
+            known_host: Arc::new(KnownHost::new()),
+            protocol: endpoint.protocol,
+            #[cfg(feature = "gzip")]
+            compression: BodyCompression::new(endpoint.compresses),
+        })
     }
 
     /// The same with this key.
@@ -111,9 +128,7 @@ impl Route {
         plain.insert(API_KEY, key);
         let mut headers = plain.clone();
         let secrets = Secrets::take_from(&mut headers);
-        let (config, uri, proxy) = (self.config.clone(), self.uri.clone(), self.proxy.clone());
-        let (credentials, known_host) = (self.credentials.clone(), Arc::clone(&self.known_host));
-        Self { config, uri, proxy, plain, headers, secrets, credentials, known_host }
+        Self { plain, headers, secrets, ..self.clone() }
     }
 
     fn key(&self) -> Option<&HeaderValue> {
@@ -178,24 +193,56 @@ impl Http {
     fn post_with_key(&mut self, request: &Request, retry: u32, limit: Duration) -> Verdict {
         let end = Instant::now() + limit.min(MAX_ATTEMPT);
         let left = || end.saturating_duration_since(Instant::now());
-        if self.route.key().is_none() && !self.get_key(left()) {
+        let is_without_key = self.credentials.is_some() && self.route.key().is_none();
+        if is_without_key && !self.get_key(left()) {
             return Verdict::NoAnswer("there is no API key: its source gave none".to_owned());
         }
         if self.credentials.is_some() && !self.keeps_expired_key && self.route.is_key_expired() {
             self.keeps_expired_key = !self.get_key(left());
         }
-        let verdict = self.post_once(request, retry, left());
+        let verdict = self.post_encoded(request, retry, left());
         let is_refused = matches!(&verdict, Verdict::Response(response) if response.status == 401);
         if is_refused && self.get_key(left()) && !left().is_zero() {
-            return self.post_once(request, retry, left());
+            return self.post_encoded(request, retry, left());
         }
         verdict
     }
 
-    fn post_once(&self, request: &Request, retry: u32, limit: Duration) -> Verdict {
+    /// An attempt with a compressed body if there is one, and one more with the plain body if the server may not have
+    /// understood the other. If it understands the plain one, it gets no compressed one any more.
+    #[cfg(feature = "gzip")]
+    fn post_encoded(&self, request: &Request, retry: u32, limit: Duration) -> Verdict {
+        let plain = self.message(request, retry);
+        let Some(compressed) = self.route.compression.of(request) else {
+            return self.post_once(&plain, limit);
+        };
+        let started = Instant::now();
+        let verdict = self.post_once(&plain.with_gzip(compressed), limit);
+        if !gzip::may_be_refused(&verdict) {
+            return verdict;
+        }
+        let verdict = self.post_once(&plain, limit.saturating_sub(started.elapsed()));
+        if !gzip::may_be_refused(&verdict) && !verdict.has_no_answer() {
+            self.route.compression.switch_off();
+        }
+        verdict
+    }
+
+    #[cfg(not(feature = "gzip"))]
+    fn post_encoded(&self, request: &Request, retry: u32, limit: Duration) -> Verdict {
+        self.post_once(&self.message(request, retry), limit)
+    }
+
+    fn message<'a>(&self, request: &'a Request, retry: u32) -> Message<'a> {
+        let mut headers = self.route.headers.clone();
+        headers::add_of_attempt(request, retry, &self.route.protocol, &mut headers);
+        Message { headers, body: &request.body }
+    }
+
+    fn post_once(&self, message: &Message<'_>, limit: Duration) -> Verdict {
         // A panic in the HTTP client is a network that does not work.
-        match catch_panic(|| self.attempt(request, retry, limit)) {
-            Some(Ok(response)) => Verdict::Response(response),
+        match catch_panic(|| self.attempt(message, limit)) {
+            Some(Ok(verdict)) => verdict,
             Some(Err(error)) if is_broken_connection(&error) => Verdict::Disconnect(cause(&error)),
             Some(Err(error)) => Verdict::NoAnswer(cause(&error)),
             None => {
@@ -214,9 +261,9 @@ impl Http {
         self.agent.abort_handle(self.credentials.clone())
     }
 
-    fn attempt(&self, request: &Request, retry: u32, limit: Duration) -> Result<Response, ureq::Error> {
+    fn attempt(&self, message: &Message<'_>, limit: Duration) -> Result<Verdict, ureq::Error> {
         let started = Instant::now();
-        let outcome = self.exchange(request, retry, limit);
+        let outcome = self.exchange(message, limit);
         let is_no_attempt = match &outcome {
             // The server had closed the kept connection before the request came.
             Err(error) if is_broken_connection(error) => self.connections.attempt().is_stale_reuse(),
@@ -225,30 +272,77 @@ impl Http {
             _ => false,
         };
         if is_no_attempt {
-            return self.exchange(request, retry, limit.saturating_sub(started.elapsed()));
+            return self.exchange(message, limit.saturating_sub(started.elapsed()));
         }
         outcome
     }
 
-    fn exchange(&self, request: &Request, retry: u32, limit: Duration) -> Result<Response, ureq::Error> {
+    fn exchange(&self, message: &Message<'_>, limit: Duration) -> Result<Verdict, ureq::Error> {
         let limit = limit.min(MAX_ATTEMPT);
         self.connections.attempt().begin(Instant::now() + limit);
         let mut post = self.agent.get().post(&self.route.uri);
         if let Some(headers) = post.headers_mut() {
-            *headers = self.route.headers.clone();
+            *headers = message.headers.clone();
         }
         let response = post
-            .header("x-idempotency-key", &request.idempotency_key)
-            .header("x-stainless-retry-count", retry)
             .config()
             .timeout_global(Some(limit))
-            .timeout_recv_body(Some(BODY_GRACE))
+            .timeout_recv_body(Some(self.time_for_body()))
             .build()
-            .send(request.body.as_slice())?;
+            .send(message.body)?;
         let (head, body) = response.into_parts();
-        // A connection is kept only if the body was read to its end.
-        let _ = io::copy(&mut body.into_with_config().limit(MAX_ANSWER).reader(), &mut io::sink());
-        Ok(read_response(head.status.as_u16(), &head.headers))
+        let response = read_response(head.status.as_u16(), &head.headers);
+        Ok(self.verdict(response, body.into_with_config().limit(MAX_ANSWER).reader()))
+    }
+
+    /// How long the body of an answer may take within the attempt.
+    fn time_for_body(&self) -> Duration {
+        match self.route.protocol {
+            Protocol::Tinker { .. } => BODY_GRACE,
+            #[cfg(feature = "otlp")]
+            Protocol::Otlp { .. } => MAX_ATTEMPT, // the body says how much was accepted
+        }
+    }
+
+    /// Reads the answer's body to its end: a connection is kept only then.
+    fn verdict(&self, response: Response, mut body: impl Read) -> Verdict {
+        match self.route.protocol {
+            Protocol::Tinker { .. } => {
+                let _ = io::copy(&mut body, &mut io::sink());
+            }
+            #[cfg(feature = "otlp")]
+            Protocol::Otlp { .. } => {
+                let mut bytes = Vec::new();
+                let is_whole = body.read_to_end(&mut bytes).is_ok();
+                if let Some(partial) = partial_success(response, &bytes).filter(|_| is_whole) {
+                    return Verdict::PartialSuccess { rejected: partial.rejected, message: partial.message };
+                }
+            }
+        }
+        Verdict::Response(response)
+    }
+}
+
+/// What a server says in the body of an answer that accepts. A body that cannot be read says nothing: the status alone has
+/// accepted the request.
+#[cfg(feature = "otlp")]
+fn partial_success(response: Response, body: &[u8]) -> Option<PartialSuccess> {
+    let partial = if (200..300).contains(&response.status) { otlp::read_response(body) } else { None };
+    partial.filter(|partial| partial.rejected > 0 || !partial.message.is_empty())
+}
+
+/// What one attempt sends.
+struct Message<'a> {
+    headers: HeaderMap,
+    body: &'a [u8],
+}
+
+impl Message<'_> {
+    #[cfg(feature = "gzip")]
+    fn with_gzip<'a>(&self, body: &'a [u8]) -> Message<'a> {
+        let mut headers = self.headers.clone();
+        headers.insert("content-encoding", HeaderValue::from_static("gzip"));
+        Message { headers, body }
     }
 }
 

@@ -12,6 +12,8 @@
 pub(crate) mod abort;
 pub(crate) mod client;
 mod connection;
+#[cfg(feature = "gzip")]
+mod gzip;
 mod identity;
 pub(crate) mod retry;
 #[cfg(feature = "tls")]

@@ -1,11 +1,10 @@
 //! The fields that the builder adds to every event's data.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use crate::payload::json::{MAX_DEPTH, is_strict};
+use crate::payload::json::{MAX_DEPTH, Reader, is_strict};
 
 /// Fields, ready to be put at the end of an object.
 #[derive(Debug, Default)]
@@ -38,15 +37,14 @@ impl Context {
         if self.fields.is_empty() {
             return;
         }
-        let Ok(Keys(own)) = serde_json::from_slice(&out[start..]) else { return };
+        let Some(own) = keys(&out[start..]) else { return };
+        let mut is_first = own.is_empty();
+        let missing = |(key, _): &&(String, Vec<u8>)| !own.iter().any(|own| **own == *key.as_bytes());
+        let missing: Vec<_> = self.fields.iter().filter(missing).collect();
         if out.pop() != Some(b'}') {
             return; // unreachable: an object ends so
         }
-        let mut is_first = own.is_empty();
-        for (key, json) in &self.fields {
-            if own.contains(key) {
-                continue;
-            }
+        for (_, json) in missing {
             if !std::mem::take(&mut is_first) {
                 out.push(b',');
             }
@@ -57,30 +55,18 @@ impl Context {
 }
 
 /// The keys of an object, without what is below them.
-struct Keys(Vec<String>);
-
-impl<'de> Deserialize<'de> for Keys {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OfObject;
-
-        impl<'de> Visitor<'de> for OfObject {
-            type Value = Keys;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
-                let mut keys = Vec::new();
-                while let Some((key, IgnoredAny)) = map.next_entry()? {
-                    keys.push(key);
-                }
-                Ok(Keys(keys))
-            }
-        }
-
-        deserializer.deserialize_map(OfObject)
+fn keys(object: &[u8]) -> Option<Vec<Cow<'_, [u8]>>> {
+    let mut json = Reader::new(object);
+    let mut keys = Vec::new();
+    if !json.take(b'{') {
+        return None;
     }
+    while !json.take(b'}') {
+        keys.push(json.key()?);
+        json.raw()?;
+        json.take(b',');
+    }
+    Some(keys)
 }
 
 #[cfg(test)]

@@ -9,12 +9,13 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use uuid::Uuid;
 
 use super::*;
+use crate::model::config::Protocol;
 use crate::model::event::{Severity, TelemetrySendRequest};
 use crate::payload::record::{EventHeader, Record};
 use crate::queue::admission::{Admission, Lane};
 use crate::queue::chunk::{self, Chunk};
 use crate::queue::{Producer, queue};
-use crate::transport::retry::{Response, RetryPolicy, Verdict};
+use crate::transport::retry::{AnswerTable, Response, RetryPolicy, Verdict};
 use crate::wire::envelope::{Envelope, Request};
 use crate::wire::session_index::SessionIndex;
 use crate::worker::delivery::Delivery;
@@ -85,7 +86,14 @@ fn record(name: &str) -> Record {
 
 impl Bench {
     fn start() -> Self {
-        Self::with(THRESHOLD, RetryPolicy { max_retries: 3, base_delay: Duration::from_millis(1) })
+        Self::with(
+            THRESHOLD,
+            RetryPolicy {
+                max_retries: 3,
+                base_delay: Duration::from_millis(1),
+                table: AnswerTable::default(),
+            },
+        )
     }
 
     fn with(threshold: usize, policy: RetryPolicy) -> Self {
@@ -99,7 +107,7 @@ impl Bench {
         let (attempt, attempts) = mpsc::channel();
         let (replies, reply) = mpsc::channel();
         let transport = ControlledTransport { attempts: attempt, replies: reply };
-        let envelope = Envelope::new("session-0001", Uuid::nil());
+        let envelope = Envelope::new(&Protocol::default(), "session-0001", Uuid::nil());
         let delivery = Delivery::new(Arc::clone(&ledger), transport, envelope, policy, HTTP_TIMEOUT);
         let outage_log = OutageLog::new("host".to_owned());
         let in_flight = InFlight::new(Arc::clone(&ledger), delivery, outage_log, 1);
@@ -184,7 +192,10 @@ fn no_event_wakes_the_worker_until_the_threshold() {
 
 #[test]
 fn a_full_chunk_wakes_the_worker_only_while_it_holds_no_event() {
-    let bench = Bench::with(10 * chunk::FULL, RetryPolicy { max_retries: 0, base_delay: LIMIT });
+    let bench = Bench::with(
+        10 * chunk::FULL,
+        RetryPolicy { max_retries: 0, base_delay: LIMIT, table: AnswerTable::default() },
+    );
     let fill = || (0..chunk::FULL).for_each(|_| bench.log("fills a chunk"));
     fill();
     bench.wait_until_queued(0);
@@ -206,7 +217,8 @@ fn a_full_chunk_wakes_the_worker_only_while_it_holds_no_event() {
 
 #[test]
 fn a_caller_that_is_held_up_delays_only_its_own_event() {
-    let bench = Bench::with(10_000, RetryPolicy { max_retries: 0, base_delay: LIMIT });
+    let bench =
+        Bench::with(10_000, RetryPolicy { max_retries: 0, base_delay: LIMIT, table: AnswerTable::default() });
     (0..500).for_each(|_| bench.log("before"));
     let release = bench.log_held_up("held up");
     (0..500).for_each(|_| bench.log("after"));
@@ -442,7 +454,8 @@ fn past_the_deadline_nothing_is_attempted() {
 fn after_an_outage_a_batch_waits_for_a_random_moment_unless_a_flush_is_asked_for() {
     // The moment is anywhere within a hundred years.
     let base_delay = Duration::from_secs(100 * 365 * 24 * 3600);
-    let bench = Bench::with(THRESHOLD, RetryPolicy { max_retries: 0, base_delay });
+    let bench =
+        Bench::with(THRESHOLD, RetryPolicy { max_retries: 0, base_delay, table: AnswerTable::default() });
     bench.log("lost");
     let flush = bench.flush();
     bench.answer_next(Reply::Status(503));

@@ -4,14 +4,34 @@ use std::process::{Command, Output};
 
 use log::{LevelFilter, Log, Metadata, Record};
 use tinker_telemetry::collector::Collector;
-use tinker_telemetry::{Reporter, Severity};
+use tinker_telemetry::{Reporter, Severity, StartError};
 
 use crate::support::{self, KEY, LIMIT, SESSION};
 
-const CHILD: &str = "TELEMETRY_TEST_CHILD";
+pub const CHILD: &str = "TELEMETRY_TEST_CHILD";
+
+/// The value of [`CHILD`] for a program that reports to an OTLP endpoint.
+#[cfg(feature = "otlp")]
+pub const OTLP: &str = "otlp";
 
 /// The variables that a reporter reads. Those of proxies count in lower case too.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 28] = [
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_COMPRESSION",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_LOGS_COMPRESSION",
+    "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
+    "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_LOGS_TIMEOUT",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_SDK_DISABLED",
+    "OTEL_SERVICE_NAME",
+    "SSL_CERT_FILE",
     "HOME",
     "TINKER_CREDENTIAL_CMD",
     "TINKER_API_KEY",
@@ -48,12 +68,10 @@ impl Log for PrintingLogger {
 /// The program under test. It reports one event with the settings of the environment, and prints the outcome.
 #[test]
 fn child() {
-    if std::env::var_os(CHILD).is_none() {
-        return;
-    }
+    let Ok(kind) = std::env::var(CHILD) else { return };
     log::set_logger(&PrintingLogger).unwrap();
     log::set_max_level(LevelFilter::Warn);
-    match Reporter::from_env(SESSION) {
+    match start(&kind) {
         Ok(reporter) => {
             let accepted = reporter.log("step", 1, Severity::Info);
             let drained = reporter.wait_until_drained(LIMIT) && reporter.stop(LIMIT);
@@ -64,11 +82,19 @@ fn child() {
     }
 }
 
+fn start(kind: &str) -> Result<Reporter, StartError> {
+    match kind {
+        #[cfg(feature = "otlp")]
+        OTLP => Reporter::builder(tinker_telemetry::Config::otlp_from_env(), SESSION).start(),
+        _ => Reporter::from_env(SESSION),
+    }
+}
+
 fn run(variables: &[(&str, &str)]) -> String {
     String::from_utf8(output(variables).stdout).unwrap()
 }
 
-fn output(variables: &[(&str, &str)]) -> Output {
+pub fn output(variables: &[(&str, &str)]) -> Output {
     let mut program = Command::new(std::env::current_exe().unwrap());
     program.args(["--exact", "environment::child", "--nocapture"]).env(CHILD, "1");
     for name in VARIABLES {

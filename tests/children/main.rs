@@ -15,6 +15,9 @@ mod real;
 mod replaced;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(all(feature = "otlp", feature = "tls"))]
+#[path = "../support/tls.rs"]
+mod tls;
 
 #[cfg(unix)]
 mod credential_command;
@@ -23,5 +26,7 @@ mod limits;
 mod logger;
 #[cfg(unix)]
 mod losses;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod panic_hook;
 mod resolver;

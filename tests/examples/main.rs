@@ -8,6 +8,8 @@ mod support;
 
 mod cli_tool;
 mod files;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod output;
 mod sdk_client;
 mod service;

@@ -16,3 +16,5 @@ mod bridges;
 mod caller;
 mod collector;
 mod delivery;
+#[cfg(feature = "otlp")]
+mod otlp;

@@ -223,6 +223,30 @@ fn with_any_answer_only_the_server_gets_the_secrets() {
     assert!(lines().iter().any(|(_, line)| line.starts_with("panic: ")));
 }
 
+/// Text in protobuf is as it was logged. An event may quote the log, where the client shows asterisks.
+#[cfg(feature = "otlp")]
+#[test]
+fn an_event_that_reads_like_a_request_gets_no_secret() {
+    start_recording();
+    let collector = Collector::start().unwrap();
+    let config = Config::otlp(collector.url()).header("authorization", HEADER);
+    #[cfg(feature = "gzip")]
+    let config = config.gzip(false);
+    let reporter = start(config).unwrap();
+    let head = format!("POST /v1/logs HTTP/1.1\r\nauthorization: {}\r\n\r\n", "*".repeat(HEADER.len()));
+    for length in [0, 40_000] {
+        // In the second body it stands behind the first part that is sent.
+        reporter.log("quoted", format!("{}{head}", "x".repeat(length)), Severity::Info);
+        assert!(reporter.wait_until_drained(LIMIT));
+    }
+    assert_eq!(reporter.stats().delivered, 3);
+    for request in collector.requests() {
+        assert_eq!(request.headers["authorization"], HEADER);
+        assert!(!String::from_utf8_lossy(&request.body).contains(CANARY));
+    }
+    assert_no_secret();
+}
+
 #[test]
 fn a_redirect_sends_nothing_to_the_other_host() {
     start_recording();

@@ -53,11 +53,13 @@ pub(crate) enum Contender {
     OursStruct,
     OursJson,
     OursTree,
+    OursOtlp,
+    OursOtlp512,
     OursDisabled,
 }
 
 impl Contender {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::OtelProto,
         Self::OtelProtoStatic,
         Self::OtelTracing,
@@ -71,6 +73,8 @@ impl Contender {
         Self::OursStruct,
         Self::OursJson,
         Self::OursTree,
+        Self::OursOtlp,
+        Self::OursOtlp512,
         Self::OursDisabled,
     ];
 
@@ -93,6 +97,8 @@ impl Contender {
             Self::OursStruct => "ours-struct",
             Self::OursJson => "ours-json",
             Self::OursTree => "ours-tree",
+            Self::OursOtlp => "ours-otlp",
+            Self::OursOtlp512 => "ours-otlp-512",
             Self::OursDisabled => "ours-disabled",
         }
     }
@@ -113,6 +119,8 @@ impl Contender {
             Self::OursStruct => "**tinker-telemetry**, borrowed struct",
             Self::OursJson => "**tinker-telemetry**, its `json!`",
             Self::OursTree => "**tinker-telemetry**, `serde_json::json!`",
+            Self::OursOtlp => "**tinker-telemetry**, OTLP",
+            Self::OursOtlp512 => "**tinker-telemetry**, OTLP, batches of 512",
             Self::OursDisabled => "**tinker-telemetry**, switched off",
         }
     }
@@ -155,6 +163,8 @@ impl Contender {
             Self::OursStruct => Box::new(Ours::start(sink, Data::Struct)?),
             Self::OursJson => Box::new(Ours::start(sink, Data::Json)?),
             Self::OursTree => Box::new(Ours::start(sink, Data::Tree)?),
+            Self::OursOtlp => Box::new(Ours::start_otlp(sink, 100)?),
+            Self::OursOtlp512 => Box::new(Ours::start_otlp(sink, DEFAULT_BATCH)?),
             Self::OursDisabled => Box::new(Ours::disabled()),
         })
     }

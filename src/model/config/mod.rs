@@ -1,6 +1,9 @@
 //! Where to send, and as whom: endpoint, credentials, environment, and their one validation.
 
 mod environment;
+#[cfg(feature = "otlp")]
+mod otlp;
+mod protocol;
 mod validation;
 
 use std::fmt;
@@ -12,6 +15,7 @@ use http::header::HeaderName;
 #[cfg(feature = "spool")]
 pub(crate) use environment::state_home;
 pub(crate) use environment::{Mode, is_ci, mode, no_color};
+pub(crate) use protocol::Protocol;
 pub(crate) use validation::{Endpoint, secret_header};
 
 use crate::model::proxy::{self, Proxy};
@@ -46,6 +50,14 @@ pub struct Config {
     allow_insecure_http: bool,
     sdk_version: String,
     user_agent: String,
+    /// `None` for Tinker's own protocol.
+    #[cfg(feature = "otlp")]
+    otlp: Option<otlp::OtlpSettings>,
+    /// What the program says of itself to an OTLP endpoint. No key is in it twice.
+    #[cfg(feature = "otlp")]
+    resource: Vec<(String, String)>,
+    #[cfg(feature = "gzip")]
+    gzip: Option<bool>,
 }
 
 /// Where an API key comes from that is not known yet, or is no longer taken. Asked on a thread of its own.
@@ -81,6 +93,12 @@ impl Config {
             allow_insecure_http: false,
             sdk_version: env!("CARGO_PKG_VERSION").to_owned(),
             user_agent: concat!("tinker-telemetry/", env!("CARGO_PKG_VERSION")).to_owned(),
+            #[cfg(feature = "otlp")]
+            otlp: None,
+            #[cfg(feature = "otlp")]
+            resource: Vec::new(),
+            #[cfg(feature = "gzip")]
+            gzip: None,
         }
     }
 
@@ -134,7 +152,8 @@ impl Config {
         self
     }
 
-    /// The URL before `/api/v1/telemetry`. A trailing slash is dropped. Defaults to Tinker's own backend.
+    /// The URL before `/api/v1/telemetry`, or before `/v1/logs` for an OTLP endpoint. A trailing slash is dropped. Defaults to
+    /// Tinker's own backend.
     ///
     /// `http://` is refused at `start` unless the host is loopback or
     /// [`allow_insecure_http`](Self::allow_insecure_http) says otherwise; so are user info and a query.
@@ -146,6 +165,8 @@ impl Config {
     /// ```
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
+        #[cfg(feature = "otlp")]
+        self.add_path_of_logs();
         self
     }
 
@@ -247,6 +268,15 @@ impl Config {
         self.user_agent = user_agent.into();
         self
     }
+
+    #[cfg(feature = "gzip")]
+    /// Whether request bodies of at least 1 KB are compressed. A server that answers 400 or 415 to a compressed body gets the
+    /// same body plain, at once, and no compressed one any more if that helped. Answers are never compressed. Defaults to
+    /// `true` for an OTLP endpoint, unless the environment says otherwise, and to `false` for Tinker's.
+    pub fn gzip(mut self, compress: bool) -> Self {
+        self.gzip = Some(compress);
+        self
+    }
 }
 
 impl fmt::Debug for Config {
@@ -254,7 +284,12 @@ impl fmt::Debug for Config {
         // Names only, and only texts that can be names: another text may be a value in the wrong place.
         let names = self.headers.iter().map(|(name, _)| HeaderName::from_bytes(name.as_bytes()).ok());
         let header_names: Vec<_> = names.collect();
-        f.debug_struct("Config")
+        let mut config = f.debug_struct("Config");
+        #[cfg(feature = "otlp")]
+        config.field("resource", &self.resource.iter().map(|(key, _)| key).collect::<Vec<_>>());
+        #[cfg(feature = "gzip")]
+        config.field("gzip", &self.gzip);
+        config
             // Not even the URL as it is: it may hold a password, which `start` would refuse.
             .field("has_api_key", &!self.api_key.is_empty())
             .field("has_credentials", &self.credentials.is_some())

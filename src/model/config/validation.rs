@@ -7,31 +7,14 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Scheme, Uri};
 
 use super::environment::read_variable;
-use super::{Config, CredentialSource};
+use super::protocol::AddedPath;
+use super::{Config, CredentialSource, Protocol};
 use crate::model::error::StartError;
 use crate::model::proxy::{self, Proxy};
 
-const TELEMETRY_PATH: &str = "/api/v1/telemetry";
-
 /// The size of all added headers together: more than any server takes, and small enough for the buffer that a request's
 /// head is written in.
-const MAX_HEADER_BYTES: usize = 16 * 1024;
-
-/// Headers that the reporter sets itself, or that frame the request. One of the user's would contradict them.
-const RESERVED_HEADERS: [&str; 12] = [
-    "accept",
-    "accept-encoding",
-    "connection",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "te",
-    "transfer-encoding",
-    "user-agent",
-    "x-api-key",
-    "x-idempotency-key",
-];
+pub(super) const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 impl Config {
     /// Checks everything and puts it into the form that requests are made of.
@@ -44,8 +27,11 @@ impl Config {
         &self,
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Endpoint, StartError> {
+        let protocol = self.protocol();
+        #[cfg(feature = "otlp")]
+        self.validate_resource()?;
         let mut headers = HeaderMap::new();
-        if let Some(key) = self.valid_api_key()? {
+        if let Some(key) = self.valid_api_key(&protocol)? {
             headers.insert("x-api-key", key);
         }
         let mut size = 0;
@@ -55,7 +41,7 @@ impl Config {
             if size > MAX_HEADER_BYTES {
                 return Err(invalid("makes them more than 16 KiB together"));
             }
-            let (name, value) = valid_header(name, value).map_err(invalid)?;
+            let (name, value) = valid_header(name, value, &protocol).map_err(invalid)?;
             headers.append(name, value);
         }
         if let Some((id, secret)) = &self.cloudflare_access {
@@ -78,6 +64,8 @@ impl Config {
         Ok(Endpoint {
             #[cfg(feature = "tls")]
             root_certificates_file: self.root_certificates_file(&uri, proxy.as_ref(), &variable),
+            #[cfg(all(feature = "otlp", feature = "tls"))]
+            otlp_certificate: self.otlp_certificate(&uri, proxy.as_ref()),
             uri,
             headers,
             proxy,
@@ -85,7 +73,11 @@ impl Config {
             added_root_certificates: self.added_root_certificates.clone(),
             credentials: self.credentials.clone(),
             has_odd_key: is_odd(&self.api_key),
-            sdk_version: self.sdk_version.clone(),
+            #[cfg(feature = "gzip")]
+            compresses: self.compresses(),
+            #[cfg(feature = "otlp")]
+            warnings: self.warnings(),
+            protocol,
             user_agent: self.user_agent.clone(),
         })
     }
@@ -122,14 +114,20 @@ impl Config {
         proxy: Option<&Proxy>,
         variable: &impl Fn(&str) -> Option<OsString>,
     ) -> Option<String> {
-        let is_needed = target.scheme() == Some(&Scheme::HTTPS)
-            || proxy.is_some_and(|proxy| proxy.url().starts_with("https://"));
-        let is_wanted = is_needed && self.root_certificates.is_none();
+        let is_wanted = asks_for_certificates(target, proxy) && self.root_certificates.is_none();
         is_wanted.then(|| read_variable(variable, "SSL_CERT_FILE")).flatten()
     }
 
-    /// `None` if it is still to be got.
-    fn valid_api_key(&self) -> Result<Option<HeaderValue>, StartError> {
+    /// `None` if it is still to be got, or if the protocol has none.
+    fn valid_api_key(&self, protocol: &Protocol) -> Result<Option<HeaderValue>, StartError> {
+        if !matches!(protocol, Protocol::Tinker { .. }) {
+            let reason = "has no place in an OTLP request: add the header that the server asks for";
+            return match (self.api_key.is_empty(), &self.credentials) {
+                (true, None) => Ok(None),
+                (false, _) => Err(StartError::InvalidSetting { setting: "api_key", reason }),
+                (true, Some(_)) => Err(StartError::InvalidSetting { setting: "credentials", reason }),
+            };
+        }
         if self.api_key.is_empty() {
             return if self.credentials.is_some() { Ok(None) } else { Err(StartError::MissingApiKey) };
         }
@@ -137,20 +135,23 @@ impl Config {
     }
 
     pub(super) fn valid_uri(&self) -> Result<Uri, StartError> {
-        let invalid = |reason| StartError::InvalidBaseUrl { reason };
-        let base = self.base_url.trim_end_matches('/');
+        let protocol = self.protocol();
+        let invalid = |reason| protocol.invalid_url(reason);
+        let AddedPath { path, doubled } = self.added_path();
+        let base = self.base_url.as_str();
+        let base = if path.is_empty() { base } else { base.trim_end_matches('/') };
         if base.contains(['?', '#']) {
             return Err(invalid("has a query or a fragment, which telemetry has no use for"));
         }
         if !base.contains("://") {
             return Err(invalid("begins with neither http:// nor https://"));
         }
-        if base.ends_with(TELEMETRY_PATH) {
-            return Err(invalid("ends with /api/v1/telemetry, which is added to it"));
+        if !path.is_empty() && base.ends_with(path) {
+            return Err(invalid(doubled));
         }
         let not_a_url =
             "is not a URL: it has a space, or a character that is not ASCII, or something is missing";
-        let uri: Uri = format!("{base}{TELEMETRY_PATH}").parse().map_err(|_| invalid(not_a_url))?;
+        let uri: Uri = format!("{base}{path}").parse().map_err(|_| invalid(not_a_url))?;
         let authority = uri.authority().ok_or_else(|| invalid("has no host"))?;
         if authority.as_str().contains('@') {
             return Err(invalid("has a user name or a password in it"));
@@ -168,7 +169,7 @@ impl Config {
             Some(scheme) if *scheme == Scheme::HTTPS => Ok(uri),
             Some(scheme) if *scheme != Scheme::HTTP => Err(invalid("is neither http:// nor https://")),
             Some(_) if self.allow_insecure_http || is_loopback(host) => Ok(uri),
-            Some(_) => Err(StartError::InsecureBaseUrl { host: host.to_owned() }),
+            Some(_) => Err(protocol.insecure_url(host)),
             None => Err(invalid("begins with neither http:// nor https://")),
         }
     }
@@ -178,6 +179,7 @@ impl Config {
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     pub(crate) uri: Uri,
+    pub(crate) protocol: Protocol,
     /// The user's headers and the credentials. Secret ones are marked, so that no `Debug` shows them.
     pub(crate) headers: HeaderMap,
     /// `None` if the endpoint is reached directly.
@@ -190,23 +192,46 @@ pub(crate) struct Endpoint {
     pub(crate) credentials: Option<CredentialSource>,
     /// Whether the key does not begin as Tinker's do.
     pub(crate) has_odd_key: bool,
-    pub(crate) sdk_version: String,
     pub(crate) user_agent: String,
+    /// Whether bodies are compressed.
+    #[cfg(feature = "gzip")]
+    pub(crate) compresses: bool,
+    /// Lines for the program's log.
+    #[cfg(feature = "otlp")]
+    pub(crate) warnings: Vec<String>,
     /// A file of more that the environment names. The transport reads it.
     #[cfg(feature = "tls")]
     pub(crate) root_certificates_file: Option<String>,
+    /// A file that OpenTelemetry's environment names, in place of Mozilla's, and the variable that names it.
+    #[cfg(all(feature = "otlp", feature = "tls"))]
+    pub(crate) otlp_certificate: Option<(&'static str, String)>,
+}
+
+/// Whether a server on the way shows certificates.
+#[cfg(feature = "tls")]
+pub(super) fn asks_for_certificates(target: &Uri, proxy: Option<&Proxy>) -> bool {
+    target.scheme() == Some(&Scheme::HTTPS) || proxy.is_some_and(|proxy| proxy.url().starts_with("https://"))
 }
 
 #[cfg(all(feature = "spool", unix))]
 impl Endpoint {
-    /// The URL before `/api/v1/telemetry`.
+    /// The URL without the path that was added to it.
     pub(crate) fn base_url(&self) -> String {
         let uri = self.uri.to_string();
-        uri.strip_suffix(TELEMETRY_PATH).unwrap_or(&uri).to_owned()
+        uri.strip_suffix(self.protocol.path().path).unwrap_or(&uri).to_owned()
     }
 
     /// The account: the key, or, if a source renews the keys, the source. All keys of one source are of one account.
+    /// For OTLP any header may be a credential, so all of them together are the account.
     pub(crate) fn account(&self) -> Vec<u8> {
+        #[cfg(feature = "otlp")]
+        if matches!(self.protocol, Protocol::Otlp { .. }) {
+            return self
+                .headers
+                .iter()
+                .flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()].concat())
+                .collect();
+        }
         match (self.headers.get("x-api-key"), &self.credentials) {
             (Some(key), _) => key.as_bytes().to_vec(),
             (None, Some(CredentialSource::Command(command))) => command.as_bytes().to_vec(),
@@ -228,9 +253,13 @@ fn is_loopback(host: &str) -> bool {
         || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-fn valid_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+pub(super) fn valid_header(
+    name: &str,
+    value: &str,
+    protocol: &Protocol,
+) -> Result<(HeaderName, HeaderValue), &'static str> {
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "has a name that is not a header name")?;
-    if RESERVED_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("x-stainless-") {
+    if protocol.sets_header(name.as_str()) {
         return Err("is one that the reporter sets itself");
     }
     // A header that a user adds is likely to be a credential.

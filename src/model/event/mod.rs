@@ -37,6 +37,8 @@ pub use severity::{ParseSeverityError, Severity};
 pub(crate) use time::DurationText;
 pub use time::Timestamp;
 use time::duration_text;
+#[cfg(feature = "otlp")]
+pub(crate) use time::parse_duration;
 
 /// The body of one `POST /api/v1/telemetry`.
 ///

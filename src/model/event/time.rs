@@ -72,7 +72,7 @@ impl fmt::Display for DurationText {
 /// Reads what [`DurationText`] writes. The fraction may be shorter than six digits, or missing. Python writes days apart
 /// (`1 day, 1:00:05.000008`). It can also write a negative duration (`-1 day, 23:59:59`), after a change of its clock: that
 /// one is read as zero.
-fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let Some((days, time)) = text.split_once(", ") else { return parse_time(text) };
     let days = days.strip_suffix(" days").or_else(|| days.strip_suffix(" day"))?;
     let time = parse_time(time)?;

@@ -5,12 +5,17 @@ use serde::ser::Error;
 use serde_json::json;
 
 use super::*;
-use crate::payload::json::MAX_DEPTH;
+use crate::payload::json::{MAX_DEPTH, expand};
 
 const LIMIT: usize = 64;
 
 fn text(data: impl Serialize) -> Result<String, RefusalReason> {
-    encode(|_| (), &data, LIMIT).map(|json| String::from_utf8(json.bytes().to_vec()).unwrap())
+    let expanded = |json: Box<Buffer>| {
+        let mut text = Vec::new();
+        expand(json.bytes(), &mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    };
+    encode(|_| (), &data, LIMIT).map(expanded)
 }
 
 #[test]
@@ -28,6 +33,10 @@ fn an_object_stays_nothing_becomes_an_empty_object_and_all_else_a_value() {
 fn a_float_that_json_does_not_have_becomes_null() {
     let data = BTreeMap::from([("inf", f64::INFINITY), ("nan", f64::NAN)]);
     assert_eq!(text(data).unwrap(), r#"{"inf":null,"nan":null}"#);
+    for alone in [f64::NAN, f32::INFINITY.into()] {
+        assert_eq!(text(alone).unwrap(), r#"{"value":null}"#, "it is something");
+    }
+    assert_eq!(text(f32::NAN).unwrap(), r#"{"value":null}"#);
 }
 
 #[test]

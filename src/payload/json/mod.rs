@@ -6,7 +6,8 @@
 //! The idea: strings and the structure are written here, eight bytes at a time, into a buffer that the thread keeps.
 //! Floats stay eight bytes of binary behind a mark, and [`expand`] writes their digits on the worker's thread:
 //! finding the shortest digits of a float takes as long as all the rest of a call. `serde_json` writes the integers.
-//! The text that results is the same as that of `serde_json`, byte for byte.
+//! The text that results is the same as that of `serde_json`, byte for byte. A format that has binary floats takes them as
+//! they are, with those that JSON cannot write ([`Reader`]).
 //!
 //! Why not `serde_json`'s serializer with a `Formatter` of our own? It was prototyped. It would save 394 lines of
 //! code, and a call would take 58 % more instructions: `serde_json` looks at each byte of each string, of field names
@@ -21,9 +22,13 @@
 //! - The byte [`FLOAT`] stands only before the eight bytes of a float.
 //! - No more is written than the limit allows, up to the growth of the buffer.
 
+mod reader;
 mod serializer;
 mod strict;
 
+pub(crate) use reader::Reader;
+#[cfg(feature = "otlp")]
+pub(crate) use reader::Token;
 pub(crate) use strict::is_strict;
 
 use std::io;
@@ -76,7 +81,7 @@ impl Json {
         Self { start: out.len(), out, limit, floats: 0, levels_left: MAX_DEPTH, escapes: true, error: None }
     }
 
-    /// Writes the value as an object: nothing (`null`) becomes `{}`, and any other value becomes `{"value": …}`.
+    /// Writes the value as an object: nothing becomes `{}`, and any other value becomes `{"value": …}`.
     #[inline]
     pub(crate) fn write_object(&mut self, value: &(impl Serialize + ?Sized)) -> Result<(), RefusalReason> {
         let _ = self.value(value); // the error is in `self.error`
@@ -86,7 +91,7 @@ impl Json {
         match self.out.bytes().get(self.start) {
             Some(b'{') => {}
             Some(b'n') => {
-                // Only null begins so.
+                // Only null begins so. A float that becomes null is still a mark.
                 self.out.truncate(self.start);
                 self.out.put(b"{}");
             }
@@ -169,9 +174,6 @@ impl Json {
 
     #[inline]
     fn float(&mut self, float: f64) -> Result<(), EncodeError> {
-        if !float.is_finite() {
-            return self.put(b"null");
-        }
         let Some([mark, bits @ ..]) = self.out.next(FLOAT_LEN) else {
             self.grow(MIN_FLOAT_LEN)?; // in fact by far more than a float takes
             return self.float(float);
@@ -306,7 +308,13 @@ fn is_special(byte: u8) -> bool {
     byte < b' ' || byte == b'"' || byte == b'\\'
 }
 
-/// Writes the JSON with its floats as text.
+/// The float that a text begins with, if it is one that is left to be written, and what stands after it.
+fn split_float(json: &[u8]) -> Option<(f64, &[u8])> {
+    let (bits, after) = json.strip_prefix(&[FLOAT])?.split_first_chunk()?;
+    Some((f64::from_le_bytes(*bits), after))
+}
+
+/// Writes the JSON with its floats as text. One that is not finite becomes `null`: JSON cannot write it.
 pub(crate) fn expand(json: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     let mut rest = json;
     while let Some(at) = memchr(FLOAT, rest) {

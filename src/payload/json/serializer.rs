@@ -118,7 +118,8 @@ impl Members<'_> {
     #[cold]
     fn float_key(&mut self, at: usize) -> Result<(), EncodeError> {
         let mut text = Vec::new();
-        if expand(&self.json.out.bytes()[at..], &mut text).is_err() {
+        let is_written = expand(&self.json.out.bytes()[at..], &mut text).is_ok();
+        if !is_written || text == b"null" {
             return Err(self.json.fail(INVALID));
         }
         self.json.out.truncate(at);
@@ -138,7 +139,7 @@ impl Members<'_> {
     }
 }
 
-/// Methods that write an integer or an `f32`.
+/// Methods that write an integer.
 macro_rules! numbers {
     ($($method:ident: $number:ty),*) => {$(
         #[inline]
@@ -161,7 +162,11 @@ impl<'a> Serializer for &'a mut Json {
 
     numbers! { serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64, serialize_i128: i128 }
     numbers! { serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64, serialize_u128: u128 }
-    numbers! { serialize_f32: f32 }
+
+    #[inline]
+    fn serialize_f32(self, value: f32) -> Result<(), EncodeError> {
+        if value.is_finite() { self.number(value) } else { self.float(value.into()) }
+    }
 
     #[inline]
     fn serialize_f64(self, value: f64) -> Result<(), EncodeError> {

@@ -21,6 +21,10 @@ use crate::queue::admission::{Admission, Grant, Lane, Load};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Delivered,
+    /// So many are dropped as `rejected`; more than there are count as all. The others are delivered.
+    DeliveredBut {
+        rejected: u64,
+    },
     Dropped(DropReason),
     /// Kept in a file for the next run.
     Spooled,
@@ -57,6 +61,21 @@ struct State {
     log_claimed: bool,
     /// The final counts are in the log, or never will be.
     logged: bool,
+}
+
+impl State {
+    fn count(&mut self, fate: Fate, events: u64) {
+        match fate {
+            Fate::Delivered => self.delivered += events,
+            Fate::DeliveredBut { rejected } => {
+                let rejected = rejected.min(events);
+                self.delivered += events - rejected;
+                self.dropped.add(DropReason::Rejected, rejected);
+            }
+            Fate::Dropped(reason) => self.dropped.add(reason, events),
+            Fate::Spooled => self.spooled += events,
+        }
+    }
 }
 
 impl Ledger {
@@ -130,11 +149,7 @@ impl Ledger {
             return; // `finish` settled them
         }
         self.admission.release(load);
-        match fate {
-            Fate::Delivered => state.delivered += load.events,
-            Fate::Dropped(reason) => state.dropped.add(reason, load.events),
-            Fate::Spooled => state.spooled += load.events,
-        }
+        state.count(fate, load.events);
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -212,12 +227,12 @@ impl Ledger {
         state.fatal_flush > state.flushes_done
     }
 
-    /// Events that count as spooled were delivered all the same.
-    pub(crate) fn deliver_spooled(&self, events: u64) {
+    /// Events that count as spooled were delivered all the same, or most of them.
+    pub(crate) fn deliver_spooled(&self, events: u64, fate: Fate) {
         let mut state = self.state();
         if !state.finished {
             state.spooled -= events;
-            state.delivered += events;
+            state.count(fate, events);
         }
     }
 

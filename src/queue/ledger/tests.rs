@@ -31,6 +31,17 @@ fn every_fate_is_counted_once_and_the_equations_hold() {
 }
 
 #[test]
+fn a_claim_is_settled_in_parts_and_the_equations_hold() {
+    for (others, delivered, dropped) in [(0, 5, 0), (2, 3, 2), (5, 0, 5), (6, 0, 5), (u64::MAX, 0, 5)] {
+        let ledger = ledger_with(7);
+        ledger.claim(load(5)).settle(Fate::DeliveredBut { rejected: others });
+        let stats = ledger.stats();
+        assert_eq!((stats.accepted, stats.pending), (7, 2), "{others}");
+        assert_eq!((stats.delivered, stats.dropped.rejected), (delivered, dropped), "{others}");
+    }
+}
+
+#[test]
 fn a_lost_claim_is_internal() {
     let ledger = ledger_with(2);
     drop(ledger.claim(load(2)));

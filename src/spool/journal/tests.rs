@@ -4,6 +4,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
+use crate::model::config::Protocol;
 use crate::spool::keeper::Keeper;
 use crate::spool::settings::{Durability, Spool};
 use crate::spool::store::Store;
@@ -20,7 +21,7 @@ fn keeper(durability: Durability) -> (TempDir, Keeper) {
     let outer = tempfile::tempdir().unwrap();
     let spool = Spool::at(outer.path().join("spool")).durability(durability);
     let store = Store::new(spool, "https://host".to_owned(), b"key");
-    let envelope = Envelope::new("session", Uuid::nil());
+    let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
     (outer, Keeper::new(store, &envelope, false, Box::new(|| ())))
 }
 
@@ -122,7 +123,14 @@ fn a_full_folder_loses_its_oldest_file_and_then_keeps_no_more() {
     let large = "1".repeat(9 * 1024 * 1024);
     keep(&mut old, &mut batch(&[&large]), KEY).unwrap();
     let store = || Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
-    let fresh = || Keeper::new(store(), &Envelope::new("session", Uuid::nil()), false, Box::new(|| ()));
+    let fresh = || {
+        Keeper::new(
+            store(),
+            &Envelope::new(&Protocol::default(), "session", Uuid::nil()),
+            false,
+            Box::new(|| ()),
+        )
+    };
     // The old file still has its owner.
     let refused = keep(&mut fresh(), &mut batch(&[&large]), KEY);
     assert!(matches!(refused, Err(KeepError::Full)), "{refused:?}");
@@ -137,7 +145,12 @@ fn there_are_at_most_256_files() {
     let (outer, _) = keeper(Durability::Process);
     let store = || Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
     for _ in 0..258 {
-        let mut keeper = Keeper::new(store(), &Envelope::new("session", Uuid::nil()), false, Box::new(|| ()));
+        let mut keeper = Keeper::new(
+            store(),
+            &Envelope::new(&Protocol::default(), "session", Uuid::nil()),
+            false,
+            Box::new(|| ()),
+        );
         keep(&mut keeper, &mut batch(&["1"]), KEY).unwrap();
     }
     assert_eq!(left(&outer).len(), 256);

@@ -90,7 +90,8 @@ struct Header {
 pub(crate) struct Contents<'a> {
     pub(crate) base_url: String,
     pub(crate) born: SystemTime,
-    pub(crate) envelope: Envelope,
+    /// Who made the events.
+    pub(crate) sender: Sender<'static>,
     /// How many tries failed.
     pub(crate) tries: u32,
     /// The events without a fate, in the order in which they were written.
@@ -157,12 +158,12 @@ pub(crate) fn read(file: &[u8]) -> Option<Contents<'_>> {
     Some(Contents {
         base_url: header.base_url,
         born: header.born.into(),
-        envelope: Envelope::of(&Sender {
+        sender: Sender {
             platform: header.platform.into(),
             sdk_version: header.sdk_version.into(),
             session_id: header.session_id.into(),
             process_uuid: header.process_uuid.into(),
-        }),
+        },
         tries,
         left: left.into_iter().map(|(_, left)| left).collect(),
         end,

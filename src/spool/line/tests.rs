@@ -4,12 +4,13 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
+use crate::model::config::Protocol;
 
 const URL: &str = "https://tinker.example/prod";
 
 fn header() -> Vec<u8> {
     let mut file = Vec::new();
-    put_header(URL, &Envelope::new("session-\"ä\"", Uuid::max()), &mut file);
+    put_header(URL, &Envelope::new(&Protocol::default(), "session-\"ä\"", Uuid::max()), &mut file);
     file
 }
 
@@ -51,7 +52,10 @@ fn a_file_says_what_is_left_of_it_and_who_sent_it() {
         events: vec![(places[2], &events[0][..]), (places[3], &events[1][..])],
     };
     assert_eq!(contents.left, [second, Left { key: None, events: vec![(places[4], &events[2][..])] }]);
-    assert_eq!(contents.envelope.sender(), Envelope::new("session-\"ä\"", Uuid::max()).sender());
+    assert_eq!(
+        Envelope::of(&contents.sender, &Protocol::default()).sender(),
+        Envelope::new(&Protocol::default(), "session-\"ä\"", Uuid::max()).sender()
+    );
 }
 
 #[test]

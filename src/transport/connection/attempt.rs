@@ -12,17 +12,24 @@ struct State {
     number: u64,
     end: Instant,
     is_stale_reuse: bool,
+    /// The request's head has left.
+    has_sent_head: bool,
 }
 
 impl Attempt {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(State { number: 0, end: Instant::now(), is_stale_reuse: false })))
+        Self(Arc::new(Mutex::new(State {
+            number: 0,
+            end: Instant::now(),
+            is_stale_reuse: false,
+            has_sent_head: false,
+        })))
     }
 
     /// The next attempt begins, and may last until `end`.
     pub(in crate::transport) fn begin(&self, end: Instant) {
         let mut state = self.state();
-        *state = State { number: state.number + 1, end, is_stale_reuse: false };
+        *state = State { number: state.number + 1, end, is_stale_reuse: false, has_sent_head: false };
     }
 
     /// Whether the request went over a kept connection and no byte came back.
@@ -42,6 +49,11 @@ impl Attempt {
     pub(super) fn sends_over_connection_of(&self, made_for: u64) {
         let mut state = self.state();
         state.is_stale_reuse = state.number > made_for;
+    }
+
+    /// The head leaves. Whether it is the attempt's first.
+    pub(super) fn sends_head(&self) -> bool {
+        !std::mem::replace(&mut self.state().has_sent_head, true)
     }
 
     /// Bytes have come back.

@@ -60,7 +60,12 @@ impl Connection {
     /// These bytes are about to be sent.
     fn before_output(&self, bytes: &mut [u8]) {
         fork::exit_if_forked();
-        self.watch.redactor.restore(bytes);
+        if let Some(head) = redactor::head_of(bytes) {
+            // A part of a body may read like a head: text in protobuf is as it was logged.
+            if self.watch.attempt.sends_head() {
+                self.watch.redactor.restore(head);
+            }
+        }
         self.watch.attempt.sends_over_connection_of(self.made_for);
     }
 
@@ -72,5 +77,32 @@ impl Connection {
     /// Bytes have come back.
     fn after_input(&self) {
         self.watch.attempt.receives();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use http::header::{HeaderMap, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn a_body_that_reads_like_a_head_gets_no_secret() {
+        let mut secret = HeaderValue::from_static("hush");
+        secret.set_sensitive(true);
+        let mut headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, secret)]);
+        let watch = ConnectionWatch::new(&Secrets::take_from(&mut headers));
+        let redacted = b"POST / HTTP/1.1\r\nauthorization: ****\r\n\r\n";
+        for _ in 0..2 {
+            watch.attempt().begin(Instant::now());
+            let (mut head, mut body) = (redacted.to_vec(), redacted.to_vec());
+            let connection = watch.open();
+            connection.before_output(&mut head);
+            connection.before_output(&mut body);
+            assert!(String::from_utf8(head).unwrap().contains("authorization: hush"));
+            assert_eq!(body, redacted);
+        }
     }
 }

@@ -2,12 +2,19 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::model::config::Protocol;
 use crate::model::stats::DropReason;
 
 /// The result of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Response(Response),
+    /// The server accepted the request, but for so many of its events. (None: it accepted all, and has something to say.)
+    #[cfg_attr(not(feature = "otlp"), expect(dead_code, reason = "no answer of Tinker's backend says so"))]
+    PartialSuccess {
+        rejected: u64,
+        message: String,
+    },
     /// No server was reached, or none answered in time: the cause, in words fit for a log line.
     NoAnswer(String),
     /// A server ended the connection without an answer: the cause, likewise.
@@ -25,7 +32,7 @@ impl Verdict {
     }
 }
 
-/// The parts of an answer that matter. Its body does not.
+/// The parts of an answer's head that matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -39,6 +46,10 @@ pub(crate) struct Response {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RetryStep {
     Delivered,
+    /// So many events of the batch are dropped as `rejected`. The server does not say which.
+    DeliveredBut {
+        rejected: u64,
+    },
     /// Send the same bytes again after this wait.
     Retry(Duration),
     /// Split it in two and send the halves. A single event is dropped as `too_large`.
@@ -59,6 +70,26 @@ impl RetryStep {
 pub(crate) struct RetryPolicy {
     pub(crate) max_retries: u32,
     pub(crate) base_delay: Duration,
+    pub(crate) table: AnswerTable,
+}
+
+/// What each status means.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum AnswerTable {
+    #[default]
+    Tinker,
+    #[cfg(feature = "otlp")]
+    Otlp,
+}
+
+impl AnswerTable {
+    pub(crate) fn of(protocol: &Protocol) -> Self {
+        match protocol {
+            Protocol::Tinker { .. } => Self::Tinker,
+            #[cfg(feature = "otlp")]
+            Protocol::Otlp { .. } => Self::Otlp,
+        }
+    }
 }
 
 /// The longest wait, both if a server asks for it and if doubling reaches it: all other batches of the worker wait as
@@ -74,10 +105,21 @@ impl RetryPolicy {
     pub(crate) fn next(&self, attempt: u32, verdict: &Verdict, random: f64) -> RetryStep {
         let response = match verdict {
             Verdict::NoAnswer(_) | Verdict::Disconnect(_) => return self.retry(attempt, None, random),
+            Verdict::PartialSuccess { rejected, .. } => {
+                return RetryStep::DeliveredBut { rejected: *rejected };
+            }
             Verdict::Printed => return RetryStep::GiveUp(DropReason::Printed),
             Verdict::NotPrinted => return RetryStep::GiveUp(DropReason::Internal),
             Verdict::Response(response) => response,
         };
+        match self.table {
+            AnswerTable::Tinker => self.after_tinkers(response, attempt, random),
+            #[cfg(feature = "otlp")]
+            AnswerTable::Otlp => self.after_otlps(response, attempt, random),
+        }
+    }
+
+    fn after_tinkers(&self, response: &Response, attempt: u32, random: f64) -> RetryStep {
         match (response.status, response.should_retry) {
             (200..=299, _) => RetryStep::Delivered,
             (_, Some(true)) | (408 | 409 | 429 | 500..=599, None) => {
@@ -86,6 +128,19 @@ impl RetryPolicy {
             (413, _) => RetryStep::Split,
             (400 | 422, _) => RetryStep::Isolate(response.status),
             (401 | 403, _) => RetryStep::GiveUp(DropReason::Unauthorized),
+            _ => RetryStep::GiveUp(DropReason::Rejected),
+        }
+    }
+
+    /// By the OpenTelemetry Protocol Specification, OTLP/HTTP Response: these four are retried, and "all other 4xx or 5xx
+    /// response status codes MUST NOT be retried". So no halves are sent after a 400. Those of a 413 are other requests.
+    #[cfg(feature = "otlp")]
+    fn after_otlps(&self, response: &Response, attempt: u32, random: f64) -> RetryStep {
+        match response.status {
+            200..=299 => RetryStep::Delivered,
+            429 | 502 | 503 | 504 => self.retry(attempt, response.retry_after, random),
+            413 => RetryStep::Split,
+            401 | 403 => RetryStep::GiveUp(DropReason::Unauthorized),
             _ => RetryStep::GiveUp(DropReason::Rejected),
         }
     }

@@ -2,7 +2,8 @@ use std::time::UNIX_EPOCH;
 
 use super::*;
 
-const POLICY: RetryPolicy = RetryPolicy { max_retries: 3, base_delay: Duration::from_secs(1) };
+const POLICY: RetryPolicy =
+    RetryPolicy { max_retries: 3, base_delay: Duration::from_secs(1), table: AnswerTable::Tinker };
 
 fn step_of(status: u16, should_retry: Option<bool>) -> RetryStep {
     let response = Response { status, should_retry, retry_after: None };
@@ -25,6 +26,37 @@ fn each_status_has_its_step() {
             _ => REJECTED,
         };
         assert_eq!(step_of(status, None), expected, "{status}");
+    }
+}
+
+#[cfg(feature = "otlp")]
+#[test]
+fn each_status_of_an_otlp_server_has_its_step_whatever_tinkers_header_says() {
+    let policy = RetryPolicy { table: AnswerTable::Otlp, ..POLICY };
+    for status in 100..=599 {
+        let expected = match status {
+            200..=299 => RetryStep::Delivered,
+            429 | 502 | 503 | 504 => RETRY,
+            413 => RetryStep::Split,
+            401 | 403 => UNAUTHORIZED,
+            _ => REJECTED,
+        };
+        for should_retry in [None, Some(true), Some(false)] {
+            let response = Response { status, should_retry, retry_after: None };
+            assert_eq!(policy.next(0, &Verdict::Response(response), 0.0), expected, "{status}");
+        }
+    }
+    let wait = Duration::from_secs(7);
+    let response = Response { status: 429, should_retry: None, retry_after: Some(wait) };
+    assert_eq!(policy.next(0, &Verdict::Response(response), 1.0), RetryStep::Retry(wait));
+    assert_eq!(policy.next(0, &Verdict::NoAnswer(String::new()), 0.0), RETRY);
+}
+
+#[test]
+fn a_partial_success_is_never_retried() {
+    for rejected in [0, 1, u64::MAX] {
+        let verdict = Verdict::PartialSuccess { rejected, message: String::new() };
+        assert_eq!(POLICY.next(0, &verdict, 0.0), RetryStep::DeliveredBut { rejected });
     }
 }
 

@@ -22,6 +22,13 @@ pub(super) fn config(endpoint: &Endpoint) -> Result<TlsConfig, StartError> {
     for pem in &endpoint.added_root_certificates {
         added.extend(parse(pem).map_err(invalid("add_root_certificates"))?);
     }
+    #[cfg(feature = "otlp")]
+    if let Some((variable, path)) = &endpoint.otlp_certificate {
+        let pem = read(path).map_err(|_| invalid(variable)("names a file that cannot be read"))?;
+        added
+            .extend(parse(&pem).map_err(|_| invalid(variable)("names a file without a certificate in PEM"))?);
+        return Ok(TlsConfig::builder().root_certs(added.into()).build());
+    }
     added.extend(endpoint.root_certificates_file.as_deref().map(from_file).unwrap_or_default());
     let roots = match &endpoint.root_certificates {
         None if added.is_empty() => RootCerts::WebPki,

@@ -24,16 +24,40 @@ pub(crate) struct Encoder {
     clock: Clock,
     session_index: SessionIndex,
     context: Arc<Context>,
+    floats: Floats,
+}
+
+/// What becomes of the floats in an event's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Floats {
+    /// They become text, as JSON has them.
+    Text,
+    /// They stay bits behind a mark. So a format that has binary floats can say those that JSON cannot, and neither their
+    /// digits need be found here nor read again there.
+    #[cfg(feature = "otlp")]
+    Bits,
 }
 
 impl Encoder {
     pub(crate) fn new(session_index: SessionIndex) -> Self {
-        Self { ids: Ids::new(), clock: Clock::default(), session_index, context: Arc::default() }
+        Self {
+            ids: Ids::new(),
+            clock: Clock::default(),
+            session_index,
+            context: Arc::default(),
+            floats: Floats::Text,
+        }
     }
 
     /// Adds these fields to every event's data.
     pub(crate) fn with_context(self, context: Arc<Context>) -> Self {
         Self { context, ..self }
+    }
+
+    /// Bits are for events that `wire/otlp` reads, and that nothing else reads before.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn with_floats(self, floats: Floats) -> Self {
+        Self { floats, ..self }
     }
 
     /// Appends the event, with an id and a number of its own.
@@ -53,7 +77,11 @@ impl Encoder {
         write_text("event_name", name, out)?;
         put(out, &[r#","event_data":"#]);
         let start = out.len();
-        json::expand(data, out)?;
+        match self.floats {
+            Floats::Text => json::expand(data, out)?,
+            #[cfg(feature = "otlp")]
+            Floats::Bits => out.extend_from_slice(data),
+        }
         self.context.add_to_object(start, out);
         Ok(())
     }

@@ -1,4 +1,6 @@
-//! Random ids of events, requests and sessions.
+//! Random ids of events, requests and sessions, and the one of this process.
+
+pub(crate) mod process_uuid;
 
 use std::io;
 

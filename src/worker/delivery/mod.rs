@@ -54,7 +54,7 @@ enum BatchOutcome {
 
 impl BatchOutcome {
     fn has_passed(self) -> bool {
-        matches!(self, Self::TooLarge | Self::Fate(Fate::Delivered))
+        matches!(self, Self::TooLarge | Self::Fate(Fate::Delivered | Fate::DeliveredBut { .. }))
     }
 }
 
@@ -235,6 +235,11 @@ impl<T: Transport> Delivery<T> {
                 RetryStep::Delivered => {
                     report(Progress::BatchDelivered { started, ended });
                     return BatchOutcome::Fate(Fate::Delivered);
+                }
+                RetryStep::DeliveredBut { rejected } => {
+                    report(Progress::BatchDelivered { started, ended });
+                    report(Progress::PartlyAccepted { verdict, at: ended });
+                    return BatchOutcome::Fate(Fate::DeliveredBut { rejected });
                 }
                 RetryStep::Split => return BatchOutcome::TooLarge,
                 RetryStep::Isolate(status) => return BatchOutcome::Rejected(status),

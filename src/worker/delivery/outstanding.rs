@@ -51,16 +51,16 @@ enum State {
     Kept,
     /// The events have their fate, which the file does not know yet.
     Over,
-    /// The worker kept the events, and then they were delivered.
-    DeliveredAfterAll,
+    /// The worker kept the events, and then they were delivered, or most of them.
+    DeliveredAfterAll(Fate),
 }
 
 /// What the worker has to note in the spool's file.
 pub(crate) enum Note {
     /// The events have their fate.
     Over(Entry),
-    /// The events count as spooled, and were delivered.
-    DeliveredAfterAll(Entry),
+    /// The events count as spooled, and have this fate.
+    DeliveredAfterAll(Entry, Fate),
 }
 
 impl Outstanding {
@@ -111,7 +111,9 @@ impl Outstanding {
         let is_decided = entry.state == State::OnItsWay;
         match (entry.state, fate) {
             (State::OnItsWay, _) if entry.is_written => entry.state = State::Over,
-            (State::Kept, Fate::Delivered) => entry.state = State::DeliveredAfterAll,
+            (State::Kept, Fate::Delivered | Fate::DeliveredBut { .. }) => {
+                entry.state = State::DeliveredAfterAll(fate);
+            }
             _ => _ = list.take(id),
         }
         is_decided
@@ -129,9 +131,9 @@ impl Outstanding {
     /// What there is to note in the file.
     pub(crate) fn take_notes(&self) -> Vec<Note> {
         let over =
-            self.list().take_all(|entry| matches!(entry.state, State::Over | State::DeliveredAfterAll));
+            self.list().take_all(|entry| matches!(entry.state, State::Over | State::DeliveredAfterAll(_)));
         let note = |entry: Entry| match entry.state {
-            State::DeliveredAfterAll => Note::DeliveredAfterAll(entry),
+            State::DeliveredAfterAll(fate) => Note::DeliveredAfterAll(entry, fate),
             _ => Note::Over(entry),
         };
         over.into_iter().map(note).collect()

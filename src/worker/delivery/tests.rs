@@ -1,9 +1,10 @@
 use uuid::Uuid;
 
 use super::*;
+use crate::model::config::Protocol;
 use crate::model::stats::Stats;
 use crate::queue::admission::{Admission, Lane, Load};
-use crate::transport::retry::Response;
+use crate::transport::retry::{AnswerTable, Response};
 use crate::wire::batch::Batcher;
 use crate::wire::envelope::Request;
 
@@ -49,8 +50,8 @@ fn deliver(events: u64, disliked: impl IntoIterator<Item = u64>, status: u16) ->
         assert!(batcher.push(event.to_string().as_bytes(), WEIGHT).is_none());
     }
     let transport = Picky { disliked: disliked.into_iter().collect(), status, requests: 0 };
-    let envelope = Envelope::new("session", Uuid::nil());
-    let policy = RetryPolicy { max_retries: 3, base_delay: Duration::ZERO };
+    let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
+    let policy = RetryPolicy { max_retries: 3, base_delay: Duration::ZERO, table: AnswerTable::default() };
     let mut delivery =
         Delivery::new(Arc::clone(&ledger), transport, envelope, policy, Duration::from_secs(1));
     assert_eq!(delivery.deliver(batcher.take().unwrap(), None, &mut |_| {}), None);

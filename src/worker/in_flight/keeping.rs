@@ -89,8 +89,8 @@ impl Keeping {
                         self.keeper.done(&entry.batch, key, entry.is_key_written);
                     }
                 }
-                Note::DeliveredAfterAll(entry) => {
-                    self.ledger.deliver_spooled(entry.batch.len() as u64);
+                Note::DeliveredAfterAll(entry, fate) => {
+                    self.ledger.deliver_spooled(entry.batch.len() as u64, fate);
                     if let Some(key) = &entry.key {
                         self.keeper.done_after_all(&entry.batch, key);
                     }

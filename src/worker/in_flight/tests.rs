@@ -11,12 +11,13 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
+use crate::model::config::Protocol;
 use crate::model::event::{Event, Severity, TelemetrySendRequest};
 use crate::model::stats::Stats;
 use crate::payload::record::{EventHeader, Record};
 use crate::queue::admission::{Admission, Lane, Load};
 use crate::queue::{Producer, queue};
-use crate::transport::retry::{Response, RetryPolicy, Verdict};
+use crate::transport::retry::{AnswerTable, Response, RetryPolicy, Verdict};
 use crate::wire::batch::Batcher;
 use crate::wire::encode::Encoder;
 use crate::wire::envelope::{Envelope, Request};
@@ -172,7 +173,7 @@ struct Bench {
 }
 
 fn retries(max_retries: u32) -> RetryPolicy {
-    RetryPolicy { max_retries, base_delay: Duration::from_millis(1) }
+    RetryPolicy { max_retries, base_delay: Duration::from_millis(1), table: AnswerTable::default() }
 }
 
 /// A threshold that no test reaches.
@@ -190,7 +191,7 @@ impl Bench {
         let ledger = Arc::new(Ledger::new(admission));
         let (producer, consumer) = queue(Arc::clone(&ledger), NEVER);
         let (ticker, ticks) = bounded(1);
-        let envelope = Envelope::new("session-0001", Uuid::nil());
+        let envelope = Envelope::new(&Protocol::default(), "session-0001", Uuid::nil());
         let transport = ToServer::new(&server);
         let delivery = Delivery::new(Arc::clone(&ledger), transport, envelope, policy, LIMIT);
         let log = OutageLog::new("host".to_owned());
@@ -438,7 +439,7 @@ fn a_report_is_read_before_the_next_batch_is_handed_over() {
     let limits = Load { events: 10, bytes: 100 };
     let ledger = Arc::new(Ledger::new(Admission::new(limits, limits)));
     ledger.admit(1, Lane::Ordinary).unwrap();
-    let envelope = Envelope::new("session-0001", Uuid::nil());
+    let envelope = Envelope::new(&Protocol::default(), "session-0001", Uuid::nil());
     let delivery = Delivery::new(Arc::clone(&ledger), ToServer::new(&server), envelope, retries(0), LIMIT);
     let mut in_flight = InFlight::new(Arc::clone(&ledger), delivery, OutageLog::new("host".to_owned()), 4);
     let mut batcher = Batcher::new(1, 100);
@@ -485,7 +486,8 @@ fn a_failed_attempt_stops_the_hand_over_while_others_are_on_the_wire() {
 fn the_first_batch_after_an_outage_waits_for_its_moment_and_the_others_behind_it() {
     // The moment is anywhere within a hundred years.
     let base_delay = Duration::from_secs(100 * 365 * 24 * 3600);
-    let bench = Bench::with(4, NEVER, RetryPolicy { max_retries: 1, base_delay });
+    let bench =
+        Bench::with(4, NEVER, RetryPolicy { max_retries: 1, base_delay, table: AnswerTable::default() });
     bench.log(8 * BATCH);
     bench.ticker.send(Instant::now()).unwrap();
     bench.server.wait_for_held(4);

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use crate::failure::text::cut;
 use crate::model::stats::{Refused, Stats};
 use crate::process::program_log::write;
 use crate::transport::retry::{Response, Verdict};
@@ -26,6 +27,11 @@ pub(crate) enum Progress {
     BatchDelivered {
         started: Instant,
         ended: Instant,
+    },
+    /// The server accepted the batch, or most of it, and said something about it.
+    PartlyAccepted {
+        verdict: Verdict,
+        at: Instant,
     },
     /// The server rejected events because of what they are, with this status. This is no outage: other events pass.
     EventsRejected(u16),
@@ -49,6 +55,8 @@ pub(crate) struct OutageLog {
     is_spool_failing: bool,
     /// When the server last rejected events.
     last_rejection: Option<Instant>,
+    /// When the server last accepted a request and said something about it.
+    last_remark: Option<Instant>,
     /// How many refusals are in the log.
     logged_refusals: u64,
     /// How many refusals there were before the outage.
@@ -61,6 +69,14 @@ pub(crate) struct OutageLog {
 /// this time without a rejection.
 const REJECTION_PAUSE: Duration = Duration::from_secs(60 * 60);
 
+/// A text of the server in a line of the log: a sentence or two.
+const MAX_MESSAGE: usize = 400;
+
+/// Notes the time. Whether nothing of the kind was logged for a while.
+fn is_first(last: &mut Option<Instant>, now: Instant) -> bool {
+    last.replace(now).is_none_or(|last| now.saturating_duration_since(last) > REJECTION_PAUSE)
+}
+
 impl OutageLog {
     pub(crate) fn new(host: String) -> Self {
         Self {
@@ -71,6 +87,7 @@ impl OutageLog {
             is_refusing: false,
             is_spool_failing: false,
             last_rejection: None,
+            last_remark: None,
             logged_refusals: 0,
             refused_before: 0,
             dropped: 0,
@@ -98,6 +115,7 @@ impl OutageLog {
                 }
                 self.note_change(was_failing, *ended);
             }
+            Progress::PartlyAccepted { verdict, at } => self.partly_accepted(verdict, *at),
             Progress::EventsRejected(status) => self.events_rejected(*status, Instant::now()),
             Progress::EventsDropped(events) => self.events_dropped(*events),
         }
@@ -138,7 +156,7 @@ impl OutageLog {
         }
         let host = &self.host;
         write(|| match verdict {
-            Verdict::Printed => {}
+            Verdict::Printed | Verdict::PartialSuccess { .. } => {}
             Verdict::NotPrinted => log::warn!("telemetry cannot be printed to standard error"),
             Verdict::NoAnswer(cause) | Verdict::Disconnect(cause) => {
                 log::warn!("telemetry does not reach {host}: {cause}");
@@ -151,8 +169,7 @@ impl OutageLog {
 
     /// The server rejected events because of what they are. This is no outage: other events pass.
     fn events_rejected(&mut self, status: u16, now: Instant) {
-        let last = self.last_rejection.replace(now);
-        if last.is_none_or(|last| now.saturating_duration_since(last) > REJECTION_PAUSE) {
+        if is_first(&mut self.last_rejection, now) {
             let host = &self.host;
             write(|| log::warn!("telemetry to {host} got status {status}"));
         }
@@ -168,6 +185,23 @@ impl OutageLog {
     /// The spool kept events.
     pub(super) fn spool_works(&mut self) {
         self.is_spool_failing = false;
+    }
+
+    /// The server accepted a request, or most of it, and said why not all or what could be better. One line for any number
+    /// of such answers, with the text of the first.
+    fn partly_accepted(&mut self, verdict: &Verdict, now: Instant) {
+        let Verdict::PartialSuccess { rejected, message } = verdict else { return };
+        let last = if *rejected > 0 { &mut self.last_rejection } else { &mut self.last_remark };
+        if !is_first(last, now) {
+            return;
+        }
+        let host = &self.host;
+        // The text is the server's: no line break of it may look like another line of the log.
+        let message = cut(message.escape_debug(), MAX_MESSAGE);
+        write(|| match rejected {
+            0 => log::warn!("telemetry to {host} was accepted with a remark: {message}"),
+            rejected => log::warn!("telemetry to {host} was accepted but for {rejected} events: {message}"),
+        });
     }
 
     /// Events were dropped.

@@ -130,3 +130,20 @@ fn an_attempt_that_began_before_an_outage_does_not_end_it_nor_one_before_its_end
     note(failed(5, 7));
     assert_eq!(take_lines().len(), 1, "the next outage");
 }
+
+#[test]
+fn the_text_of_a_partial_success_is_logged_once_and_is_one_line_of_bounded_length() {
+    let mut log = install();
+    let now = Instant::now();
+    let said = |rejected, message: &str| Verdict::PartialSuccess { rejected, message: message.to_owned() };
+    log.partly_accepted(&said(3, "too old\nERROR forged \u{1b}[31m"), now);
+    log.partly_accepted(&said(2, "too old"), now);
+    let expected = r"telemetry to host was accepted but for 3 events: too old\nERROR forged \u{1b}[31m";
+    assert_eq!(take_lines(), [expected]);
+    log.partly_accepted(&said(0, "use another endpoint"), now);
+    log.partly_accepted(&said(0, "use another endpoint"), now);
+    assert_eq!(take_lines(), ["telemetry to host was accepted with a remark: use another endpoint"]);
+    log.partly_accepted(&said(1, &"x".repeat(60_000)), now + 2 * REJECTION_PAUSE);
+    let [line] = &take_lines()[..] else { panic!("one line") };
+    assert!(line.len() < 500, "{line}");
+}

@@ -21,7 +21,7 @@ use tinker_telemetry::Spool;
 
 use crate::exit_bound::control::machine;
 use crate::exit_bound::report::{Finding, Lateness, Report};
-use crate::exit_bound::scene::{Hang, Leave, Left};
+use crate::exit_bound::scene::{Hang, Leave, Left, Load};
 use crate::truth::audit::contradiction;
 
 /// Parallel calls per core. They mostly wait.
@@ -48,28 +48,9 @@ fn warm_up_backtraces() {
     assert!(!Backtrace::capture().to_string().is_empty());
 }
 
-/// Plays all hangs, with reporters that are built so.
-fn play(title: &str, build: impl Fn(Builder) -> Builder + Sync) {
-    let _machine = machine();
-    warm_up_backtraces();
-    let hangs = Hang::all();
-    let report = Report::measure_all(AT_A_TIME, &hangs, &Leave::LIMITS, |hang, leave, limit| {
-        let scene = hang.arrange().expect("the fault can be arranged");
-        let load = scene.load();
-        let builder = build(leave.limit(load.builder(&scene.base_url), limit));
-        let reporter = builder.start().expect("the reporter starts");
-        load.log(&reporter);
-        scene.wait_for_the_hang();
-        load.fill(&reporter);
-        let (late, left) = Lateness::of(limit, || leave.leave(reporter, limit));
-        Finding { late, wrong: left.and_then(|left| false_statement(hang, leave, &left)) }
-    });
-    report.conclude(title);
-}
-
 #[test]
 fn every_leave_ends_on_time_in_every_hang() {
-    play("Calls that return", |builder| builder);
+    play("Calls that return", Load::builder);
 }
 
 #[cfg(feature = "spool")]
@@ -77,10 +58,35 @@ fn every_leave_ends_on_time_in_every_hang() {
 fn with_a_spool_every_leave_ends_on_time_in_every_hang() {
     let folder = tempfile::tempdir().unwrap();
     let next = AtomicUsize::new(0);
-    play("Calls that return, with a spool", |builder| {
+    play("Calls that return, with a spool", |load, url| {
         let name = next.fetch_add(1, Ordering::Relaxed).to_string();
-        builder.spool(Spool::at(folder.path().join(name)))
+        load.builder(url).spool(Spool::at(folder.path().join(name)))
     });
+}
+
+#[cfg(feature = "otlp")]
+#[test]
+fn every_leave_ends_on_time_in_every_hang_of_an_otlp_server() {
+    play("Calls that return, OTLP", Load::otlp_builder);
+}
+
+/// Plays all hangs, with reporters that are built so.
+fn play(title: &str, builder: impl Fn(Load, &str) -> Builder + Sync) {
+    let _machine = machine();
+    warm_up_backtraces();
+    let hangs = Hang::all();
+    let report = Report::measure_all(AT_A_TIME, &hangs, &Leave::LIMITS, |hang, leave, limit| {
+        let scene = hang.arrange().expect("the fault can be arranged");
+        let load = scene.load();
+        let settings = leave.limit(builder(load, &scene.base_url), limit);
+        let reporter = settings.start().expect("the reporter starts");
+        load.log(&reporter);
+        scene.wait_for_the_hang();
+        load.fill(&reporter);
+        let (late, left) = Lateness::of(limit, || leave.leave(reporter, limit));
+        Finding { late, wrong: left.and_then(|left| false_statement(hang, leave, &left)) }
+    });
+    report.conclude(title);
 }
 
 #[test]

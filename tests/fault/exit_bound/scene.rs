@@ -135,8 +135,20 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) fn builder(self, base_url: &str) -> Builder {
-        let config = Config::new("tml-fault").base_url(base_url).allow_insecure_http(true);
-        let builder = Reporter::builder(config, "session-0001").enabled(true);
+        self.builder_of(Config::new("tml-fault").base_url(base_url))
+    }
+
+    /// The same for a server of OTLP. Nothing is compressed: a bulk of one letter would be no bulk.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn otlp_builder(self, endpoint: &str) -> Builder {
+        let config = Config::otlp(endpoint);
+        #[cfg(feature = "gzip")]
+        let config = config.gzip(false);
+        self.builder_of(config)
+    }
+
+    fn builder_of(self, config: Config) -> Builder {
+        let builder = Reporter::builder(config.allow_insecure_http(true), "session-0001").enabled(true);
         match self.queue {
             Some(events) => builder.max_queue_size(events),
             None => builder,

@@ -78,6 +78,16 @@ fn whatever_is_wrong() {
     reporter.log("checkpoint.saved", Saved { step: 1300, path: "runs/a" }, Severity::Info);
 }
 
+#[cfg(feature = "otlp")]
+fn to_a_collector(session_id: &str) -> Tried {
+    let config = Config::otlp("http://localhost:4318") // before /v1/logs
+        .resource("service.name", "trainer")
+        .header("authorization", "Bearer …"); // if the server asks for one
+    let reporter = Reporter::builder(config, session_id).start()?;
+    reporter.flush();
+    Ok(())
+}
+
 #[test]
 fn a_program_that_reports_is_tested_as_the_readme_says() -> Tried {
     let collector = Collector::start()?;

@@ -11,7 +11,7 @@ use crate::rounds::Results;
 use crate::sink::{Manner, Sink};
 use crate::task::Work;
 
-const CONTENDERS: [Contender; 11] = [
+const CONTENDERS: [Contender; 13] = [
     Contender::OtelProto,
     Contender::OtelJson,
     Contender::OtelJson100,
@@ -23,6 +23,8 @@ const CONTENDERS: [Contender; 11] = [
     Contender::OursStruct,
     Contender::OursJson,
     Contender::OursTree,
+    Contender::OursOtlp,
+    Contender::OursOtlp512,
 ];
 
 pub(crate) fn tables(plan: &Plan) -> Result<Vec<Table>> {

@@ -32,6 +32,14 @@ impl Ours {
         Ok(Self { reporter, data })
     }
 
+    /// To an OpenTelemetry collector, in batches of this size. The data is the borrowed struct.
+    pub(crate) fn start_otlp(sink: SocketAddr, batch: usize) -> Result<Self> {
+        let config = Config::otlp(format!("http://{sink}"));
+        let builder = Reporter::builder(config, "session-0001").enabled(true).max_queue_size(QUEUE);
+        let reporter = builder.max_batch_size(batch).flush_threshold(batch).start()?;
+        Ok(Self { reporter, data: Data::Struct })
+    }
+
     pub(crate) fn disabled() -> Self {
         Self { reporter: Reporter::disabled(), data: Data::Struct }
     }

@@ -45,18 +45,23 @@ impl Redactor {
         Self { secrets: secrets.clone() }
     }
 
-    /// Puts the secrets into bytes that are about to be sent. A body is never mistaken for a request's head: JSON has
-    /// line breaks between its tokens at most, where no header can stand.
+    /// Puts the secrets into the head of a request that is about to be sent.
     pub(super) fn restore(&self, bytes: &mut [u8]) {
-        if !bytes.contains(&b'\r') {
-            return; // a body, which may be large
-        }
         for Secret { redacted, sent } in &*self.secrets.0 {
             if let Some(at) = bytes.windows(redacted.len()).position(|window| window == redacted) {
                 bytes[at..at + sent.len()].copy_from_slice(sent);
             }
         }
     }
+}
+
+/// The head of a request, if the bytes begin with one. The client sends a head at once, and a body apart from it.
+pub(super) fn head_of(bytes: &mut [u8]) -> Option<&mut [u8]> {
+    if !bytes.starts_with(b"POST ") {
+        return None; // a body, a handshake, or the request for a tunnel
+    }
+    let end = memchr::memmem::find(bytes, b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
+    Some(&mut bytes[..end])
 }
 
 impl fmt::Debug for Redactor {

@@ -48,6 +48,16 @@ fn bytes_without_asterisks_are_sent_as_they_are() {
 }
 
 #[test]
+fn only_the_head_of_a_request_is_a_head() {
+    let mut request = b"POST / HTTP/1.1\r\nkey: *\r\n\r\nbody".to_vec();
+    assert_eq!(head_of(&mut request).unwrap(), b"POST / HTTP/1.1\r\nkey: *\r\n\r\n");
+    for other in [&b"\r\nkey: *\r\n\r\n"[..], b"CONNECT host:443 HTTP/1.1\r\n\r\n", b"\x16\x03\x01POST ", b""]
+    {
+        assert!(head_of(&mut other.to_vec()).is_none(), "{other:?}");
+    }
+}
+
+#[test]
 fn debug_shows_no_secret() {
     let redactor = Redactor::new(&Secrets::take_from(&mut headers(&[("x-api-key", "tml-1")])));
     assert!(!format!("{redactor:?}").contains("tml"));

@@ -1,50 +1,26 @@
-//! Makes every part, starts the worker, and hands out the reporter. The defaults are here, each with its reason.
+//! The settings of a reporter. The defaults are here, each with its reason. `assembly` makes the parts.
+
+mod assembly;
 
 use std::error::Error;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::failure::user_error::{UserError, UserErrorClassifier};
-use crate::model::config::{self, Config, Endpoint, Mode};
+use crate::model::config::{self, Config, Mode};
 use crate::model::error::StartError;
 use crate::model::event::Event;
-use crate::model::stats::DropReason;
-use crate::process::fork::{self, ProcessOwned};
 use crate::process::program_log;
-use crate::queue::admission::{Admission, Load, MAX_BYTES, MAX_EVENTS};
-use crate::queue::ledger::Ledger;
-use crate::queue::queue;
+use crate::queue::admission::{MAX_BYTES, MAX_EVENTS};
 use crate::reporter::Reporter;
-use crate::reporter::destination::{Destination, Sink};
-use crate::reporter::spooling;
-#[cfg(all(feature = "spool", unix))]
-use crate::reporter::spooling::Spooling;
-use crate::session::pipeline::Pipeline;
-use crate::session::{Session, VainWait};
-#[cfg(all(feature = "spool", unix))]
-use crate::spool::replay::BatchLimits;
 #[cfg(feature = "spool")]
 use crate::spool::settings::Spool;
-use crate::transport::client::Route;
-use crate::transport::retry::{MAX_WAIT, RetryPolicy};
-use crate::wire::batch::Batcher;
+use crate::transport::retry::MAX_WAIT;
 use crate::wire::context::Context;
-use crate::wire::encode::Encoder;
-use crate::wire::envelope::Envelope;
-use crate::wire::ids::Ids;
-use crate::wire::process_uuid;
-use crate::wire::session_index::SessionIndex;
-use crate::worker::Worker;
-use crate::worker::before_send::{BeforeSend, Hook};
-use crate::worker::delivery::Delivery;
-use crate::worker::in_flight::InFlight;
-use crate::worker::outage_log::OutageLog;
-use crate::worker::ticker::Ticker;
+use crate::worker::before_send::Hook;
 
 /// Long enough that a quiet program makes few requests, and short enough that a person who watches sees events live.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(10);
@@ -121,7 +97,8 @@ pub struct Builder {
     flush_interval: Duration,
     flush_threshold: usize,
     flush_timeout: Option<Duration>,
-    http_timeout: Duration,
+    /// `None`: the environment's or the default.
+    http_timeout: Option<Duration>,
     max_retries: u32,
     retry_base_delay: Duration,
     max_queue_size: usize,
@@ -213,7 +190,7 @@ impl Builder {
             flush_interval: FLUSH_INTERVAL,
             flush_threshold: FLUSH_THRESHOLD,
             flush_timeout: None,
-            http_timeout: HTTP_TIMEOUT,
+            http_timeout: None,
             max_retries: MAX_RETRIES,
             retry_base_delay: RETRY_BASE_DELAY,
             max_queue_size: MAX_QUEUE_SIZE,
@@ -252,7 +229,8 @@ impl Builder {
         self
     }
 
-    /// Whether to report at all. Overrides the environment. Defaults to what `TINKER_TELEMETRY` and `DO_NOT_TRACK` say.
+    /// Whether to report at all. Overrides the environment. Defaults to what `TINKER_TELEMETRY` and `DO_NOT_TRACK` say, and
+    /// `OTEL_SDK_DISABLED` too with `Config::otlp_from_env`.
     ///
     /// ```
     /// use tinker_telemetry::{Config, Reporter};
@@ -421,9 +399,10 @@ impl Builder {
     }
 
     /// How long one attempt may take in all, from the name lookup to the end of the answer. Must be greater
-    /// than zero; more than 24 h counts as 24 h. Defaults to 5 s.
+    /// than zero; more than 24 h counts as 24 h. Defaults to 5 s. With `Config::otlp_from_env`, the variable
+    /// `OTEL_EXPORTER_OTLP_TIMEOUT` replaces that default.
     pub fn http_timeout(mut self, timeout: Duration) -> Self {
-        self.http_timeout = timeout;
+        self.http_timeout = Some(timeout);
         self
     }
 
@@ -480,7 +459,7 @@ impl Builder {
     ///
     /// - the open batch and the bodies of requests, up to [`max_in_flight`](Self::max_in_flight), each up to
     ///   [`max_batch_bytes`](Self::max_batch_bytes) or one event (the events in them count as pending all the same), the two
-    ///   halves of a batch while it is split, and the JSON of the largest event so far;
+    ///   halves of a batch while it is split, the compressed body, and the JSON of the largest event so far;
     /// - the buffers of each connection, 64 KiB, with TLS 128 KiB: one, and after a backlog one more for each request that
     ///   was in flight;
     /// - up to 16 KiB for each thread that logs, in which it encodes;
@@ -523,7 +502,8 @@ impl Builder {
     /// touches no network.
     ///
     /// If telemetry is switched off, this checks nothing and returns [`Reporter::disabled`]. If the environment names a proxy
-    /// that cannot be used, it writes a warning to the program's log and returns the same.
+    /// that cannot be used, or a file of certificates for an OTLP endpoint, it writes a warning to the program's log and
+    /// returns the same.
     ///
     /// ```
     /// use tinker_telemetry::{Config, Reporter};
@@ -549,138 +529,25 @@ impl Builder {
         }
     }
 
-    fn start_in(self, mode: Mode) -> Result<Reporter, StartError> {
-        // What the program got wrong comes first: the machine's faults must not hide it.
-        self.validate()?;
-        let session_id = match &self.session_id {
-            Some(id) if id.trim().is_empty() => return Err(StartError::EmptySessionId),
-            Some(id) => id.clone(),
-            None => format!("sessionless-{}", Ids::new().next().map_err(StartError::NoRandomness)?),
-        };
-        let endpoint = if mode == Mode::Send { Some(self.config.validate()?) } else { None };
-        if endpoint.as_ref().is_some_and(|endpoint| endpoint.has_odd_key) {
-            program_log::write(|| {
-                log::warn!("the API key begins neither with tml- nor with eyJ, as Tinker's do");
-            });
-        }
-        let sdk_version =
-            endpoint.as_ref().map_or(env!("CARGO_PKG_VERSION").to_owned(), |to| to.sdk_version.clone());
-        fork::watch();
-        let destination = self.destination(endpoint)?;
-        let process = process_uuid::uuid().map_err(StartError::NoRandomness)?;
-        let envelope = Envelope::of_sdk(&sdk_version, &session_id, process);
-        let (pipeline, worker) = self.pipeline(0, &destination, envelope);
-        start_worker(worker).map_err(StartError::Thread)?;
-        if let Some((spooling, route)) = destination.spooling() {
-            spooling.start_replay(&pipeline.ledger, route);
-        }
-        let (flush_timeout, shutdown_timeout) = self.timeouts(&destination);
-        let pipeline = if self.session_id.is_some() { pipeline.with_session() } else { pipeline };
-        Ok(Reporter::new(Session {
-            id: session_id.clone(),
-            started: Instant::now(),
-            pipeline: ProcessOwned::new(pipeline),
-            classifier: self.classifier.clone(),
-            max_event_bytes: self.max_event_bytes,
-            flush_timeout,
-            shutdown_timeout,
-            vain_wait: VainWait::default(),
-            renew: Box::new(move |parent| {
-                self.pipeline_of_child(parent, &sdk_version, &session_id, &destination)
-            }),
-        }))
-    }
-
-    /// `None` for a dry run.
-    fn destination(&self, endpoint: Option<Endpoint>) -> Result<Destination, StartError> {
-        let Some(endpoint) = endpoint else { return Ok(Destination::StandardError) };
-        #[cfg(all(feature = "spool", unix))]
-        let spooling = self.spool.as_ref().map(|spool| {
-            let limits = BatchLimits { events: self.max_batch_size, bytes: self.max_batch_bytes };
-            Spooling::new(spool, &endpoint, self.http_timeout, limits)
-        });
-        #[cfg(not(all(feature = "spool", unix)))]
-        let spooling = None;
-        Ok(Destination::Backend(Arc::new(Route::new(endpoint, self.http_timeout)?), spooling))
-    }
-
-    /// How long a fatal exception waits, and how long the last drop.
-    fn timeouts(&self, destination: &Destination) -> (Duration, Duration) {
-        let (flush, shutdown) = match destination.spooling() {
-            Some(_) if !config::is_ci() => spooling::TIMEOUTS,
-            _ => (FLUSH_TIMEOUT, SHUTDOWN_TIMEOUT),
-        };
-        (self.flush_timeout.unwrap_or(flush), self.shutdown_timeout.unwrap_or(shutdown))
-    }
-
-    /// A pipeline whose events are numbered from `first_number`, and the worker at its other end, not started yet.
-    fn pipeline(
-        &self,
-        first_number: u64,
-        destination: &Destination,
-        envelope: Envelope,
-    ) -> (Pipeline, Worker<Sink>) {
-        let ledger = Arc::new(Ledger::new(self.admission()));
-        let (producer, consumer) = queue(Arc::clone(&ledger), self.max_queue_size);
-        let transport = destination.open();
-        let pipeline = Pipeline::new(Arc::clone(&ledger), first_number, producer, transport.abort_handle());
-        let batcher = Batcher::new(self.max_batch_size, self.max_batch_bytes.saturating_sub(envelope.len()));
-        let policy = RetryPolicy { max_retries: self.max_retries, base_delay: self.retry_base_delay };
-        let outage_log = OutageLog::new(destination.name());
-        let keeper = destination.keeper(&envelope, &ledger);
-        let abort_handle = transport.abort_handle();
-        let delivery = Delivery::new(Arc::clone(&ledger), transport, envelope, policy, self.http_timeout);
-        let in_flight = InFlight::new(Arc::clone(&ledger), delivery, outage_log, self.max_in_flight);
-        let in_flight = in_flight.with_keeper(keeper, abort_handle);
-        let context = Arc::new(Context::new(&self.context));
-        let max_bytes = self.max_event_bytes.saturating_add(context.len() + MAX_HEAD);
-        let encoder = Encoder::new(SessionIndex::from(first_number)).with_context(context);
-        let worker =
-            Worker::new(ledger, consumer, Ticker::every(self.flush_interval), batcher, in_flight, encoder);
-        let worker = worker.with_before_send(BeforeSend::new(self.before_send.clone(), max_bytes));
-        match destination.spooling() {
-            Some((spooling, _)) => spooling.join(pipeline, worker),
-            None => (pipeline, worker),
-        }
-    }
-
-    /// A pipeline for a forked child. No error can be returned from where it is made: if the child gets no thread or no
-    /// random numbers, the pipeline is closed and refuses events as `stopped`.
-    fn pipeline_of_child(
-        &self,
-        parent: &Pipeline,
-        sdk_version: &str,
-        session_id: &str,
-        destination: &Destination,
-    ) -> Pipeline {
-        let process = process_uuid::uuid();
-        let envelope = Envelope::of_sdk(sdk_version, session_id, *process.as_ref().unwrap_or(&Uuid::nil()));
-        let (pipeline, worker) = self.pipeline(parent.next_number(), destination, envelope);
-        if process.and_then(|_| start_worker(worker)).is_err() {
-            pipeline.ledger.finish(DropReason::Internal);
-            pipeline.ledger.mark_logged(); // there is nothing to log
-        }
-        pipeline
-    }
-
-    fn admission(&self) -> Admission {
-        let limits = Load { events: self.max_queue_size as u64, bytes: self.max_queue_bytes as u64 };
-        let threshold = Load {
-            events: self.flush_threshold.min(self.max_queue_size) as u64,
-            bytes: self.max_batch_bytes.min(self.max_queue_bytes) as u64,
-        };
-        Admission::new(limits, threshold)
-    }
-
     fn mode(&self) -> Mode {
         match (self.enabled, self.print) {
             (Some(false), _) => Mode::Off,
             (_, true) => Mode::Print,
+            #[cfg(feature = "otlp")]
+            (None, false) if self.config.is_disabled() && config::mode() == Mode::Send => Mode::Off,
             (None, false) => config::mode(),
             // A dry run that the environment asks for must send nothing.
             (Some(true), false) if config::mode() == Mode::Print => Mode::Print,
             (Some(true), false) => Mode::Send,
         }
+    }
+
+    fn attempt_timeout(&self) -> Duration {
+        #[cfg(feature = "otlp")]
+        if let (None, Some(timeout)) = (self.http_timeout, self.config.timeout()) {
+            return timeout;
+        }
+        self.http_timeout.unwrap_or(HTTP_TIMEOUT)
     }
 
     fn validate(&self) -> Result<(), StartError> {
@@ -690,7 +557,7 @@ impl Builder {
         let rules = [
             ("flush_interval", !self.flush_interval.is_zero(), greater_than_zero),
             ("flush_threshold", self.flush_threshold >= 1, at_least_one),
-            ("http_timeout", !self.http_timeout.is_zero(), greater_than_zero),
+            ("http_timeout", !self.attempt_timeout().is_zero(), greater_than_zero),
             ("retry_base_delay", self.retry_base_delay <= MAX_WAIT, "must be at most 60 s"),
             ("max_queue_size", (1..=MAX_EVENTS).contains(&self.max_queue_size), "must be 1 to 4 194 304"),
             (
@@ -730,8 +597,4 @@ impl fmt::Debug for Builder {
         shown.field("spool", &self.spool);
         shown.finish_non_exhaustive()
     }
-}
-
-fn start_worker(worker: Worker<Sink>) -> io::Result<()> {
-    fork::start_thread("tinker-reporter", || worker.run_thread())
 }
