@@ -245,7 +245,7 @@ impl Builder {
     }
 
     /// A dry run: each event is written to standard error as a line for people, and nothing is sent. No key is needed. The
-    /// events count as dropped for the reason [`Printed`](DropReason::Printed). [`enabled(false)`](Self::enabled) switches
+    /// events count as dropped for the reason [`Printed`](crate::DropReason::Printed). [`enabled(false)`](Self::enabled) switches
     /// this off too. Defaults to what the environment says: `TINKER_TELEMETRY=print` does the same.
     ///
     /// ```
