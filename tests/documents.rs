@@ -46,19 +46,19 @@ const NOT_IN_CI: &[(&str, &str)] = &[
     ("cargo bench --all-features --bench outage", "measures times, which needs an idle machine"),
     ("cargo tree -e normal,no-proc-macro", "prints a list for a reader"),
     ("cargo test --all-features --test it NAME", "runs one test"),
-    ("cargo run --all-features --example sdk_client", "tests/examples.rs runs it"),
+    ("cargo run --all-features --example sdk_client", "tests/examples runs it"),
     (
         "RUST_BACKTRACE=1 TINKER_TELEMETRY=print cargo run --all-features --example cli_tool -- src",
-        "tests/examples.rs runs it, and compares the output",
+        "tests/examples runs it, and compares the output",
     ),
     (
         "TINKER_TELEMETRY=print cargo run --all-features --example service -- --listen 127.0.0.1:0 --demo",
-        "tests/examples.rs runs it, and compares the output",
+        "tests/examples runs it, and compares the output",
     ),
     ("cargo mutants", "takes hours"),
     (
         "cargo run --all-features --example otlp -- http://localhost:4318",
-        "needs a collector; tests/examples.rs runs it against one on loopback",
+        "needs a collector; tests/examples runs it against one on loopback",
     ),
     (
         "cargo run -p tinker-telemetry-viewer -- run -- cargo run --all-features --example quickstart",
@@ -275,4 +275,65 @@ fn the_session_ids_of_documents_and_examples_are_uuids() {
         }
     }
     assert!(uuids > 20, "{uuids}");
+}
+
+/// Whether there is a file or folder of this name in the project or in `src`. A file's ending may be left out.
+fn exists_in_project_or_src(name: &str) -> bool {
+    ["", "src/"].iter().any(|root| {
+        let path = format!("{root}{}", name.trim_end_matches('/'));
+        Path::new(&path).exists() || Path::new(&format!("{path}.rs")).exists()
+    })
+}
+
+/// Whether `src` has a function of this name, and a type of this one.
+fn has_method(code: &str, type_name: &str, function: &str) -> bool {
+    let has_type =
+        ["struct ", "enum ", "trait "].iter().any(|kind| code.contains(&format!("{kind}{type_name}")));
+    has_type && code.contains(&format!("fn {function}"))
+}
+
+#[test]
+fn every_path_module_and_method_that_the_architecture_names_exists() {
+    let patterns = published();
+    let is_package = Path::new("Cargo.toml.orig").exists();
+    let sources = texts_below(Path::new("src"));
+    let code: String = sources.iter().map(|(_, text)| text.as_str()).collect();
+    let mut checked = 0;
+    let text = read("ARCHITECTURE.md");
+    let (pictures, spans): (Vec<_>, Vec<_>) =
+        text.split("```").enumerate().partition(|(nth, _)| nth % 2 == 1);
+    assert!(!pictures.is_empty());
+    for name in spans.iter().flat_map(|(_, part)| part.split('`').skip(1).step_by(2)) {
+        if name.contains(' ') {
+            continue;
+        }
+        let exists = match name.split_once("::") {
+            Some((first, second)) if first.starts_with(char::is_uppercase) => {
+                has_method(&code, first, second)
+            }
+            Some(_) => exists_in_project_or_src(&name.replace("::", "/")),
+            None if name.contains('/') || Path::new(name).extension().is_some() => {
+                exists_in_project_or_src(name)
+            }
+            None => continue,
+        };
+        let is_left_out = is_package && !is_published(Path::new(name.trim_end_matches('/')), &patterns);
+        assert!(exists || is_left_out, "ARCHITECTURE.md names {name}");
+        checked += 1;
+    }
+    assert!(checked > 50, "{checked}");
+}
+
+#[test]
+fn the_architecture_lists_each_thread_that_is_started() {
+    let starts = |text: &str| -> BTreeSet<String> {
+        let names = text.split("start_thread(\"").skip(1).filter_map(|rest| rest.split('"').next());
+        names.filter(|name| name.starts_with("tinker-")).map(str::to_owned).collect()
+    };
+    let sources = texts_below(Path::new("src")).into_iter().filter(|(path, _)| !path.ends_with("tests.rs"));
+    let started: BTreeSet<_> = sources.flat_map(|(_, text)| starts(&text)).collect();
+    let architecture = read("ARCHITECTURE.md");
+    let rows = architecture.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let listed = rows.filter(|name| name.starts_with("tinker-")).map(str::to_owned).collect();
+    assert_eq!(started, listed);
 }

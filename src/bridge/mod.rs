@@ -24,10 +24,10 @@
 //! }
 //! ```
 //!
-//! - The fields of the enclosing spans are among the event's own, so that one event says which request it is about. An
-//!   own field wins over theirs, and an inner span's over an outer one's.
-//! - `span_id` is the span that the event is in, or that it reports; `parent_span_id` is the span around that one. The
-//!   numbers are unique in a process, so starts, stops and events of parallel requests can be told apart.
+//! - The fields of the enclosing spans are among the event's own, so that one event says which request it is about.
+//!   If a name occurs more than once, the event's own field takes precedence, then that of the inner span.
+//! - `span_id` is the span that the event is in, or that it reports; `parent_span_id` is the span around that one.
+//!   The numbers are unique in a process, so a reader can match starts, stops and events of parallel requests.
 //! - Everything is bounded. The innermost 16 spans count, with 64 fields and 16 KiB together, and with at most a quarter
 //!   of [`max_event_bytes`](crate::Builder::max_event_bytes). A text of an enclosing span is cut at 1 KiB. Of a span itself,
 //!   128 fields and 256 KiB of text are reported. An event without room for 2 KiB more (a `max_event_bytes` below 8 KiB)
@@ -39,8 +39,8 @@
 //!
 //! 1. It holds its reporter weakly. A global logger does not keep a session going.
 //! 2. It ignores what happens inside the reporter's own work. No record of that work comes back as an event.
-//! 3. It never blocks, except that a fatal panic waits for its report. What goes wrong in it costs an event at most: a panic
-//!    in a value of the program's, for example, costs that value.
+//! 3. It never blocks, except that a fatal panic waits for its report. A fault in it costs at most one event. A panic
+//!    in a value of the program, for example, costs that value alone.
 
 #[cfg(any(feature = "log", feature = "tracing"))]
 mod forwarding;

@@ -1,12 +1,13 @@
 //! A panic hook: it reports a panic as an exception before the program prints it or acts on it.
 //!
-//! The hook runs on the panicking thread, in the middle of whatever that thread did. So three rules hold here. It runs no
-//! code of the program's: a panic in a panic hook aborts the program. It writes nothing to the log, and takes no lock that
-//! is held while the program's code runs: the thread may hold any of those. Its waits are bounded.
+//! The hook runs on the panicking thread, in the middle of what that thread was doing. So three rules hold here. It
+//! runs no code of the program, because a panic in a panic hook aborts the program. It writes nothing to the log, and
+//! takes no lock that is held while code of the program runs, because the thread may hold any of those locks. Its
+//! waits are bounded.
 //!
-//! A hook cannot know whether a panic will be caught. A wait costs a server a thread for seconds, and without one the
-//! report of a program that ends is lost. So the hook waits where a panic most likely ends the program: on the main
-//! thread, and where nothing can catch it. A program that knows better chooses [`FatalPanics`].
+//! A hook cannot know whether a panic will be caught. A wait costs a server one of its threads for seconds; without a
+//! wait the report of a program that ends is lost. So the hook waits where a panic most likely ends the program: on
+//! the main thread, and where nothing can catch it. A program that knows better sets [`FatalPanics`].
 
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
@@ -21,11 +22,11 @@ use crate::process::reentrancy;
 use crate::reporter::{Reporter, WeakReporter};
 use crate::session::Session;
 
-/// How long the previous hook is held back. It may exit the program, so a report needs the time that a healthy network
-/// takes. It prints the panic, so a longer wait would look like a hang.
+/// How long the previous hook is delayed. It may exit the program, so a report first gets as long as a healthy
+/// network needs. It prints the panic, so a longer delay would look like a hang.
 const WAIT_BEFORE_MESSAGE: Duration = Duration::from_secs(1);
 
-/// The reporters that the hook reports to. No code of the program's runs under this lock, so no panicking thread holds it.
+/// The reporters that the hook reports to. No code of the program runs under this lock, so no panicking thread holds it.
 static LISTENERS: Inherited<Vec<Listener>> = Inherited::new();
 
 #[derive(Clone)]
@@ -76,8 +77,8 @@ impl FatalPanics {
 /// A panic that ends the program has severity `CRITICAL`, and the session's end follows it: on the main thread, and with
 /// `panic = "abort"` on every thread. Its thread waits until both are sent or given up, for `shutdown_timeout` at most.
 /// The previous hook (by default the one that prints the panic) is called after one second of that at the latest.
-/// After a wait in vain no thread waits again, unless something was delivered since. The drop of the reporter by the same
-/// panic does not wait again either.
+/// After a wait without a delivery no thread waits again until something is delivered. The drop of the reporter by
+/// the same panic does not wait again either.
 ///
 /// A panic on any other thread has severity `ERROR`. The hook asks for a flush, and the thread does not wait. A pool of
 /// threads that catches panics loses no time, and its session goes on. If an earlier hook ends the program at every
@@ -106,6 +107,14 @@ pub fn install_panic_hook(reporter: &Reporter) {
 
 /// As [`install_panic_hook`], with a choice of the panics that are fatal. A later call for the same reporter replaces the
 /// choice.
+///
+/// ```
+/// # let reporter = tinker_telemetry::Reporter::disabled();
+/// use tinker_telemetry::bridge::{FatalPanics, install_panic_hook_with};
+///
+/// // A supervisor starts a new worker thread after a panic, so no panic ends this program.
+/// install_panic_hook_with(&reporter, FatalPanics::Never);
+/// ```
 pub fn install_panic_hook_with(reporter: &Reporter, fatal: FatalPanics) {
     // A `Once` would not do: a fork may catch it half done, and the child would wait for it for ever.
     static INSTALLED: AtomicBool = AtomicBool::new(false);
@@ -151,7 +160,7 @@ fn report(info: &PanicHookInfo<'_>) -> FatalWaits {
     report_to_all(&panic, true)
 }
 
-/// Reports to every session before the thread waits for one.
+/// Reports to every session first. Only then does the thread wait.
 fn report_to_all(panic: &Panic, ends_program: bool) -> FatalWaits {
     let mut waits = FatalWaits::none();
     for (session, fatal) in sessions() {
@@ -179,7 +188,7 @@ fn is_main_thread() -> bool {
     current_thread().is_some_and(|thread| thread.name() == Some("main"))
 }
 
-/// The sessions to report to. They are held without their owners: a drop of the last reporter meanwhile waits as always.
+/// The sessions to report to. The hook does not own them, so the drop of the last reporter waits as it always does.
 fn sessions() -> Vec<(Arc<Session>, FatalPanics)> {
     let session = |listener: &Listener| Some((listener.reporter.session()?, listener.fatal));
     LISTENERS.read().iter().filter_map(session).collect()
@@ -208,7 +217,7 @@ impl FatalWaits {
         }
     }
 
-    /// Waits until each report is sent or given up, and notes which of the waits were in vain.
+    /// Waits until each report is sent or given up. Notes which of these waits ended without a delivery.
     fn wait_to_the_end(&self) {
         for FatalWait { session, lost } in &self.waits {
             let is_drained = session.wait_until_drained(self.left_of(session.shutdown_timeout));

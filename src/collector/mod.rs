@@ -78,6 +78,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// A drop closes every connection and frees the port, within some milliseconds, whatever the clients do. The methods
 /// take `&self` and may be called from any thread. A collector belongs to the process that started it: a forked child must
 /// not call its methods, and a drop there does nothing.
+///
+/// ```
+/// use std::time::Duration;
+/// use tinker_telemetry::collector::Collector;
+/// use tinker_telemetry::{Config, Reporter};
+///
+/// let collector = Collector::start()?;
+/// let config = Config::new("tml-test").base_url(collector.url());
+/// let reporter = Reporter::builder(config, "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").enabled(true).start()?;
+/// drop(reporter); // ends the session, and waits until its events are sent
+/// assert_eq!(collector.wait_for_events(2, Duration::from_secs(5)).len(), 2); // the session's start and its end
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a drop ends the collector"]
 pub struct Collector {
     address: SocketAddr,
@@ -129,6 +142,20 @@ impl Collector {
 
     /// Queues the answer to one request. The first queued answer is for the next request that arrives, and so on. When
     /// the queue is empty, every request gets the default answer.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tinker_telemetry::{Config, Reporter, Severity};
+    /// use tinker_telemetry::collector::{Answer, Collector};
+    ///
+    /// let collector = Collector::start()?;
+    /// collector.answer(Answer::status(400)); // to the first request alone
+    /// # let config = Config::new("tml-test").base_url(collector.url());
+    /// # let reporter = Reporter::builder(config, "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").enabled(true).start()?;
+    /// # assert!(reporter.wait_until_drained(Duration::from_secs(5)));
+    /// assert_eq!(reporter.stats().dropped.rejected, 1); // the session's start
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn answer(&self, answer: Answer) {
         self.shared.lock().script.push_back(answer);
     }
@@ -185,6 +212,16 @@ impl Collector {
 
     /// [`events`](Self::events) as soon as there are at least `count`. After `timeout` it returns those that have
     /// arrived, so that an assertion on them shows what is missing.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tinker_telemetry::collector::Collector;
+    ///
+    /// let collector = Collector::start()?;
+    /// let events = collector.wait_for_events(1, Duration::ZERO);
+    /// assert!(events.is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn wait_for_events(&self, count: usize, timeout: Duration) -> Vec<Event> {
         self.shared.wait_while(timeout, |state| state.accepted < count).accepted_events()
     }
@@ -229,6 +266,16 @@ impl fmt::Debug for Collector {
 }
 
 /// Holds back the answers of a [`Collector`]. They are sent when the last one is dropped.
+///
+/// ```
+/// use tinker_telemetry::collector::Collector;
+///
+/// let collector = Collector::start()?;
+/// let hold = collector.hold_answers();
+/// // Requests that arrive here are received, and wait for their answers.
+/// drop(hold);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use = "answers are held back as long as this lives"]
 pub struct Hold(Arc<Shared>);
 

@@ -1,11 +1,9 @@
-//! What the collector's threads share: one mutex, and one condvar that is notified of every change.
+//! The state that the collector's threads share. It has one mutex, and one condvar that is notified of every change.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Shutdown, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{Answer, Received};
 use crate::model::event::Event;
@@ -22,7 +20,8 @@ pub(super) struct State {
     pub(super) received: Vec<Arc<Received>>,
     /// How many of `received` were returned one by one.
     pub(super) returned: usize,
-    /// How many events of `received` were answered with a 2xx, so that a wait for them need not count.
+    /// How many events of `received` were answered with a 2xx. A wait for events reads it, and so need not count
+    /// them.
     pub(super) accepted: usize,
     pub(super) script: VecDeque<Answer>,
     pub(super) default_answer: Answer,
@@ -58,8 +57,9 @@ impl Shared {
         self.process != ForkGeneration::current()
     }
 
+    /// A poisoned lock is used like any other: a test's assertion may have failed while it was held.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the state and wakes every thread that waits for a change.
@@ -75,9 +75,8 @@ impl Shared {
         timeout: Duration,
         mut condition: impl FnMut(&State) -> bool,
     ) -> MutexGuard<'_, State> {
-        let mut state = self.lock();
-        self.changed.wait_while_for(&mut state, |state| condition(state), timeout);
-        state
+        let waited = self.changed.wait_timeout_while(self.lock(), timeout, |state| condition(state));
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Records a request and chooses its answer, in one step, so that both have the same order.
@@ -95,7 +94,7 @@ impl Shared {
 
     /// Waits until the answer is due. `false`: the collector was closed before.
     pub(super) fn wait_until_due(&self, answer: &Answer) -> bool {
-        self.changed.wait_while(&mut self.lock(), |state| state.holds > 0 && !state.closed);
+        drop(self.changed.wait_while(self.lock(), |state| state.holds > 0 && !state.closed));
         !self.wait_while(answer.delay, |state| !state.closed).closed
     }
 

@@ -68,7 +68,7 @@ pub trait AsError<Kind>: sealed::IsError<Kind> {
     }
 }
 
-/// An error, and what its static type tells of it.
+/// An error, with what is known from its static type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ErrorView<'a> {
     pub(crate) error: &'a (dyn Error + 'static),

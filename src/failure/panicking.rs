@@ -1,4 +1,4 @@
-//! What a report contains about a panic, and how the panic hook hands that over to a capture.
+//! What a report contains about a panic, and how the panic hook passes that to a capture.
 //!
 //! Only the panic hook knows where a panic happened, and only the code that catches the panic knows that it was
 //! caught. So while a capture surrounds the panic, the hook stores what it knows here, in a thread-local, and the
@@ -24,7 +24,7 @@ const MAX_STORED: usize = 4;
 thread_local! {
     // Constant and without a destructor, so it can be read even while the destructors of other thread-locals run.
     static CAPTURES: Cell<u32> = const { Cell::new(0) };
-    // With a destructor, so it may be gone already.
+    // It has a destructor, so it may be gone already.
     static STORED: Cell<Vec<Panic>> = const { Cell::new(Vec::new()) };
 }
 
@@ -95,11 +95,11 @@ impl Drop for CaptureScope {
     }
 }
 
-/// The panic with this payload, with what the hook stored about it. That stays stored, for a capture around this one.
+/// The panic with this payload, with the facts that the hook stored. They stay stored for a capture around this one.
 pub(crate) fn recall(_within: &CaptureScope, payload: &(dyn Any + Send)) -> Panic {
     let fallback = Panic::caught(payload);
     let stored = STORED.try_with(Cell::take).unwrap_or_default();
-    // The last one may be another: a destructor may have panicked since and recovered.
+    // The last stored panic may be another one: a destructor may have panicked since, and recovered.
     let same = stored.iter().rev().find(|panic| panic.message == fallback.message).cloned();
     let _ = STORED.try_with(|slot| slot.set(stored));
     same.unwrap_or(fallback)

@@ -1,4 +1,4 @@
-//! The words that every floor uses: what an event is, what is counted, where to report to, what can be wrong with it.
+//! The types that every floor uses: what an event is, what is counted, where to report to, what can be wrong.
 //!
 //! Nothing here does any I/O or starts anything. Every folder may use this one; it uses none.
 

@@ -69,7 +69,7 @@ fn data(data: &Map<String, Value>) -> String {
     text
 }
 
-/// Whether a text needs no quotes to be told from what stands beside it.
+/// Whether a text is one word, which is clear without quotes.
 fn is_word(text: &str) -> bool {
     let fits = |letter: char| letter.is_alphanumeric() || "._-/:+".contains(letter);
     !text.is_empty() && text.chars().all(fits)

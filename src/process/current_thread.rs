@@ -1,8 +1,9 @@
 //! The thread of a call, also at the very end of that thread.
 //!
-//! When the standard library has dropped its own handle of a thread, asking for it panics. Destructors of C
-//! thread-specific keys still run then, and may log. That panic would be reported, or would abort the process inside the
-//! panic hook. So it may happen once a thread, and inside the reentrancy scope, where the crate's hook does nothing.
+//! At the end of a thread, once the standard library has dropped its own handle of it, `thread::current` panics.
+//! Destructors of C thread-specific keys still run then, and may log. The panic hook would report that panic; if it
+//! is the hook itself that asks, the process aborts. So the panic may happen once for each thread, and inside the
+//! reentrancy scope, where the crate's hook does nothing.
 //!
 //! What remains: if the panic hook is the first to ask, and that late, the process aborts. There is no other way to ask.
 

@@ -15,14 +15,14 @@ use crate::transport::retry::Verdict;
 use crate::wire::envelope::{Envelope, Request};
 use crate::worker::keeper::Keeper;
 
-/// What a transport is made of, in the process that started the reporter and in those that it forks.
+/// From this a transport is made, in the process that started the reporter and in each of its forked children.
 pub(super) enum Destination {
     Backend(Arc<Route>, Option<Spooling>),
     StandardError,
 }
 
 impl Destination {
-    /// What keeps events that cannot be sent, and the way that they are to take.
+    /// The spool, if there is one, and the route that its events take.
     pub(super) fn spooling(&self) -> Option<(&Spooling, &Arc<Route>)> {
         match self {
             Self::Backend(route, spooling) => spooling.as_ref().map(|spooling| (spooling, route)),

@@ -39,6 +39,21 @@ use crate::session::Session;
 ///
 /// When the last clone is dropped the reporter stops as [`stop`](Self::stop) does, within `shutdown_timeout`. A
 /// reporter in a `static` is never dropped, and neither is one at `std::process::exit`: call `stop` there.
+///
+/// ```
+/// use std::thread;
+/// use tinker_telemetry::{Reporter, Severity, json};
+///
+/// fn train(reporter: &Reporter) {
+///     thread::scope(|scope| {
+///         for shard in 0..2 {
+///             let reporter = reporter.clone();
+///             scope.spawn(move || reporter.log("shard.done", json!({"shard": shard}), Severity::Info));
+///         }
+///     });
+/// }
+/// # train(&Reporter::disabled());
+/// ```
 #[derive(Clone)]
 #[must_use = "dropping its last clone ends the session"]
 pub struct Reporter {
@@ -98,6 +113,12 @@ impl Reporter {
     }
 
     /// The id of the session that it reports to. `None` if it is switched off.
+    ///
+    /// ```
+    /// use tinker_telemetry::Reporter;
+    ///
+    /// assert_eq!(Reporter::disabled().session_id(), None);
+    /// ```
     pub fn session_id(&self) -> Option<&str> {
         self.owner.as_ref().map(|owner| owner.id.as_str())
     }
@@ -329,6 +350,14 @@ pub struct WeakReporter {
 impl WeakReporter {
     /// The reporter. `None` once its last clone is dropped, and if it is switched off. If the other clones are dropped
     /// meanwhile, this one is the last: its drop ends the session, and waits for it.
+    ///
+    /// ```
+    /// # let reporter = tinker_telemetry::Reporter::disabled();
+    /// let weak = reporter.downgrade();
+    /// if let Some(reporter) = weak.upgrade() {
+    ///     println!("{}", reporter.stats());
+    /// }
+    /// ```
     pub fn upgrade(&self) -> Option<Reporter> {
         let (owner, _) = self.session.as_ref()?;
         let owner = owner.upgrade()?;

@@ -48,7 +48,8 @@ pub(crate) struct Session {
     pub(crate) vain_wait: VainWait,
 }
 
-/// How many events had been delivered when a panicking thread had waited in vain. [`NO_VAIN_WAIT`] if none has.
+/// The count of delivered events at the moment when the wait of a panicking thread ended without a delivery.
+/// [`NO_VAIN_WAIT`] if there was no such wait.
 pub(crate) struct VainWait(AtomicU64);
 
 const NO_VAIN_WAIT: u64 = u64::MAX;
@@ -157,7 +158,8 @@ impl Session {
         }
     }
 
-    /// Whether a panicking thread has waited for this session in vain, and nothing was delivered since.
+    /// Whether the wait of a panicking thread for this session ended without a delivery, and nothing was delivered
+    /// since.
     pub(crate) fn has_waited_in_vain(&self) -> bool {
         let delivered = self.vain_wait.0.load(Ordering::Relaxed);
         delivered != NO_VAIN_WAIT && delivered == self.stats().delivered
@@ -216,7 +218,7 @@ impl Session {
         }
     }
 
-    /// An error as it is described. A fatal one goes without the stack that it carries if the caller has no time for it.
+    /// The description of an error. If the caller of a fatal one has no time left, it has no stack of its own.
     fn view<'a, E: AsError<Kind> + ?Sized, Kind>(&self, error: &'a E, lane: Lane) -> ErrorView<'a> {
         let view = ErrorView::of(error);
         let has_time = lane != Lane::Fatal || self.wait_for_stack(lane) >= LONG_WAIT;

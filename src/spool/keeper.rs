@@ -1,4 +1,4 @@
-//! The worker's side of the spool: it keeps batches, and notes which have their fate.
+//! The worker's side of the spool: it writes batches to files, and notes there which of them have their fate.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use crate::spool::store::{self, KeepError, Room, Store};
 use crate::wire::batch::Batch;
 use crate::wire::envelope::Envelope;
 
-/// A file of this size gets no more events, so that it can be removed when those that it has have their fate.
+/// A file of this size gets no more events, so that it can be removed as soon as its events have their fate.
 const ROTATE_AT: u64 = 1024 * 1024;
 
 /// Starts a replay, unless one is running.
@@ -20,7 +20,7 @@ pub(crate) struct Keeper {
     header: Vec<u8>,
     is_write_ahead: bool,
     folder: Option<Folder>,
-    /// What the folder may hold more, if that is known.
+    /// How much more the folder may hold, if that is known.
     room: Option<Room>,
     /// The last one is written to. The others hold events that are on their way, or kept.
     journals: Vec<Journal>,
@@ -65,7 +65,7 @@ impl Keeper {
         self.journals.iter().any(|journal| journal.count(batch) > 0)
     }
 
-    /// Looks at the folder, if it is there: the time that this takes is then not needed at the end.
+    /// Opens the folder and counts its files, if it exists, so that this takes no time at the end.
     pub(crate) fn prepare(&mut self) {
         if self.folder.is_none() {
             if let Ok(Some(folder)) = self.store.open_own() {
@@ -75,8 +75,8 @@ impl Keeper {
         }
     }
 
-    /// Writes the batch, of which this process will still try to send every event. With the key that it is sent under, if
-    /// that is known. [`sync`](Self::sync) makes it safe.
+    /// Writes a batch that this process will still try to send, with its idempotency key if it has one. It is safe on
+    /// the disk after [`sync`](Self::sync).
     pub(crate) fn write(&mut self, batch: &mut Batch, key: Option<&str>) -> Result<(), KeepError> {
         // Twice, because the folder may have been removed since it was opened.
         for _ in 0..2 {
@@ -103,8 +103,8 @@ impl Keeper {
         Err(io::Error::from(io::ErrorKind::NotFound).into())
     }
 
-    /// Keeps batches for a later run: this process will not send them. Each with the key that it was sent under, if it was.
-    /// Returns the outcome for each.
+    /// Keeps batches for a later run: this process will not send them. A batch that was sent comes with its
+    /// idempotency key. Returns the outcome of each.
     pub(crate) fn keep_all(
         &mut self,
         batches: &mut [(&mut Batch, Option<&str>)],
@@ -125,8 +125,8 @@ impl Keeper {
         outcomes
     }
 
-    /// Waits until the disk has what was written, if it is to survive a power cut. One wait for all that was written since
-    /// the last one. After an error that is not there.
+    /// If events must survive a power cut, waits until the disk has all that was written since the last call. What
+    /// the disk did not take is not in the file after this.
     pub(crate) fn sync(&mut self) -> Result<(), KeepError> {
         let Some(folder) = &self.folder else { return Ok(()) };
         let mut outcome = Ok(());
@@ -143,8 +143,8 @@ impl Keeper {
         outcome.map_err(KeepError::from)
     }
 
-    /// The batch has its fate, and need not be in the file any more. `is_key_known`: it was written under this key. If the
-    /// disk fails here, that costs at most a second delivery.
+    /// The batch has its fate, so the file need not keep it. `is_key_known`: the file knows the batch under this key.
+    /// If the disk fails here, the batch may be delivered twice.
     pub(crate) fn done(&mut self, batch: &Batch, key: &str, is_key_known: bool) {
         let Some(folder) = self.folder.take() else { return };
         if let Some((at, journal)) = self.journal_of(batch) {
@@ -158,7 +158,7 @@ impl Keeper {
         self.folder = Some(folder);
     }
 
-    /// A batch that was kept was delivered all the same.
+    /// A batch was delivered although it had been kept.
     pub(crate) fn done_after_all(&mut self, batch: &Batch, key: &str) {
         if let Some((_, journal)) = self.journal_of(batch) {
             journal.kept = journal.kept.saturating_sub(journal.count(batch));
@@ -166,7 +166,7 @@ impl Keeper {
         self.done(batch, key, true);
     }
 
-    /// The server answers again. Files that hold only kept events are left to a replay of this process.
+    /// The server answers again. A replay of this process may now send the files that hold only kept events.
     pub(crate) fn release(&mut self) {
         let before = self.journals.len();
         self.journals.retain(|journal| journal.kept == 0 || journal.open > journal.kept);
@@ -198,7 +198,7 @@ impl Keeper {
         self.journals.iter_mut().enumerate().find(|(_, journal)| journal.has(first))
     }
 
-    /// A file that could not be written, or is gone, is not written again. What is in it stays as it is.
+    /// Stops writing to a file that could not be written or is gone. Its contents stay as they are.
     fn clean_up_after(&mut self, at: usize, is_broken: bool) {
         if !is_broken || self.journals[at].open == 0 {
             let journal = self.journals.remove(at);

@@ -1,12 +1,16 @@
-//! Files for the next run: what could not be sent is kept, and what earlier runs kept is sent.
+//! Files for the next run: they keep the events that cannot be sent, and a later run sends those.
 //!
-//! The worker holds a `Keeper`, which starts a `replay`. A caller's thread never comes here.
+//! The worker holds a [`keeper::Keeper`], which starts a [`replay`]. Of the calls that a program makes,
+//! only those of [`settings::Spool`] touch the files.
 //!
-//! - The process that holds a file's lock may write, send and remove the file, and no other. There are no leases and no clocks.
-//! - The lines of a file say everything. There is no second file that could disagree with it after a crash.
-//! - Events go only where the running configuration says, and only those that were kept for that endpoint and key.
-//! - What is not the spool's is neither read nor changed nor removed.
-//! - The disk may fail at any moment. That costs what was to be kept, and nothing else.
+//! - Only the process that holds a file's lock writes, sends or removes it. There are no leases, and no clock
+//!   decides.
+//! - A file holds all that is known about its events. There is no second file that could disagree with it after a
+//!   crash.
+//! - Events are sent only to the endpoint and with the key that the running program has, and only if they were kept
+//!   for both.
+//! - Files that are not the spool's are left alone: they are not read, changed or removed.
+//! - The disk may fail at any moment. Then the events that were to be kept are lost, and nothing else.
 
 #[cfg(unix)]
 mod disk;

@@ -1,8 +1,9 @@
-//! Sends what earlier runs, and other processes that have ended, left in the folder.
+//! Sends the events that earlier runs, and other processes that have ended, left in the folder.
 //!
-//! On a thread of its own, which is there only while there is something to send: an attempt that waits for a mute server
-//! must hold up neither the program's own events nor its end. Each batch has one attempt, and the first failure ends the
-//! replay: what is left stays for a later one. A file whose try failed has changed, so the next replay begins with another.
+//! It runs on a thread of its own, which exists only while there is something to send. So a mute server (one that
+//! takes a request and never answers) delays neither the program's own events nor its end. Each batch has one
+//! attempt, and the first failure ends the replay: the rest waits for a later one. A failed try usually changes its
+//! file, which makes it the newest, so the next replay begins with another file.
 
 use std::io;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::wire::batch::Batch;
 use crate::wire::envelope::{Envelope, idempotency_key};
 use crate::wire::ids::Ids;
 
-/// As many events, and so many bytes, are sent together where no batch was begun.
+/// How many events, and how many bytes, are sent together if they were in no batch before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BatchLimits {
     pub(crate) events: usize,
@@ -46,7 +47,7 @@ pub(crate) struct Replay<T> {
     pub(crate) protocol: Protocol,
 }
 
-/// Starts the replay that `make` makes, on a thread, unless one is running. Where the system gives no thread, the events
+/// Starts the replay that `make` makes, on a thread, unless one is running. If the system gives no thread, the events
 /// wait for the next run.
 pub(crate) fn start<T: Transport + 'static>(
     state: &Arc<ReplayState>,
@@ -138,13 +139,13 @@ impl<T: Transport> Replay<T> {
     }
 }
 
-/// Sends what is left of one file. What it has not sent when it is dropped was not taken.
+/// Sends what is left of one file. The events that it has not sent when it is dropped are no longer counted as taken.
 struct FileSender<'a, T> {
     replay: &'a mut Replay<T>,
     file: &'a LockedFile,
     contents: &'a Contents<'a>,
     envelope: Envelope,
-    /// Where the next line goes: a last line that is torn is overwritten.
+    /// Where the next line begins: it overwrites a torn last line.
     end: u64,
     pending: u64,
 }
@@ -312,7 +313,8 @@ impl<T: Transport> FileSender<'_, T> {
         Ok(())
     }
 
-    /// Asked only of what a server refuses again, so that a clock that is wrong costs nothing that could be delivered.
+    /// Matters only for events that the server has refused once more, so a wrong clock loses no event that could be
+    /// delivered.
     fn is_too_old(&self) -> bool {
         SystemTime::now().duration_since(self.contents.born).is_ok_and(|age| age > MAX_AGE)
     }

@@ -57,6 +57,12 @@ enum SpoolPlace {
 }
 
 /// What events in a file survive.
+///
+/// ```
+/// use tinker_telemetry::{Durability, Spool};
+///
+/// let spool = Spool::for_program("my-tool").durability(Durability::Power);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Durability {
@@ -68,6 +74,13 @@ pub enum Durability {
 }
 
 /// What a spool's folder holds.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// let status = tinker_telemetry::Spool::at(folder.path().join("telemetry")).status()?;
+/// assert_eq!((status.files, status.bytes, status.events), (0, 0, 0));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpoolStatus {
@@ -95,6 +108,12 @@ impl Spool {
     }
 
     /// This folder. It is made if it is not there, for this user alone.
+    ///
+    /// ```
+    /// use tinker_telemetry::Spool;
+    ///
+    /// let spool = Spool::at("/var/lib/my-tool/telemetry");
+    /// ```
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self::of(SpoolPlace::At(path.into()))
     }
@@ -107,6 +126,13 @@ impl Spool {
     /// interval is in a file if the process is killed, whatever the network does meanwhile. Must be greater than zero; a
     /// fifth of a second is a good choice. Defaults to writing only what would be dropped as `retries_exhausted` or
     /// `deadline`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tinker_telemetry::Spool;
+    ///
+    /// let spool = Spool::for_program("my-tool").write_ahead(Duration::from_millis(200));
+    /// ```
     pub fn write_ahead(mut self, interval: Duration) -> Self {
         self.write_ahead = Some(interval);
         self

@@ -1,4 +1,4 @@
-//! The folder of one endpoint and key, and what all files in it may hold together.
+//! The folder of one endpoint and key, and the limits on all of its files together.
 
 use std::fmt;
 use std::io;
@@ -12,12 +12,12 @@ use crate::spool::settings::{Spool, SpoolStatus};
 
 /// Little on any disk, and a hundred thousand small events.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
-/// Few enough that the folder is read in a moment. Each process that had to keep something leaves one.
+/// Few enough to read the folder in a moment. Each process that had to keep something leaves one file.
 const MAX_FILES: usize = 256;
-/// After a week offline a machine has older events than anyone needs.
+/// Events that are a week old are of no use any more.
 pub(super) const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// What the folders of accounts begin with: the version of what is in them.
+/// The beginning of the name of an account's folder: the version of the format of its files.
 const ACCOUNTS: &str = "v1-";
 
 /// Where a reporter's files are.
@@ -31,7 +31,7 @@ pub(crate) struct Store {
 /// Why something could not be kept.
 #[derive(Clone, Debug)]
 pub(crate) enum KeepError {
-    /// The folder holds as much as it may, and nothing of it can be removed.
+    /// The folder holds as much as it may, and no file of it can be removed.
     Full,
     Disk(Arc<io::Error>),
 }
@@ -58,11 +58,12 @@ impl From<io::Error> for KeepError {
 }
 
 impl Store {
-    /// `account` tells those of one endpoint apart. The folder's name has a sum of it, which gives nothing of a key away.
+    /// `account` is different for each account of one endpoint. The folder's name contains a checksum of it, from
+    /// which no key can be found.
     pub(crate) fn new(spool: Spool, base_url: String, account: &[u8]) -> Self {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(base_url.as_bytes());
-        hasher.update(b"\n"); // which no URL has
+        hasher.update(b"\n"); // no URL contains it
         hasher.update(account);
         let account = format!("{ACCOUNTS}{:08x}", hasher.finalize());
         Self { spool, base_url, account }
@@ -72,18 +73,18 @@ impl Store {
         self.spool.is_synced()
     }
 
-    /// The folder, made if need be.
+    /// The folder. Makes it if it does not exist.
     pub(super) fn make(&self) -> io::Result<Folder> {
         Folder::make(self.spool.folder()?)?.make_below(&self.account)
     }
 
-    /// The folder. `None` if it is not there.
+    /// The folder. `None` if it does not exist.
     pub(super) fn open_own(&self) -> io::Result<Option<Folder>> {
         let Some(root) = found(Folder::open(self.spool.folder()?))? else { return Ok(None) };
         found(root.open_below(&self.account))
     }
 
-    /// The same. Removes what other accounts left too long ago.
+    /// As [`open_own`](Self::open_own). Also removes files of other accounts that are older than [`MAX_AGE`].
     pub(super) fn open(&self) -> io::Result<Option<Folder>> {
         let Some(root) = found(Folder::open(self.spool.folder()?))? else { return Ok(None) };
         for account in root.folders(ACCOUNTS)?.iter().filter(|account| **account != self.account) {
@@ -127,14 +128,14 @@ impl Store {
     }
 }
 
-/// What the folder may hold more.
+/// How much more the folder may hold.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     files: usize,
     bytes: u64,
 }
 
-/// Looks how much the folder holds.
+/// Counts how much more the folder may hold.
 pub(super) fn look(folder: &Folder) -> io::Result<Room> {
     Ok(Room::beside(&folder.files()?))
 }
@@ -146,7 +147,8 @@ impl Room {
     }
 }
 
-/// Makes a file, with room for it. Returns how many bytes the folder may hold more. `room`: what a look has found.
+/// Makes a file, and room for it. Returns how many more bytes the folder may hold. `room`: the result of an earlier
+/// [`look`].
 pub(super) fn create(folder: &Folder, room: Option<Room>) -> Result<(LockedFile, u64), KeepError> {
     if let Some(room) = room.filter(|room| room.files > 0) {
         return Ok((folder.create()?, room.bytes));
@@ -159,7 +161,7 @@ pub(super) fn create(folder: &Folder, room: Option<Room>) -> Result<(LockedFile,
     Ok((folder.create()?, Room::beside(&files).bytes))
 }
 
-/// Makes room for so many bytes. Returns how many the folder may hold more.
+/// Makes room for `needed` bytes. Returns how many more bytes the folder may hold.
 pub(super) fn make_room(folder: &Folder, needed: u64) -> Result<u64, KeepError> {
     let files = folder.files()?;
     let mut held: u64 = files.iter().map(|file| file.bytes).sum();
@@ -175,7 +177,7 @@ pub(super) fn make_room(folder: &Folder, needed: u64) -> Result<u64, KeepError> 
     if room < needed { Err(KeepError::Full) } else { Ok(room) }
 }
 
-/// Removes a file that no process has open. Whether it is gone.
+/// Removes a file that no process has locked. Returns whether it is gone.
 fn remove(folder: &Folder, file: &Found) -> bool {
     let locked = folder.lock(&file.name).ok().flatten();
     locked.is_some_and(|locked| folder.remove(&locked).is_ok())
@@ -190,7 +192,7 @@ fn events(file: &[u8]) -> u64 {
     contents.map_or(0, |contents| contents.left.iter().map(|left| left.events.len() as u64).sum())
 }
 
-/// `None` for what is not there.
+/// `None` if the file or folder does not exist.
 fn found<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
     match outcome {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

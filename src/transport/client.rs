@@ -1,4 +1,4 @@
-//! HTTP by ureq.
+//! Sends requests over HTTP, by ureq.
 //!
 //! Some of ureq's defaults do not suit a reporter. The [`Route`] switches them off, each with its reason.
 
@@ -37,7 +37,7 @@ use crate::wire::envelope::Request;
 #[cfg(feature = "otlp")]
 use crate::wire::otlp::{self, PartialSuccess};
 
-/// The body of an answer is read so far at most: a server must not keep the worker busy with it.
+/// At most so much of the body of an answer is read: a server must not keep the worker busy with it.
 const MAX_ANSWER: u64 = 64 * 1024;
 
 /// The size of a connection's input buffer, and of its output buffer. With TLS there are two of each. They exist as long
@@ -361,7 +361,7 @@ impl Transport for Http {
 /// lock. A fork on another thread during a first request could leave that lock closed, and the child would never send
 /// anything. (Seen in one of some forty programs that began with forks on four threads.)
 ///
-/// ureq logs at debug level meanwhile. A program that logs at this level does without: its logger may be what starts the
+/// This is left out if the program logs at debug level: ureq logs meanwhile, and the logger may be what starts the
 /// reporter.
 fn prepare() {
     static PREPARED: AtomicBool = AtomicBool::new(false);
@@ -374,7 +374,7 @@ fn prepare() {
     let config = Agent::config_builder().proxy(None).build();
     let agent =
         agent(config, &ConnectionWatch::new(&Secrets::default()), &Lookup::new(Arc::new(KnownHost::new())));
-    agent.clone().shutdown(); // it connects no more, but it still begins
+    agent.clone().shutdown(); // the agent makes no connection any more, but it still initialises its values
     let _ = catch_panic(|| agent.get("http://127.0.0.1").call());
     PREPARED.store(true, Ordering::Relaxed);
 }

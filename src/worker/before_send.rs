@@ -1,4 +1,4 @@
-//! The program's last word on an event: it scrubs it, or withholds it.
+//! The program's hook that sees each event before it is sent. It can change the event, or withhold it.
 
 use std::sync::Arc;
 
@@ -24,8 +24,8 @@ impl BeforeSend {
         Self { hook, max_bytes }
     }
 
-    /// Puts what the hook made of an event in its place, or says why the event goes no further. An event that the hook
-    /// panics about is withheld: it may be the one that must not leave.
+    /// Puts the event that the hook returned in the place of the given one, or says why no event is sent. If the hook
+    /// panics, the event is withheld: it may be one that must not leave the program.
     #[inline]
     pub(super) fn apply(&self, json: &mut Vec<u8>) -> Result<(), DropReason> {
         match &self.hook {

@@ -41,7 +41,7 @@ use crate::worker::in_flight::InFlight;
 use crate::worker::in_flight::keep_times::KeepTimes;
 use crate::worker::ticker::Ticker;
 
-/// How long after its deadline a stop still waits for what the worker is writing to the spool.
+/// How long a stop waits past its deadline for what the worker is still writing to the spool.
 pub(crate) const WRITE_GRACE: Duration = Duration::from_millis(25);
 
 pub(crate) struct Worker<T> {
@@ -391,7 +391,7 @@ impl<T: Transport + Send + 'static> Worker<T> {
         }
     }
 
-    /// Waits until all batches have their fate that are on their way. `false` if there are none.
+    /// Waits until every batch that is on its way has its fate. `false` if there is none.
     fn settle_in_flight(&mut self) -> bool {
         let was_busy = self.in_flight.is_busy();
         while self.in_flight.is_busy() {

@@ -1,4 +1,5 @@
-//! Keeps the spool's promises beside a server that never answers: the worker writes all the same, and no wait lasts long.
+//! Keeps the spool's promises beside a mute server, one that never answers: the worker writes all the same, and no wait
+//! lasts long.
 
 use std::io::BufRead;
 use std::time::{Duration, Instant};

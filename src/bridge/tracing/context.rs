@@ -6,7 +6,8 @@ use tracing_subscriber::registry::{LookupSpan, Scope, SpanRef};
 use super::span::SpanState;
 use crate::bridge::forwarding::fields::{Fields, Value};
 
-/// The most enclosing spans of an event. Deeper nesting is mostly recursion, and its innermost spans say the most.
+/// How many enclosing spans of an event are kept at most. Deeper nesting is mostly recursion, of which the innermost
+/// spans say the most.
 const MAX_SPANS: usize = 16;
 
 pub(super) struct EnclosingSpans<'s, S: for<'lookup> LookupSpan<'lookup>> {
@@ -57,7 +58,7 @@ where
 
     fn each_of_context(&self, take: &mut dyn FnMut(&'static str, Value<'_>) -> bool) {
         for span in &self.enclosing.spans {
-            // No code of the program's runs under this lock: the values are copies.
+            // No code of the program runs under this lock: the values are copies.
             let extensions = span.extensions();
             let Some(state) = extensions.get::<SpanState>() else { continue };
             if !state.fields.all(take) {

@@ -34,8 +34,8 @@ impl EventSource {
         }
     }
 
-    /// The source of the `log` record that `tracing-log` made this event of. `tracing-log` gives all such events one name
-    /// and one target, and puts what the record has into fields. `None` for every other event.
+    /// The source of the `log` record from which `tracing-log` made this event. `tracing-log` gives all such events
+    /// one name and one target, and puts the facts of the record into fields. `None` for every other event.
     fn of_log_record(event: &Event<'_>) -> Option<Self> {
         if (event.metadata().target(), event.metadata().name()) != ("log", "log event") {
             return None;
@@ -75,7 +75,7 @@ pub(super) struct EventFields<'e> {
 impl Fields for EventFields<'_> {
     fn each<'a>(&'a self, take: &mut dyn FnMut(&'a str, Value<'_>)) {
         self.event.record(&mut FieldVisitor::new(&mut |field, value| {
-            // Those fields are the place where the record was made, and no data of it.
+            // These fields say where the record was made. They are not its data.
             if !(self.is_log_record && field.starts_with("log.")) {
                 take(field, value);
             }

@@ -16,8 +16,8 @@ pub(super) const ERROR: &str = "error";
 /// The most fields that are kept of a span.
 const MAX_FIELDS: usize = 128;
 
-/// Kept in a span's extensions. Two bridges in one subscriber share it, so it holds nothing of one bridge alone, and
-/// the second insertion only adds what the first left out.
+/// Kept in a span's extensions. Two bridges in one subscriber share it. So it holds nothing that belongs to one
+/// bridge alone, and the second bridge only adds what is still missing.
 pub(super) struct SpanState {
     /// See [`next_span_id`](crate::bridge::origin::next_span_id).
     pub(super) id: u64,
@@ -34,7 +34,7 @@ pub(super) struct SpanState {
 pub(super) struct SpanSession {
     /// Empty as long as the field is declared and not recorded.
     own: OnceLock<Box<str>>,
-    /// Only if the own id may be missing, so nested spans make no chain.
+    /// Set only if the own id may be missing, so nested spans form no chain.
     enclosing: Option<Arc<SpanSession>>,
 }
 
@@ -118,8 +118,8 @@ impl SpanSession {
 }
 
 impl SpanFields {
-    /// Copies the wanted fields of those that `record` passes on, with texts of at most `max_text` bytes. `None` inside the
-    /// reentrancy guard.
+    /// Copies those fields of `record` that are wanted, with texts of at most `max_text` bytes. `None` inside the
+    /// reentrancy scope.
     pub(super) fn copy(
         max_text: usize,
         is_wanted: impl Fn(&str) -> bool,
@@ -153,7 +153,7 @@ impl SpanFields {
         self.fields.is_empty()
     }
 
-    /// Called inside the reentrancy guard: to make a text runs the program's own code.
+    /// Called inside the reentrancy scope, because making a text runs the program's own code.
     fn push(&mut self, name: &'static str, value: &Value<'_>) {
         if name == SESSION_ID {
             self.session_id.get_or_insert_with(|| text(value, MAX_TEXT).into());
@@ -166,7 +166,7 @@ impl SpanFields {
         }
     }
 
-    /// Adds fields that were recorded later. Of two values of one field the later counts.
+    /// Adds fields that were recorded later. If a field has two values, the later one counts.
     fn add(&mut self, later: Self) {
         self.has_error |= later.has_error;
         self.session_id = self.session_id.take().or(later.session_id);
@@ -193,7 +193,7 @@ impl SpanFields {
         value
     }
 
-    /// Passes each field on until `take` returns `false`, which is returned then.
+    /// Passes each field to `take`, until that returns `false`. Returns what `take` returned last.
     pub(super) fn all(&self, take: &mut dyn FnMut(&'static str, Value<'_>) -> bool) -> bool {
         let session_id = self.session_id.as_deref().map(|id| (SESSION_ID, Value::Str(id)));
         let fields = self.fields.iter().map(|(name, value)| (*name, value.borrow()));

@@ -4,17 +4,14 @@
 //! `Debug`, below a line of its own, if the environment asks for backtraces. That resolves the symbols, so it happens on
 //! the thread of the caller, who owns the error.
 
-use std::fmt::{self, Debug, Write};
+use std::fmt::{Debug, Write};
 use std::time::Duration;
 
 use crate::failure::as_error::{ErrorView, StackPrinter};
-use crate::process::stack::{self, Frames};
+use crate::process::stack::{self, Frames, StackText};
 
 /// What stands above the stack.
 const HEADING: &str = "\nStack backtrace:\n";
-
-/// A longer `Debug` is not searched.
-const MAX_DEBUG: usize = 256 * 1024;
 
 /// The stack that the error prints. `None` if it prints none, in a forked child, and if other threads resolve symbols for
 /// longer than `wait`.
@@ -24,22 +21,9 @@ pub(super) fn of(view: ErrorView<'_>, wait: Duration) -> Option<String> {
         StackPrinter::Report(report) => report,
     };
     let text = stack::resolve(wait, || {
-        let mut text = Bounded::default();
+        let mut text = StackText::default(); // a `Debug` that does not fit is not searched
         write!(text, "{printed:?}").is_ok().then_some(text.0)
     })??;
     let (_, stack) = text.rsplit_once(HEADING)?;
     Some(Frames(stack).to_string().trim_end().to_owned())
-}
-
-#[derive(Default)]
-struct Bounded(String);
-
-impl Write for Bounded {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.0.len() + text.len() > MAX_DEBUG {
-            return Err(fmt::Error);
-        }
-        self.0.push_str(text);
-        Ok(())
-    }
 }

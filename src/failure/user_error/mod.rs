@@ -81,6 +81,13 @@ impl fmt::Display for ErrorCategory {
 }
 
 /// A text that names no [`ErrorCategory`].
+///
+/// ```
+/// use tinker_telemetry::ErrorCategory;
+///
+/// let error = "network".parse::<ErrorCategory>().unwrap_err();
+/// assert_eq!(error.to_string(), "not an error category: user, server or unknown");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an error category: user, server or unknown")]
 #[non_exhaustive]

@@ -40,7 +40,7 @@ pub(crate) enum Mode {
     /// A dry run.
     Print,
     Off,
-    /// Off too: the environment says something else than yes or no.
+    /// Off as well: the variable has a word that means neither on nor off.
     Unclear,
 }
 
@@ -60,7 +60,8 @@ pub(crate) fn is_ci() -> bool {
     value.is_some_and(|value| !matches!(value.to_ascii_lowercase().as_str(), "0" | "false"))
 }
 
-/// Where programs keep what their next run needs: `XDG_STATE_HOME`, else `~/.local/state`. A relative path counts as none.
+/// The folder for what programs keep for their next run: `XDG_STATE_HOME`, else `~/.local/state`. A relative path
+/// counts as unset.
 #[cfg(feature = "spool")]
 pub(crate) fn state_home() -> Option<PathBuf> {
     let path = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());

@@ -72,6 +72,13 @@ pub(crate) enum CredentialSource {
 
 impl Config {
     /// Reports to Tinker's own backend with this API key.
+    ///
+    /// ```
+    /// use tinker_telemetry::Config;
+    ///
+    /// let config = Config::new("tml-example");
+    /// assert!(!format!("{config:?}").contains("tml-example")); // no key in a log
+    /// ```
     pub fn new(api_key: impl Into<String>) -> Self {
         Self {
             api_key: api_key.into(),
@@ -103,12 +110,24 @@ impl Config {
     /// The others are `TINKER_BASE_URL`, and `CLOUDFLARE_ACCESS_CLIENT_ID` with
     /// `CLOUDFLARE_ACCESS_CLIENT_SECRET`, each without white space and quotes around it. A variable that is unset or empty leaves its
     /// default. If there is none of the three, `start` returns an error.
+    ///
+    /// ```
+    /// use tinker_telemetry::{Config, Reporter};
+    ///
+    /// let builder = Reporter::builder(Config::from_env(), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64");
+    /// ```
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var_os(name))
     }
 
     /// The API key, in place of one that the environment has or could get. Defaults to that one, or to the one that
     /// [`new`](Self::new) was given.
+    ///
+    /// ```
+    /// use tinker_telemetry::Config;
+    ///
+    /// let config = Config::from_env().api_key("tml-example"); // everything else as the environment says
+    /// ```
     pub fn api_key(mut self, api_key: impl Into<String>) -> Self {
         self.api_key = api_key.into();
         self.credentials = None;
@@ -138,6 +157,12 @@ impl Config {
     ///
     /// `http://` is refused at `start` unless the host is loopback or
     /// [`allow_insecure_http`](Self::allow_insecure_http) says otherwise; so are user info and a query.
+    ///
+    /// ```
+    /// use tinker_telemetry::Config;
+    ///
+    /// let config = Config::new("tml-example").base_url("https://telemetry.example/team-a");
+    /// ```
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = url.into();
         #[cfg(feature = "otlp")]
@@ -147,6 +172,12 @@ impl Config {
 
     /// Adds a header to every request. May be called more than once. Headers that the reporter sets itself are
     /// refused at `start`, and so are more than 16 KiB of them. Defaults to none.
+    ///
+    /// ```
+    /// use tinker_telemetry::Config;
+    ///
+    /// let config = Config::new("tml-example").header("x-team", "samplers");
+    /// ```
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -227,6 +258,12 @@ impl Config {
     }
 
     /// The header `user-agent`, for example `my-sdk/1.2`. Defaults to `tinker-telemetry/` and this crate's version.
+    ///
+    /// ```
+    /// use tinker_telemetry::Config;
+    ///
+    /// let config = Config::from_env().sdk_version("1.2.0").user_agent("my-sdk/1.2.0");
+    /// ```
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = user_agent.into();
         self

@@ -221,8 +221,8 @@ impl Endpoint {
         uri.strip_suffix(self.protocol.path().path).unwrap_or(&uri).to_owned()
     }
 
-    /// What tells accounts apart: the key. Keys that a source renews are all of one account, which is named by the source. For
-    /// OTLP any header may be a credential.
+    /// The account: the key, or, if a source renews the keys, the source. All keys of one source are of one account.
+    /// For OTLP any header may be a credential, so all of them together are the account.
     pub(crate) fn account(&self) -> Vec<u8> {
         #[cfg(feature = "otlp")]
         if matches!(self.protocol, Protocol::Otlp { .. }) {

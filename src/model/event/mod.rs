@@ -363,6 +363,19 @@ impl UnhandledExceptionEvent {
 }
 
 /// Anything else: a name and an object of data.
+///
+/// ```
+/// use tinker_telemetry::Severity;
+/// use tinker_telemetry::event::{Event, GenericEvent};
+///
+/// let mut saved = GenericEvent::new("checkpoint.saved");
+/// saved.severity = Severity::Debug;
+/// saved.event_data.insert("step".to_owned(), 1200.into());
+///
+/// let event = Event::from(saved);
+/// assert_eq!(event.name(), "checkpoint.saved");
+/// assert_eq!(event.data().unwrap()["step"], 1200);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename = "GENERIC_EVENT")]
 #[non_exhaustive]

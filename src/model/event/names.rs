@@ -1,5 +1,6 @@
-//! The names of the events that the official SDK logs itself, for authors of SDKs: a dashboard that knows its events then knows
-//! yours too. Each says which severity the official SDK gives it. The example `sdk_client` logs all nine, with their fields.
+//! The names of the events that the official SDK logs itself, for authors of SDKs. A dashboard that knows the events
+//! of the official SDK then knows yours too. Each name says which severity the official SDK uses. The example
+//! `sdk_client` logs all nine, with their fields.
 //!
 //! ```
 //! use tinker_telemetry::event::names;

@@ -10,7 +10,7 @@ use crate::process::reentrancy;
 
 /// Encodes `data` as a JSON object of at most `limit` bytes: an object stays as it is, nothing (`()`, `None`) becomes
 /// `{}`, any other value becomes `{"value": …}`. Its floats must still be [expanded](crate::payload::json::expand).
-/// The buffer is the thread's own; `before` writes what stands before the data.
+/// The buffer is the thread's own. `before` writes what precedes the data.
 pub(crate) fn encode(
     before: impl FnOnce(&mut Buffer),
     data: &impl Serialize,

@@ -10,12 +10,12 @@ use serde::ser::{
 
 use super::{EncodeError, FLOAT, INVALID, Json, expand, is_strict};
 
-/// Stands for [`Members::before`] after the key of a map, and in a struct that stands for a JSON text: a value must
-/// come next.
+/// The value of [`Members::before`] after the key of a map, and in a struct that represents a JSON text: the next
+/// thing must be a value.
 const VALUE_DUE: u8 = 0xfe;
 
-/// Stands for [`Members::before`] while an element, a key or a value is written. It stays if that panics and the code
-/// around it catches the panic. Then nothing may come next.
+/// The value of [`Members::before`] while an element, a key or a value is written. It stays if that panics and the
+/// code around it catches the panic. Then nothing more may be written.
 const INCOMPLETE: u8 = 0xff;
 
 /// The elements of a list or the members of an object, between two brackets.
@@ -24,8 +24,8 @@ pub(crate) struct Members<'a> {
     /// The byte before the next one: first the opening bracket, then a comma. [`VALUE_DUE`]
     /// and [`INCOMPLETE`] are no bytes of JSON.
     before: u8,
-    /// The closing brackets, one for each level. Empty for a struct that stands for a JSON text: `serde_json`
-    /// represents its raw values and its numbers of arbitrary precision so.
+    /// The closing brackets, one for each level. Empty for a struct that represents a JSON text, as those of
+    /// `serde_json` for raw values and for numbers of arbitrary precision do.
     close: &'static str,
 }
 

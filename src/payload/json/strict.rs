@@ -9,15 +9,15 @@ use std::str::from_utf8;
 
 use super::plain_len;
 
-/// Whether the text is one JSON value without spaces around it, nested at most so deep. Refuses the two kinds of JSON
-/// that strict parsers refuse: a number that is too large for a float (`1e999`), and half a surrogate pair
-/// (`"\ud800"`).
+/// Whether the text is one JSON value, without spaces around it, with at most `max_depth` levels. Refuses the two
+/// kinds of JSON that strict parsers refuse: a number that is too large for a float (`1e999`), and half of a
+/// surrogate pair (`"\ud800"`).
 pub(crate) fn is_strict(text: &[u8], max_depth: usize) -> bool {
     let mut reader = Reader { rest: text, levels_left: max_depth };
     reader.value().is_some() && reader.rest.is_empty()
 }
 
-/// Reads a text from its beginning. Each method reads one thing; `None` if it is not there.
+/// Reads a text from its beginning. Each method reads one thing, and returns `None` if that does not come next.
 struct Reader<'t> {
     rest: &'t [u8],
     levels_left: usize,

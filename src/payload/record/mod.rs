@@ -15,7 +15,7 @@ use crate::process::stack::Stack;
 /// The parts that every event has when it is offered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EventHeader {
-    /// How many events had been refused before it. The worker numbers the events, and leaves out as many numbers.
+    /// How many events had been refused before it. The worker numbers the events, and skips as many numbers.
     pub(crate) refused: u64,
     pub(crate) time: SystemTime,
     pub(crate) severity: Severity,
@@ -24,7 +24,7 @@ pub(crate) struct EventHeader {
 /// An event on its way into the queue.
 #[derive(Debug)]
 pub(crate) enum Record {
-    /// All in one piece of memory, which is the thread's own buffer; see [`unpack`].
+    /// All of it in one piece of memory, the thread's own buffer; see [`unpack`].
     Generic(Box<Buffer>),
     OutOfLine(OutOfLine),
 }

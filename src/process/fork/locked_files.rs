@@ -1,5 +1,5 @@
-//! The locked files of a process, which a forked child must close. A lock of `flock` lives as long as any descriptor of the
-//! file, so a child that goes on would keep its parent's files from all other processes.
+//! The locked files of a process, which a forked child must close. A lock of `flock` lives as long as any descriptor
+//! of the file, so a child that lives on would keep every other process away from the files of its parent.
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -11,7 +11,8 @@ const MOST: usize = 512;
 
 static FILES: [AtomicI32; MOST] = [const { AtomicI32::new(NONE) }; MOST];
 
-/// A place in the list. Dropped before its file is closed, or the number might be another file's by the time of a fork.
+/// A place in the list. It is dropped before its file is closed: afterwards the number may be another file's, which a
+/// child would close.
 #[derive(Debug)]
 pub(crate) struct LockedFiles(usize);
 
@@ -24,7 +25,8 @@ impl LockedFiles {
         FILES.iter().position(take).map(Self)
     }
 
-    /// Hands every file out to be closed, and empties the list. Only stores to atomics: it runs in a child of any thread.
+    /// Calls `close` with every file, and empties the list. It only stores to atomics, since it runs in a child of
+    /// any thread.
     pub(super) fn close_in_child(close: impl Fn(RawFd)) {
         for place in &FILES {
             let file = place.swap(NONE, Ordering::Relaxed);

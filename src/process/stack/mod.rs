@@ -70,7 +70,7 @@ impl Display for Stack {
         if !ForkGeneration::current().is_first() {
             return f.write_str("captured before a fork");
         }
-        let mut text = Bounded::default();
+        let mut text = StackText::default();
         {
             let _passage = GATE.begin_resolution(TURN);
             let _ = write!(text, "{}", self.0);
@@ -89,13 +89,14 @@ pub(crate) fn resolve<T>(wait: Duration, print: impl FnOnce() -> T) -> Option<T>
     Some(print())
 }
 
-/// The beginning of a text. A stack is as long as a recursion is deep.
+/// The beginning of a text that may be long: a stack is as long as a recursion is deep.
 #[derive(Default)]
-struct Bounded(String);
+pub(crate) struct StackText(pub(crate) String);
 
 const MAX_TEXT: usize = 256 * 1024;
 
-impl Write for Bounded {
+/// Fails at the part that would make the text too long, and leaves it out.
+impl Write for StackText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if self.0.len() + text.len() > MAX_TEXT {
             return Err(fmt::Error);

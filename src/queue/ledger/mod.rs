@@ -1,13 +1,13 @@
-//! Counts what became of each event. The one mutex and condvar: every thread that waits for the worker waits here, and
-//! the worker too when it waits for time to pass.
+//! Counts what became of each event. It has the only mutex and condvar on which a thread waits for the worker, and on
+//! which the worker waits for time to pass.
 //!
 //! Nothing slow happens under the lock. How much is pending is not stored here: it is what the [`Admission`] holds. A
 //! settled event leaves the admission under this lock, so a snapshot taken under it always adds up.
 //!
-//! The mutex and the condvar are the standard library's, because a forked child waits here too, and these keep their
-//! waiters in themselves. `parking_lot` keeps all waiters of a process in one table. A child finds its parent's waiters
-//! there, whose stacks are gone: it dies of that (`tests/process/fork.rs` has seen it), or it waits for the lock of a
-//! bucket for ever.
+//! The mutex and the condvar are the standard library's, because a forked child waits here too, and each of these
+//! keeps its own waiters. `parking_lot` keeps all waiters of a process in one table. In a child that table names its
+//! parent's waiters, whose stacks are gone. The child then dies (`tests/process/fork.rs` has seen it), or it waits
+//! for ever for the lock of a bucket.
 
 mod outage;
 

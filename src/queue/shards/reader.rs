@@ -1,4 +1,4 @@
-//! The worker's way to the shards: takes the chunks out, and knows which shards are held up.
+//! The worker's view of the shards: it takes the chunks out, and knows which shards are held up.
 //!
 //! A caller is inside a shard for much less than a microsecond, unless its thread loses its core there or is
 //! suspended. The worker waits for it a little, because the next event may be the caller's. It does not wait for ever:
@@ -49,8 +49,8 @@ impl ShardReader {
         }
     }
 
-    /// Tries those again that were locked the last time, each until it is unlocked or `wait` returns false. From then
-    /// on it is held up.
+    /// Tries once more the shards that were locked the last time, each until it is unlocked or `wait` returns false.
+    /// From then on it is held up.
     pub(crate) fn take_locked(&mut self, mut wait: impl FnMut() -> bool, mut keep: impl FnMut(Chunk)) {
         for (shard, seen) in self.looks().filter(|(_, seen)| **seen == Seen::Locked) {
             *seen = loop {
@@ -65,7 +65,7 @@ impl ShardReader {
         }
     }
 
-    /// Tries those again that are held up, once each.
+    /// Tries each shard that is held up once more.
     pub(crate) fn take_held_up(&mut self, mut keep: impl FnMut(Chunk)) {
         for (shard, seen) in self.looks().filter(|(_, seen)| seen.held_up_since().is_some()) {
             if let Some(chunk) = shard.take() {
@@ -75,8 +75,8 @@ impl ShardReader {
         }
     }
 
-    /// How soon to try those again that are held up; `None` if none is. The longer one has been held up, the longer is
-    /// the wait: if its thread is suspended for good, the worker hardly notices.
+    /// How soon to try the shards that are held up once more; `None` if there is none. The longer one has been held
+    /// up, the longer is the pause, so a thread that is suspended for good costs the worker little.
     pub(crate) fn next_look(&self) -> Option<Duration> {
         const SHORTEST: Duration = Duration::from_millis(10);
         const LONGEST: Duration = Duration::from_secs(1);

@@ -231,13 +231,21 @@ impl Builder {
 
     /// Whether to report at all. Overrides the environment. Defaults to what `TINKER_TELEMETRY` and `DO_NOT_TRACK` say, and
     /// `OTEL_SDK_DISABLED` too with `Config::otlp_from_env`.
+    ///
+    /// ```
+    /// use tinker_telemetry::{Config, Reporter};
+    ///
+    /// let builder = Reporter::builder(Config::new("tml-test"), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").enabled(false);
+    /// assert!(!builder.start()?.is_enabled());
+    /// # Ok::<(), tinker_telemetry::StartError>(())
+    /// ```
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = Some(enabled);
         self
     }
 
     /// A dry run: each event is written to standard error as a line for people, and nothing is sent. No key is needed. The
-    /// events count as dropped for the reason [`Printed`](DropReason::Printed). [`enabled(false)`](Self::enabled) switches
+    /// events count as dropped for the reason [`Printed`](crate::DropReason::Printed). [`enabled(false)`](Self::enabled) switches
     /// this off too. Defaults to what the environment says: `TINKER_TELEMETRY=print` does the same.
     ///
     /// ```
@@ -363,6 +371,13 @@ impl Builder {
 
     /// How often queued events are sent. An event waits at most this long for its first attempt, unless earlier
     /// batches are still being sent. Must be greater than zero. Defaults to 10 s.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tinker_telemetry::{Config, Reporter};
+    ///
+    /// let builder = Reporter::builder(Config::from_env(), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").flush_interval(Duration::from_secs(2));
+    /// ```
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.flush_interval = interval;
         self
@@ -392,6 +407,12 @@ impl Builder {
     }
 
     /// How many times a batch is sent again after a failure that may pass. Zero: it has one attempt. Defaults to 3.
+    ///
+    /// ```
+    /// use tinker_telemetry::{Config, Reporter};
+    ///
+    /// let builder = Reporter::builder(Config::from_env(), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").max_retries(0); // each batch has one attempt
+    /// ```
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = retries;
         self
@@ -465,6 +486,13 @@ impl Builder {
 
     /// How long the drop of the last clone may take; what is pending then is dropped as `deadline`. Zero drops at once
     /// what was not sent yet. The panic hook waits as long at the most. With a spool 300 ms if it is not set. Defaults to 5 s.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tinker_telemetry::{Config, Reporter};
+    ///
+    /// let builder = Reporter::builder(Config::from_env(), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").shutdown_timeout(Duration::from_secs(1));
+    /// ```
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = Some(timeout);
         self
@@ -476,6 +504,13 @@ impl Builder {
     /// If telemetry is switched off, this checks nothing and returns [`Reporter::disabled`]. If the environment names a proxy
     /// that cannot be used, or a file of certificates for an OTLP endpoint, it writes a warning to the program's log and
     /// returns the same.
+    ///
+    /// ```
+    /// use tinker_telemetry::{Config, Reporter};
+    ///
+    /// let error = Reporter::builder(Config::new(""), "0a6e4b8c-5d1f-4c53-9b7e-2f8d1c3a9e64").enabled(true).start().unwrap_err();
+    /// println!("{error}"); // no API key: set TINKER_API_KEY, or pass one to Config::new
+    /// ```
     pub fn start(self) -> Result<Reporter, StartError> {
         let mode = self.mode();
         if mode == Mode::Unclear {

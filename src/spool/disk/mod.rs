@@ -1,9 +1,9 @@
 //! The file system. No other file of the spool names it.
 //!
-//! A folder is opened once and checked, and everything else happens below its descriptor, so that what is renamed or
-//! replaced meanwhile leads nowhere else. Nothing is trusted for its name: a file is the spool's only if it is regular,
-//! of this user and has one name, and a folder only if no other user can use it. What is not the spool's is neither
-//! read nor changed nor removed.
+//! A folder is opened and checked once. Everything else goes through its descriptor, so a path that is renamed or
+//! replaced meanwhile has no effect. A name proves nothing. A file is the spool's only if it is a regular file of
+//! this user and has one name. A folder is the spool's only if no other user can write to it. Everything else is left
+//! alone: it is not read, changed or removed.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, Read};
@@ -20,20 +20,20 @@ use crate::process::fork::LockedFiles;
 const PRIVATE_FOLDER: Mode = Mode::RWXU;
 const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 const OPEN_FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-/// Without blocking: the name may be of a FIFO.
+/// Does not block: the name may be that of a FIFO.
 const OPEN_FILE: OFlags = OFlags::RDWR.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
-/// A name of ours: 16 hexadecimal digits before it.
+/// The end of the name of each of the spool's files. Before it are 16 hexadecimal digits.
 const SUFFIX: &str = ".tlm";
 const NAME_DIGITS: usize = 16;
-/// So many times a name is drawn, where each file vanishes before it is locked.
+/// How many names are tried, if each new file disappears before it is locked.
 const TRIES: usize = 8;
 
 /// A folder that only this user can write to.
 #[derive(Debug)]
 pub(super) struct Folder(OwnedFd);
 
-/// A file of the folder, as it was found.
+/// A file of the folder, as it was when the folder was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) name: String,
@@ -42,12 +42,12 @@ pub(super) struct Found {
 }
 
 impl Folder {
-    /// Opens a folder that is there.
+    /// Opens a folder that exists.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         Self::check(rustix::fs::open(path, OPEN_FOLDER, Mode::empty())?)
     }
 
-    /// Opens a folder, made if need be with all that lead to it.
+    /// Opens a folder. Makes it, and the folders above it, if they do not exist.
     pub(super) fn make(path: &Path) -> io::Result<Self> {
         match Self::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -63,7 +63,7 @@ impl Folder {
         Self::check(rustix::fs::openat(&self.0, name, OPEN_FOLDER, Mode::empty())?)
     }
 
-    /// Opens a folder in this one, made if need be.
+    /// Opens a folder in this one. Makes it if it does not exist.
     pub(super) fn make_below(&self, name: &str) -> io::Result<Self> {
         match rustix::fs::mkdirat(&self.0, name, PRIVATE_FOLDER) {
             Ok(()) | Err(Errno::EXIST) => self.open_below(name),
@@ -82,12 +82,12 @@ impl Folder {
         Ok(Self(folder))
     }
 
-    /// The names of folders in this one that begin so.
+    /// The names of the folders in this one that begin with this text.
     pub(super) fn folders(&self, beginning: &str) -> io::Result<Vec<String>> {
         self.names(|name| name.starts_with(beginning))
     }
 
-    /// The spool's files, the one first that was changed last the longest time ago.
+    /// The spool's files. Those that were changed the longest time ago come first.
     pub(super) fn files(&self) -> io::Result<Vec<Found>> {
         let names = self.names(is_file_name)?;
         let stat = |name: &String| rustix::fs::statat(&self.0, name.as_str(), AtFlags::SYMLINK_NOFOLLOW);
@@ -127,17 +127,17 @@ impl Folder {
         Err(io::ErrorKind::ResourceBusy.into())
     }
 
-    /// Locks a file that is there. `None` if another process has it, or it is not a file of the spool.
+    /// Locks a file that exists. `None` if another process has locked it, or if it is not a file of the spool.
     pub(super) fn lock(&self, name: &str) -> io::Result<Option<LockedFile>> {
         match rustix::fs::openat(&self.0, name, OPEN_FILE, Mode::empty()) {
             Ok(file) => LockedFile::lock(file, name.to_owned()),
-            // Gone, a symbolic link, a socket, a folder, or not readable.
+            // The file is gone, or it is a symbolic link, a socket or a folder, or it cannot be read.
             Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::ISDIR | Errno::ACCESS) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Reads a file that another process may have.
+    /// Reads a file that another process may have locked.
     pub(super) fn peek(&self, name: &str) -> io::Result<Vec<u8>> {
         let flags = OPEN_FILE.difference(OFlags::RDWR) | OFlags::RDONLY;
         let file = rustix::fs::openat(&self.0, name, flags, Mode::empty())?;
@@ -149,12 +149,12 @@ impl Folder {
         Ok(bytes)
     }
 
-    /// Removes a file. It must be locked, so no other process writes to it.
+    /// Removes a file. The caller holds its lock, so no other process is writing to it.
     pub(super) fn remove(&self, file: &LockedFile) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.0, file.name.as_str(), AtFlags::empty())?)
     }
 
-    /// Has the disk keep the names in the folder.
+    /// Waits until the disk has the names in the folder.
     pub(super) fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.0)?)
     }
@@ -164,7 +164,7 @@ impl Folder {
 #[derive(Debug)]
 pub(super) struct LockedFile {
     pub(super) name: String,
-    _noted: LockedFiles, // before the file: the note must go first
+    _noted: LockedFiles, // declared before the file, so it is dropped before the file
     file: fs::File,
 }
 
@@ -173,9 +173,9 @@ impl LockedFile {
         let Some(noted) = LockedFiles::add(file.as_raw_fd()) else {
             return Err(io::ErrorKind::ResourceBusy.into());
         };
-        // In this order, so that the note goes before the file in each return below.
+        // From here on each return drops the note before the file.
         let locked = Self { name, _noted: noted, file: file.into() };
-        // Looked at before it is locked too: what is not a file must not be locked.
+        // Checked before it is locked as well: what is not a regular file must not be locked.
         if !is_own_file(&rustix::fs::fstat(&locked.file)?) {
             return Ok(None);
         }
@@ -184,7 +184,7 @@ impl LockedFile {
             Err(Errno::WOULDBLOCK) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
-        // The process that had the lock before may have removed it.
+        // The process that had the lock before may have removed the file.
         Ok(is_own_file(&rustix::fs::fstat(&locked.file)?).then_some(locked))
     }
 
@@ -192,7 +192,7 @@ impl LockedFile {
         Ok(self.file.metadata()?.len())
     }
 
-    /// Whether the file still has its name. It loses that if its folder is removed.
+    /// Whether the file still has its name. It has none if it was removed, with the folder for example.
     pub(super) fn is_there(&self) -> bool {
         self.file.metadata().is_ok_and(|metadata| metadata.nlink() == 1)
     }
@@ -233,8 +233,8 @@ fn changed(stat: &Stat) -> SystemTime {
     UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds)).unwrap_or(UNIX_EPOCH)
 }
 
-/// Whether the folder belongs to this user, or, if it does not exist, the nearest folder above it that does. Under `sudo`
-/// `HOME` may name another user's.
+/// Whether the folder belongs to this user, or, if it does not exist, the nearest folder above it that does. After
+/// `sudo`, `HOME` may be that of another user.
 pub(super) fn is_path_own(path: &Path) -> bool {
     let there = path.ancestors().find_map(|ancestor| fs::metadata(ancestor).ok());
     there.is_some_and(|metadata| metadata.uid() == rustix::process::geteuid().as_raw())

@@ -1,7 +1,7 @@
 //! One file while its process writes to it.
 //!
-//! Lines are appended whole or not at all: what a disk took only in part is cut off again. A file whose events all have
-//! their fate is removed.
+//! Lines are appended whole or not at all: if the disk takes only a part of them, that part is cut off again. A file
+//! is removed when all of its events have their fate.
 
 use std::io;
 
@@ -13,14 +13,14 @@ use crate::wire::batch::Batch;
 #[derive(Debug)]
 pub(super) struct Journal {
     file: LockedFile,
-    /// Added to the places in the file, so that a place tells which of a process's files it is in.
+    /// Added to the places in the file, so that no two files of a process have a place in common.
     base: Place,
-    /// Up to where all lines are whole.
+    /// The end of the last whole line.
     end: Place,
-    /// What the folder may hold more.
+    /// How many more bytes the folder may hold.
     room: u64,
     sync: Option<Synced>,
-    /// The disk refused something. Nothing is added any more.
+    /// The disk has refused a write. Nothing is added any more.
     is_broken: bool,
     /// Events without a fate.
     pub(super) open: u64,
@@ -29,7 +29,7 @@ pub(super) struct Journal {
     lines: Vec<u8>,
 }
 
-/// What the disk itself is known to have.
+/// What is known to be on the disk itself.
 #[derive(Debug, Default)]
 struct Synced {
     end: Place,
@@ -71,12 +71,12 @@ impl Journal {
         self.base + self.end
     }
 
-    /// Whether events may be added, up to this size.
+    /// Whether events may be added: the file is smaller than `most`.
     pub(super) fn has_room(&self, most: u64) -> bool {
         !self.is_broken && self.end < most
     }
 
-    /// Whether the event is in it, and those after it may be added.
+    /// Whether the event at this place is in the file, and the events after it may be added.
     pub(super) fn may_take(&self, place: Place) -> bool {
         !self.is_broken && self.has(place)
     }
@@ -114,9 +114,9 @@ impl Journal {
             line::put_batch(key, first - base, last - base, lines);
         }
         if lines.is_empty() {
-            return Ok(()); // all is there
+            return Ok(()); // all of it is in files already
         }
-        self.append(folder)?; // an error leaves places behind the end, which are those of no event
+        self.append(folder)?; // after an error the batch has places past the end, where there is no event
         self.open += fresh;
         self.sync.iter_mut().for_each(|synced| synced.fresh += fresh);
         Ok(())
@@ -159,7 +159,7 @@ impl Journal {
         outcome
     }
 
-    /// All that is in it has its fate.
+    /// Removes the file: all of its events have their fate.
     pub(super) fn remove(self, folder: &Folder) -> io::Result<()> {
         folder.remove(&self.file)
     }

@@ -1,4 +1,4 @@
-//! The lines of a file: what each says, and which of them are whole. Pure.
+//! The format of the lines of a file. It does no I/O.
 //!
 //! ```text
 //! h <crc> {"v":1,"base_url":"…","born":"…","platform":"…","sdk_version":"…","session_id":"…","process_uuid":"…"}
@@ -8,8 +8,9 @@
 //! t <crc> {"at":"…","status":503}    a later run's try that failed
 //! ```
 //!
-//! The CRC32 is of the kind and the text, so a line that is torn or changed costs itself alone. A batch names places in
-//! the file and not numbers of events: a line that is lost moves no other. An event is of the last batch that names it.
+//! The CRC32 covers the kind and the text, so a line that is torn or changed is the only one that is lost. A batch
+//! names places in the file, not numbers of events, so a lost line changes no other. An event belongs to the last
+//! batch that names it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::SystemTime;
@@ -70,7 +71,7 @@ pub(super) fn put_try(status: u16, out: &mut Vec<u8>) {
 }
 
 fn json(value: &(impl serde::Serialize + ?Sized)) -> Vec<u8> {
-    serde_json::to_vec(value).unwrap_or_default() // texts and numbers have no error
+    serde_json::to_vec(value).unwrap_or_default() // texts and numbers can always be written
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,7 +85,7 @@ struct Header {
     process_uuid: String,
 }
 
-/// What is left to do of a file.
+/// What is left to send of a file.
 #[derive(Debug)]
 pub(crate) struct Contents<'a> {
     pub(crate) base_url: String,
@@ -95,11 +96,11 @@ pub(crate) struct Contents<'a> {
     pub(crate) tries: u32,
     /// The events without a fate, in the order in which they were written.
     pub(crate) left: Vec<Left<'a>>,
-    /// Up to where the lines are whole.
+    /// The end of the last whole line.
     pub(crate) end: Place,
 }
 
-/// A batch that was begun and has no fate, or events that were in none.
+/// A batch that was begun and has no fate, or events that were in no batch.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Left<'a> {
     pub(crate) key: Option<String>,
@@ -122,7 +123,7 @@ pub(crate) fn read(file: &[u8]) -> Option<Contents<'_>> {
             b'b' => batches.extend(serde_json::from_slice::<(String, Place, Place)>(text)),
             b'd' => done.extend(serde_json::from_slice::<String>(text)),
             b't' => tries += 1,
-            _ => {} // of a later version, which knows that this one skips it
+            _ => {} // a kind of a later version; an earlier version may skip it
         }
     }
     let header = header.filter(|header| header.v == VERSION)?;
@@ -143,7 +144,7 @@ pub(crate) fn read(file: &[u8]) -> Option<Contents<'_>> {
             _ => left.push((owner, Left { key: key.cloned(), events: vec![(place, text)] })),
         }
     }
-    // A key stands for the same events on every attempt, so a batch that was cut up meanwhile has none.
+    // The events under a key are the same on every attempt, so a batch that was split meanwhile has no key.
     for (owner, group) in &mut left {
         let names_all = owner.is_some_and(|number| {
             let (_, first, last) = &batches[number];
@@ -169,7 +170,7 @@ pub(crate) fn read(file: &[u8]) -> Option<Contents<'_>> {
     })
 }
 
-/// The lines that end, each with its place.
+/// The lines that have an end, each with its place.
 fn lines(file: &[u8]) -> impl Iterator<Item = (Place, &[u8])> {
     let mut begin = 0;
     memchr::memchr_iter(b'\n', file).map(move |end| {
@@ -179,7 +180,7 @@ fn lines(file: &[u8]) -> impl Iterator<Item = (Place, &[u8])> {
     })
 }
 
-/// The kind and the text of a line that is whole.
+/// The kind and the text of a line. `None` if it is not whole.
 fn check(line: &[u8]) -> Option<(u8, &[u8])> {
     let (head, text) = line.split_at_checked(HEAD)?;
     let kind = head[0];

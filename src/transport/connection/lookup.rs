@@ -118,8 +118,8 @@ fn start(host: String, port: u16) -> io::Result<Arc<LookupResult>> {
     Ok(result)
 }
 
-/// A resolver without file descriptors reports that there is no such host. This is the true reason, if a socket is not to be
-/// had either.
+/// A resolver that gets no file descriptor reports that there is no such host. If no socket can be made here either,
+/// that is the true reason.
 fn lack_of_descriptors() -> Option<io::Error> {
     UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).err().filter(has_no_kind)
 }

@@ -1,4 +1,4 @@
-//! The HTTP client's connections: how names become addresses, and what is done to the bytes.
+//! The HTTP client's connections: how names become addresses, and what happens to the bytes on their way.
 //!
 //! The client offers no other place for four things that only a connection can see:
 //!

@@ -1,4 +1,4 @@
-//! Decides what an answer means for its batch. Pure: values in, one step out.
+//! Decides what an answer means for its batch. It is pure: values in, one step out.
 
 use std::time::{Duration, SystemTime};
 
@@ -60,7 +60,7 @@ pub(crate) enum RetryStep {
 }
 
 impl RetryStep {
-    /// Whether the attempt failed in a way that a later attempt may not.
+    /// Whether the attempt failed, and a later attempt may succeed.
     pub(crate) fn is_outage(self) -> bool {
         matches!(self, Self::Retry(_) | Self::GiveUp(DropReason::RetriesExhausted))
     }
@@ -92,7 +92,8 @@ impl AnswerTable {
     }
 }
 
-/// The longest wait, whether a server asks for it or doubling reaches it: the worker's other batches wait as long.
+/// The longest wait, both if a server asks for it and if doubling reaches it: all other batches of the worker wait as
+/// long.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// The largest part of a wait that is added at random, so that many clients of a server that recovers do not return at
@@ -144,10 +145,10 @@ impl RetryPolicy {
         }
     }
 
-    /// How long the next batch waits for its first attempt after an outage: a random part of the base delay. Clients
-    /// that lost a server together also flush together, since their tickers keep time, and a tenth of jitter between
-    /// attempts does not part them. If an outage is shorter than a batch's retries, it ends with one of these, which
-    /// have that tenth alone. Only the batches after it are spread.
+    /// How long the next batch waits before its first attempt after an outage: a random part of the base delay.
+    /// Clients that lost a server at the same time also flush at the same time, since their tickers keep time, and
+    /// the tenth of jitter between attempts is too little to spread them. If an outage is shorter than the retries of
+    /// a batch, that batch ends it, and has only the tenth of jitter. The batches after it are spread.
     pub(crate) fn spread(&self, random: f64) -> Duration {
         self.base_delay.mul_f64(random)
     }
@@ -178,7 +179,7 @@ pub(crate) fn retry_after(ms: Option<&str>, after: Option<&str>, now: SystemTime
 
 fn parse_number(text: &str, unit: f64) -> Option<Duration> {
     let text = text.trim();
-    // Digits, with a point at most. An exponent or an infinity is no wait that a server means.
+    // Only digits and one point. A server that sends an exponent or an infinity does not mean a wait.
     if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return None;
     }

@@ -29,7 +29,7 @@ impl Batch {
         std::mem::take(&mut self.json)
     }
 
-    /// Moves the JSON back in that was taken out.
+    /// Moves the JSON that was taken out back in.
     pub(crate) fn put_back_json(&mut self, json: Vec<u8>) {
         self.json = json;
     }
@@ -59,7 +59,7 @@ impl Batch {
         ])
     }
 
-    /// Gives each event its place in the spool's files, of the one that it had and its JSON.
+    /// Gives each event its place in the spool's files. `place` gets the place that the event had, and its JSON.
     #[cfg(all(feature = "spool", unix))]
     pub(crate) fn place_events(&mut self, mut place: impl FnMut(u64, &[u8]) -> u64) {
         let mut begin = 0;
@@ -108,9 +108,8 @@ impl Batch {
     }
 }
 
-/// After so many batches in a row that were not split, the next may be twice as large again. So a server that answered
-/// 413 once does not make batches small until the process ends, and a server that keeps its limit splits one batch in a
-/// hundred.
+/// After this many batches in a row that were not split, the limit is doubled. So a server that answers 413 once does
+/// not make batches small until the process ends. A server with a lasting limit splits one batch in a hundred.
 const GROW_AFTER: u32 = 100;
 
 /// Gathers events until a batch is full.
@@ -170,8 +169,8 @@ impl Batcher {
         (!batch.is_empty()).then_some(batch)
     }
 
-    /// Learns from a batch that was sent. Either the server found a size `too_large`, and later batches have at most half
-    /// of it, the size that its halves had. Or the batch was not split.
+    /// Adapts the limit to the outcome of a batch. If the server found a size `too_large`, later batches have at most
+    /// half of it, which is the size of its halves. Otherwise the batch counts as not split.
     pub(crate) fn learn(&mut self, too_large: Option<usize>) {
         match too_large {
             Some(bytes) => {

@@ -344,7 +344,7 @@ const DEADLINE_SLACK: Duration = Duration::from_millis(2);
 const PAUSE: Duration = Duration::from_millis(100);
 const TIMER_SLACK: u32 = 8;
 
-/// A batch has no more attempts than this that do not count, on a machine that is paused again and again.
+/// How many attempts of one batch may be left out of the count: a machine may be paused again and again.
 const MAX_PAUSES: u32 = 3;
 
 /// Whether there was no answer because the process was paused during the attempt. The answer may have come meanwhile, and

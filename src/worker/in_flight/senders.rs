@@ -17,7 +17,7 @@ struct Job<T> {
     entry: Option<EntryId>,
 }
 
-/// What a sender says to the worker.
+/// What a sender reports to the worker.
 pub(in crate::worker) enum Report<T> {
     Progress(Progress),
     /// Each event of the batch has its fate. This is the last report of a job.
@@ -31,7 +31,7 @@ pub(in crate::worker) enum Report<T> {
 /// The senders of one backlog.
 pub(super) struct Senders<T> {
     jobs: Sender<Job<T>>,
-    /// Each thread takes its jobs here.
+    /// Each thread takes its jobs from here.
     job_queue: Receiver<Job<T>>,
     reports: Receiver<Report<T>>,
     /// Each thread has a clone.

@@ -89,3 +89,13 @@ fn play(title: &str, builder: impl Fn(Load, &str) -> Builder + Sync) {
     });
     report.conclude(title);
 }
+
+#[test]
+fn the_document_of_the_faults_has_a_row_for_each_hang() {
+    let document = std::fs::read_to_string("docs/faults.md").expect("the document can be read");
+    let programs = programs::HANGS.iter().map(|(name, _)| *name);
+    let names = Hang::all().into_iter().map(|(name, _)| name).chain(programs).chain([resolver::HANG_NAME]);
+    for name in names {
+        assert!(document.contains(&format!("\n| {name} |")), "docs/faults.md has no row for `{name}`");
+    }
+}

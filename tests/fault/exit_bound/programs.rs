@@ -141,6 +141,10 @@ fn a_program_ends_on_time_in_every_hang() {
     report.conclude("Programs that end");
 }
 
+/// The hangs of the worker itself, with what the logger does.
+pub(super) const HANGS: [(&str, &str); 2] =
+    [("a worker that panicked", "panics"), ("a worker that is blocked in the logger", "blocks")];
+
 #[test]
 fn a_program_ends_on_time_when_its_logger_panics_or_blocks_on_the_worker() {
     const TEST: &str =
@@ -151,8 +155,7 @@ fn a_program_ends_on_time_when_its_logger_panics_or_blocks_on_the_worker() {
     let _machine = machine();
     // The worker logs a warning about this answer.
     let server = Server::start(Fault::Answer(Answer::new(401))).unwrap();
-    let hangs = [("a worker that panicked", "panics"), ("a worker that is blocked in the logger", "blocks")];
-    let report = Report::measure_all(AT_A_TIME, &hangs, limits(), |logger, leave, limit| {
+    let report = Report::measure_all(AT_A_TIME, &HANGS, limits(), |logger, leave, limit| {
         let program = |role: &str| {
             let mut command = command_in_role(TEST, role);
             command.env(URL, server.base_url()).env(LIMIT, limit.as_millis().to_string());

@@ -73,10 +73,11 @@ fn read_lateness(line: &str) -> Option<(Leave, Duration, Lateness)> {
     Some((leave, limit, Lateness { ours: nanos()?, control: nanos()? }))
 }
 
+pub(super) const HANG_NAME: &str = "a resolver that never answers";
+
 #[test]
 fn a_resolver_that_never_answers_ends_on_time() {
     const TEST: &str = "exit_bound::resolver::a_resolver_that_never_answers_ends_on_time";
-    const HANG_NAME: &str = "a resolver that never answers";
     if role().is_some() {
         return leave_without_names();
     }

@@ -42,22 +42,22 @@ impl Hang {
         let mut all = vec![
             ("never answers", fault(Fault::NeverAnswer)),
             ("never reads (zero window)", bulky(Fault::ReadStall)),
-            ("resets while it reads", fault(Fault::ResetAfterReading(40))),
-            ("resets when it has read", fault(Fault::ResetAfterWriting(0))),
-            ("resets in its head", fault(Fault::ResetAfterWriting(20))),
+            ("resets while it reads the request", fault(Fault::ResetAfterReading(40))),
+            ("resets after it has read the request", fault(Fault::ResetAfterWriting(0))),
+            ("resets within the head of its answer", fault(Fault::ResetAfterWriting(20))),
             ("resets after its answer", fault(Fault::ResetAfterWriting(usize::MAX))),
-            ("closes without a word", fault(Fault::Close)),
-            ("half-closes without a word", fault(Fault::HalfClose)),
-            ("stops within its head", fault(Fault::PartialHead)),
-            ("trickles its head", fault(Fault::HeaderTrickle)),
-            ("trickles its body", fault(Fault::BodyTrickle)),
-            ("503 before the request is written", bulky(Fault::EarlyReply(Answer::new(503)))),
-            ("200 before the request is written", bulky(Fault::EarlyReply(Answer::new(200)))),
-            ("talks garbage", fault(Fault::Garbage)),
-            ("says more than its Content-Length", fault(Fault::LengthTooShort)),
-            ("says less than its Content-Length", fault(Fault::LengthTooLong)),
-            ("promises 1 GiB", fault(Fault::HugeLength)),
-            ("floods with 1xx", fault(Fault::InformationalFlood)),
+            ("closes without an answer", fault(Fault::Close)),
+            ("half-closes without an answer", fault(Fault::HalfClose)),
+            ("stops within the head of its answer", fault(Fault::PartialHead)),
+            ("sends its head byte by byte, without end", fault(Fault::HeaderTrickle)),
+            ("sends its body byte by byte, without end", fault(Fault::BodyTrickle)),
+            ("answers 503 before the request is written", bulky(Fault::EarlyReply(Answer::new(503)))),
+            ("answers 200 before the request is written", bulky(Fault::EarlyReply(Answer::new(200)))),
+            ("answers with bytes that are not HTTP", fault(Fault::Garbage)),
+            ("sends more than its Content-Length", fault(Fault::LengthTooShort)),
+            ("sends less than its Content-Length", fault(Fault::LengthTooLong)),
+            ("announces 1 GiB and sends nothing", fault(Fault::HugeLength)),
+            ("answers 1xx without end", fault(Fault::InformationalFlood)),
             ("never ends its body", fault(Fault::EndlessBody)),
             ("answers 503", fault(answer(503))),
             ("asks for a retry in 60 s", fault(Fault::Answer(retry_later))),
@@ -65,7 +65,7 @@ impl Hang {
             ("connecting hangs (full backlog)", of(Cause::FullBacklog)),
         ];
         if cfg!(feature = "tls") {
-            all.push(("mute in the TLS handshake", of(Cause::SilentTls)));
+            all.push(("never answers the TLS handshake", of(Cause::SilentTls)));
         }
         all
     }

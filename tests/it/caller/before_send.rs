@@ -1,12 +1,14 @@
 //! Keeps the hook `before_send`: a changed event is sent changed, a withheld event is counted and not sent, and a hook
 //! that panics, reports or hangs does no harm. Keeps the context of every event as well.
 
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value, json};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::event::{Event, GenericEvent};
-use tinker_telemetry::{Config, Reporter, Severity, StartError};
+use tinker_telemetry::{Config, Reporter, Severity, StartError, WeakReporter};
 
 use crate::support::{
     LIMIT, NEVER, assert_adds_up, checked_requests, config, data, drained, names, session, sessionless,
@@ -27,7 +29,7 @@ fn a_changed_event_is_sent_changed_and_all_else_stays_the_same() {
     });
     let reporter = builder.start().unwrap();
     assert!(reporter.log("saved", json!({"user": "canary", "step": 1, "loss": 0.5}), INFO));
-    assert!(reporter.log_exception(&std::io::Error::other("canary"), Severity::Error));
+    assert!(reporter.log_exception(&io::Error::other("canary"), Severity::Error));
     assert!(reporter.stop(LIMIT));
     let requests = checked_requests(&collector);
     assert!(requests.iter().all(|request| !String::from_utf8_lossy(&request.body).contains("\"canary\"")));
@@ -123,6 +125,51 @@ fn an_event_logged_in_the_hook_is_refused() {
 }
 
 #[test]
+fn a_hook_that_uses_its_own_reporter_is_refused_and_waits_for_nothing() {
+    let collector = Collector::start().unwrap();
+    let own = Arc::new(OnceLock::<WeakReporter>::new());
+    let inside = Arc::clone(&own);
+    let builder = sessionless(&collector).before_send(move |event| {
+        let reporter = inside.get().unwrap();
+        let error = io::Error::other("from the hook");
+        assert!(!reporter.log("from the hook", (), INFO));
+        assert!(!reporter.log_exception(&error, Severity::Error));
+        assert!(!reporter.log_fatal_exception(&error, Severity::Error));
+        reporter.flush();
+        // This event is pending, so a wait would be in vain.
+        assert!(!reporter.wait_until_drained(NEVER));
+        Some(event)
+    });
+    let reporter = builder.start().unwrap();
+    own.set(reporter.downgrade()).unwrap();
+    for _ in 0..2 {
+        assert!(reporter.log("step", (), INFO));
+        assert!(reporter.wait_until_drained(LIMIT));
+    }
+    let stats = reporter.stats();
+    assert_eq!((stats.delivered, stats.dropped.total()), (2, 0), "no assertion in the hook has failed");
+    assert_eq!((stats.refused.reentrant, stats.refused.total()), (6, 6));
+    assert_adds_up(stats);
+}
+
+#[test]
+fn a_hook_that_stops_its_own_reporter_does_not_wait_for_itself() {
+    let collector = Collector::start().unwrap();
+    let own = Arc::new(OnceLock::<WeakReporter>::new());
+    let inside = Arc::clone(&own);
+    let builder = sessionless(&collector).before_send(move |event| {
+        inside.get().unwrap().stop(NEVER);
+        Some(event)
+    });
+    let reporter = builder.start().unwrap();
+    own.set(reporter.downgrade()).unwrap();
+    assert!(reporter.log("step", (), INFO));
+    assert!(reporter.wait_until_drained(LIMIT));
+    assert_eq!(reporter.stats().delivered, 1);
+    assert!(!reporter.log("step", (), INFO), "the reporter is stopped");
+}
+
+#[test]
 fn a_hook_that_hangs_does_not_delay_a_stop() {
     let collector = Collector::start().unwrap();
     let (release, released) = std::sync::mpsc::channel::<()>();
@@ -195,6 +242,31 @@ fn every_event_has_the_context_and_its_own_fields_take_precedence() {
     assert_eq!(events, expected);
     let error = sessionless(&collector).context("large", "x".repeat(16 * 1024)).start().unwrap_err();
     assert!(matches!(error, StartError::InvalidSetting { setting: "context", .. }), "{error}");
+}
+
+#[test]
+fn a_key_of_the_context_clashes_neither_with_a_field_of_the_request_nor_with_an_own_key_of_any_spelling() {
+    let collector = Collector::start().unwrap();
+    let names = [
+        "event",
+        "event_id",
+        "event_name",
+        "event_data",
+        "severity",
+        "session_id",
+        "measurements",
+        "\u{e9}\"",
+    ];
+    let builder =
+        names.iter().fold(sessionless(&collector), |builder, name| builder.context(*name, "context"));
+    let reporter = builder.start().unwrap();
+    assert!(reporter.log("none", (), INFO));
+    let own: Map<_, _> = names.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
+    assert!(reporter.log("own", &own, INFO));
+    let events = drained(&collector, &reporter); // each request agrees with the schema
+    assert_eq!((events[0].event_name.as_str(), events[0].severity), ("none", INFO));
+    assert!(names.iter().all(|name| events[0].event_data[*name] == "context"), "{:?}", events[0]);
+    assert_eq!(events[1].event_data, own, "an own field takes precedence, and so does a null");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Keeps the promises of `max_in_flight` over real connections: how many requests a server has at the same time, what
-//! flush and stop mean then, and that the session's numbers tell the order.
+//! flush and stop mean then, and that the session's numbers show the order.
 
 use std::io::{BufReader, Read};
 use std::net::{TcpListener, TcpStream};

@@ -90,6 +90,14 @@ impl Default for AttachmentList {
 }
 
 /// Why an attachment was not made or not detached.
+///
+/// ```
+/// use tinker_telemetry::bridge::{AttachError, Attachments};
+///
+/// let error = Attachments::new().detach("training").unwrap_err();
+/// assert_eq!(error, AttachError::NotFound);
+/// assert_eq!(error.to_string(), "there is no attachment with this handler id");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachError {
@@ -268,7 +276,7 @@ pub(in crate::bridge) fn is_never_forwarded(target: &str) -> bool {
 }
 
 /// Runs code of the program, which may panic, and whose own records must not be forwarded. `None` if it panicked, and
-/// if this thread is inside the reentrancy guard already.
+/// if this thread is inside the reentrancy scope already.
 pub(in crate::bridge) fn run_guarded<T>(run: impl FnOnce() -> T) -> Option<T> {
     let _scope = reentrancy::enter()?;
     catch_panic(run)

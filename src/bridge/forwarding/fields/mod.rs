@@ -205,7 +205,7 @@ impl Display for Value<'_> {
     }
 }
 
-/// Makes a text of at most `max` bytes, and survives a panic. Called inside the reentrancy guard.
+/// Makes a text of at most `max` bytes, and survives a panic. Called inside the reentrancy scope.
 pub(in crate::bridge) fn text(value: &dyn Display, max: usize) -> String {
     catch_panic(|| cut(value, max)).unwrap_or_else(|| PANICKED.to_owned())
 }

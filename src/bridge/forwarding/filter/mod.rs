@@ -48,6 +48,12 @@ enum Name {
 
 impl EventFilter {
     /// Forwards the events of these names. An empty list forwards none.
+    ///
+    /// ```
+    /// use tinker_telemetry::bridge::EventFilter;
+    ///
+    /// let filter = EventFilter::new(["checkpoint.saved", "my_crate::sampler*"]);
+    /// ```
     pub fn new<N: Into<Cow<'static, str>>>(names: impl IntoIterator<Item = N>) -> Self {
         Self {
             names: collect(names),
@@ -70,6 +76,13 @@ impl EventFilter {
     }
 
     /// Forwards only events of this severity and above. Defaults to `DEBUG`, which is all.
+    ///
+    /// ```
+    /// use tinker_telemetry::Severity;
+    /// use tinker_telemetry::bridge::EventFilter;
+    ///
+    /// let filter = EventFilter::all().min_severity(Severity::Warning);
+    /// ```
     #[must_use = "this returns the changed filter"]
     pub fn min_severity(mut self, severity: Severity) -> Self {
         self.min_severity = severity;

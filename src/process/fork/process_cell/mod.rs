@@ -1,10 +1,11 @@
 //! Values that belong to one process.
 //!
-//! A forked child must neither use nor drop what its parent made: another thread of the parent may have held a lock
-//! in it at the moment of the fork. [`ProcessCell`] is a place that each process fills for itself; [`ProcessOwned`]
-//! is a value that the first process has from the start, with such a place beside it for a child's value.
+//! A forked child must not use what its parent made, and must not drop it: another thread of the parent may have held
+//! a lock in it at the moment of the fork. [`ProcessCell`] is a place that each process fills for itself.
+//! [`ProcessOwned`] is a value that the first process has from the start, with such a place beside it for the value
+//! of a child.
 //!
-//! Nothing here takes a lock: a child may find any lock closed for ever.
+//! No lock is taken here: a lock may stay locked in a child for ever.
 
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-/// The crates whose frames on top of a stack only tell how the stack was captured, or the error made.
+/// The crates whose frames on top of a stack show only how the stack was captured or the error was made.
 const PLUMBING: &[&str] = &["std", "core", "alloc", "anyhow", "eyre", "backtrace", env!("CARGO_CRATE_NAME")];
 
 /// The names of functions without a crate, that begin or catch a panic, begin so.
