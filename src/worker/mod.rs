@@ -442,7 +442,7 @@ impl<T: Transport + Send + 'static> Worker<T> {
         self.keep_times.see(self.ledger.is_awaited(), Instant::now());
         let send_until = self.send_until();
         let write_at = send_until.and_then(|end| self.keep_times.write_at(end));
-        let unanswered = self.in_flight.waits_since().and_then(|began| self.keep_times.unanswered_at(began));
+        let unanswered = self.keep_times.unanswered_at(self.in_flight.waits_since(), Instant::now());
         [send_until, write_at, unanswered].into_iter().flatten().min()
     }
 

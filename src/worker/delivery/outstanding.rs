@@ -149,15 +149,18 @@ impl Outstanding {
         given_up.into_iter().map(with_reason).collect()
     }
 
-    /// The batches whose sender has waited for an answer since this moment or longer, or with `None` all. The worker decides
-    /// about them from now on, and gives each back with [`put_back`](Self::put_back) when it is kept.
+    /// The batches whose sender has waited for an answer since this moment or longer, and those that wait behind them; with
+    /// `None` all. The worker decides about them from now on, and gives each back with [`put_back`](Self::put_back) when it
+    /// is kept.
     pub(crate) fn take_over(&self, since: Option<Instant>) -> Vec<(EntryId, Batch, Option<String>)> {
-        let is_due = |entry: &Entry| match (since, entry.since) {
+        let has_waited = |entry: &Entry| match (since, entry.since) {
             (None, _) => true,
             (Some(since), Some(began)) => began <= since,
             (Some(_), None) => false,
         };
         let mut list = self.list();
+        let is_mute = list.entries.iter().any(|entry| entry.state == State::OnItsWay && has_waited(entry));
+        let is_due = |entry: &Entry| has_waited(entry) || is_mute && entry.since.is_none();
         let due = list.entries.iter_mut().filter(|entry| entry.state == State::OnItsWay && is_due(entry));
         due.map(|entry| {
             entry.state = State::Kept;
@@ -274,6 +277,15 @@ mod tests {
         assert!(outstanding.waits_since().is_some());
         outstanding.attempt_ends(id);
         assert!(outstanding.take_over(Some(Instant::now())).is_empty());
+    }
+
+    #[test]
+    fn a_half_that_waits_behind_an_attempt_without_an_answer_is_kept_with_it() {
+        let outstanding = Outstanding::default();
+        let whole = outstanding.add(batch(4), None, false);
+        let [first, _second] = outstanding.split(whole).unwrap();
+        assert!(outstanding.attempt_begins(first, "key"));
+        assert_eq!(outstanding.take_over(Some(Instant::now())).len(), 2);
     }
 
     #[test]

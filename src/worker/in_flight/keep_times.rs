@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 /// answered by then, TLS included.
 const ANSWER_WAIT: Duration = Duration::from_secs(1);
 
+/// How soon to look again for an attempt that is about to begin.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// What it takes to write what is pending, and each event of it, on a busy machine.
 const TO_WRITE: Duration = Duration::from_millis(2);
 const TO_WRITE_EVENT: Duration = Duration::from_micros(10);
@@ -47,9 +50,11 @@ impl KeepTimes {
         now.checked_sub(ANSWER_WAIT).filter(|since| *since >= awaited)
     }
 
-    /// When an attempt has waited long enough that began at this moment. `None`: no program waits.
-    pub(in crate::worker) fn unanswered_at(&self, began: Instant) -> Option<Instant> {
-        self.awaited_since.map(|awaited| began.max(awaited) + ANSWER_WAIT)
+    /// When an attempt has waited long enough that began at this moment. Without one, when to look whether one has begun: no
+    /// report tells it. `None`: no program waits.
+    pub(in crate::worker) fn unanswered_at(&self, began: Option<Instant>, now: Instant) -> Option<Instant> {
+        let awaited = self.awaited_since?;
+        Some(began.map_or(now + LOOK_AGAIN, |began| began.max(awaited) + ANSWER_WAIT))
     }
 
     /// When to write what is not sent yet, so that there is less to do at the end: half-way to it. `None` if that was done.
@@ -86,13 +91,15 @@ mod tests {
     fn an_answer_has_a_second_from_when_a_program_waits_for_it() {
         let began = Instant::now();
         let mut times = KeepTimes::default();
-        assert_eq!((times.unanswered_at(began), times.unanswered_since(began + 5000 * MS)), (None, None));
+        assert_eq!(times.unanswered_at(Some(began), began), None);
+        assert_eq!(times.unanswered_since(began + 5000 * MS), None);
         times.see(true, began + 100 * MS);
         times.see(true, began + 200 * MS);
-        assert_eq!(times.unanswered_at(began), Some(began + 1100 * MS));
+        assert_eq!(times.unanswered_at(Some(began), began), Some(began + 1100 * MS));
+        assert_eq!(times.unanswered_at(None, began), Some(began + LOOK_AGAIN), "none has begun");
         assert_eq!(times.unanswered_since(began + 1099 * MS), None);
         assert_eq!(times.unanswered_since(began + 1100 * MS), Some(began + 100 * MS));
         times.see(false, began + 300 * MS);
-        assert_eq!(times.unanswered_at(began), None);
+        assert_eq!(times.unanswered_at(Some(began), began), None);
     }
 }
