@@ -2,8 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{Answer, Received};
 use crate::model::event::Event;
@@ -57,9 +59,8 @@ impl Shared {
         self.process != ForkGeneration::current()
     }
 
-    /// A poisoned lock is used like any other: a test's assertion may have failed while it was held.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Changes the state and wakes every thread that waits for a change.
@@ -75,8 +76,9 @@ impl Shared {
         timeout: Duration,
         mut condition: impl FnMut(&State) -> bool,
     ) -> MutexGuard<'_, State> {
-        let waited = self.changed.wait_timeout_while(self.lock(), timeout, |state| condition(state));
-        waited.unwrap_or_else(PoisonError::into_inner).0
+        let mut state = self.lock();
+        self.changed.wait_while_for(&mut state, |state| condition(state), timeout);
+        state
     }
 
     /// Records a request and chooses its answer, in one step, so that both have the same order.
@@ -94,7 +96,7 @@ impl Shared {
 
     /// Waits until the answer is due. `false`: the collector was closed before.
     pub(super) fn wait_until_due(&self, answer: &Answer) -> bool {
-        drop(self.changed.wait_while(self.lock(), |state| state.holds > 0 && !state.closed));
+        self.changed.wait_while(&mut self.lock(), |state| state.holds > 0 && !state.closed);
         !self.wait_while(answer.delay, |state| !state.closed).closed
     }
 
