@@ -44,6 +44,9 @@ use crate::worker::ticker::Ticker;
 /// How long a stop waits past its deadline for what the worker is still writing to the spool.
 pub(crate) const WRITE_GRACE: Duration = Duration::from_millis(25);
 
+/// So many batches are kept together at the end, with one wait for the disk.
+const KEPT_AT_ONCE: usize = 20;
+
 pub(crate) struct Worker<T> {
     ledger: Arc<Ledger>,
     consumer: Consumer,
@@ -117,7 +120,7 @@ impl<T: Transport + Send + 'static> Worker<T> {
         let no_chunks = never();
         self.settle_in_flight(); // a panic may have interrupted that
         self.flush_if_asked(); // or a flush that a thread waits for
-        self.send_while_due(); // or the events that were due
+        self.catch_up(); // or the events that were due
         while !self.ledger.is_closed() {
             // While the worker holds events, a full chunk need not wake it: the ticker or the wakeup will.
             let is_empty = self.batcher.is_empty() && self.consumer.is_empty() && self.ready.is_empty();
@@ -323,11 +326,16 @@ impl<T: Transport + Send + 'static> Worker<T> {
         Some(self.keep_times.send_until(deadline, self.ledger.pending().events, Instant::now()))
     }
 
-    /// Keeps everything that is pending in the spool.
+    /// Keeps everything that is pending in the spool: first what is gathered, then the rest, as long as there is time.
     fn keep_all(&mut self) {
-        self.gather_ahead();
-        let unsent = self.ready.drain(..).chain(self.batcher.take()).collect();
-        self.in_flight.keep_all(unsent);
+        loop {
+            let unsent = self.ready.drain(..).chain(self.batcher.take()).collect();
+            self.in_flight.keep_all(unsent);
+            self.gather_until(|worker| worker.ready.len() >= KEPT_AT_ONCE || worker.is_past_deadline());
+            if self.ready.is_empty() && self.batcher.is_empty() {
+                break;
+            }
+        }
     }
 
     /// Waits a little for callers that were admitted before the close and have not put their events in yet. `false` if
