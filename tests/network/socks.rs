@@ -11,7 +11,7 @@ use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Builder, Config, Severity, Stats};
 
 use crate::log;
-use crate::support::{LIMIT, assert_adds_up, sessionless_to};
+use crate::support::{LIMIT, assert_adds_up, drain, sessionless_to};
 
 const KEY: &str = "tml-canary-50c5";
 const PASSWORD: &str = "hu:sh@";
@@ -150,7 +150,7 @@ fn report(builder: Builder) -> Stats {
     let reporter = builder.start().unwrap();
     for step in 0..2 {
         assert!(reporter.log("step", step, Severity::Info));
-        while !reporter.wait_until_drained(LIMIT) {} // a wait in an outage does not last until the retries are over
+        drain(&reporter);
     }
     assert_adds_up(reporter.stats());
     reporter.stats()

@@ -11,7 +11,7 @@ use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Builder, Config, Severity, StartError, Stats};
 
 use crate::log;
-use crate::support::{LIMIT, assert_adds_up, sessionless_to};
+use crate::support::{LIMIT, assert_adds_up, drain, sessionless_to};
 use crate::tls::{Authority, TlsServer, Validity};
 
 const KEY: &str = "tml-canary-77aa";
@@ -29,7 +29,7 @@ fn report(config: Config) -> Stats {
     for step in 0..3 {
         assert!(reporter.log("step", step, Severity::Info));
     }
-    assert!(reporter.wait_until_drained(LIMIT));
+    drain(&reporter);
     let stats = reporter.stats();
     assert_adds_up(stats);
     stats
@@ -47,7 +47,7 @@ fn a_configured_authority_is_trusted_and_the_connection_is_reused() {
         let reporter = reporter(Config::new(KEY).base_url(url).root_certificates(bundle)).start().unwrap();
         for batch in 1..=5 {
             assert!(reporter.log("step", batch, Severity::Info));
-            assert!(reporter.wait_until_drained(LIMIT));
+            drain(&reporter);
             assert_eq!(reporter.stats().delivered, batch, "{name}");
         }
         assert_eq!((server.requests().len(), server.connections()), (5, 1), "{name}");
@@ -122,7 +122,7 @@ fn a_silent_tls_server_costs_one_timeout_per_attempt() {
     let reporter = reporter(Config::new(KEY).base_url(url)).http_timeout(timeout).start().unwrap();
     reporter.log("step", 1, Severity::Info);
     let begun = Instant::now();
-    assert!(reporter.wait_until_drained(LIMIT));
+    drain(&reporter);
     let spent = begun.elapsed();
     assert_eq!(reporter.stats().dropped.retries_exhausted, 1);
     assert!(spent >= 3 * timeout && spent < 3 * timeout + Duration::from_secs(2), "{spent:?}");

@@ -1,6 +1,8 @@
 //! Keeps the equations over queue, outage, spool and replay, in random sequences of runs.
 
 use std::collections::BTreeSet;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use tinker_telemetry::collector::Answer;
@@ -8,6 +10,9 @@ use tinker_telemetry::{Severity, Stats};
 
 use crate::support::{LIMIT, assert_adds_up};
 use crate::{Scene, until};
+
+/// A replay takes about as long. One that ends sooner has failed, and another run tries again.
+const A_REPLAY: Duration = Duration::from_millis(50);
 
 /// What happens in one run.
 #[derive(Clone, Debug)]
@@ -52,12 +57,12 @@ proptest! {
         for (happenings, is_write_ahead, is_offline_at_the_end) in runs {
             let spool = scene.spool();
             let spool = if is_write_ahead {
-                spool.write_ahead(std::time::Duration::from_millis(1))
+                spool.write_ahead(Duration::from_millis(1))
             } else {
                 spool
             };
             let builder = scene.run().spool(spool).max_batch_size(7).max_queue_size(50).max_retries(1);
-            let reporter = builder.retry_base_delay(std::time::Duration::from_millis(1)).start().unwrap();
+            let reporter = builder.retry_base_delay(Duration::from_millis(1)).start().unwrap();
             for happening in happenings {
                 match happening {
                     Happening::Log(events) => for _ in 0..events {
@@ -84,16 +89,18 @@ proptest! {
         }
         // What later answers are left must not end the last run's replay.
         let last = scene.run().start().unwrap();
-        for _ in 0..100 {
-            if scene.files().is_empty() {
-                break;
-            }
+        let began = Instant::now();
+        while !scene.files().is_empty() {
+            assert!(began.elapsed() < LIMIT, "all files are sent");
             let again = scene.run().start().unwrap();
-            until("its replay is over", || again.stats().replayed.pending == 0);
+            let started = Instant::now();
+            while !scene.files().is_empty() && started.elapsed() < A_REPLAY {
+                thread::park_timeout(Duration::from_millis(1));
+            }
             let _ = again.stop(LIMIT);
+            until("its replay is over", || again.stats().replayed.pending == 0);
             count(again.stats());
         }
-        until("all files are sent", || scene.files().is_empty());
         let _ = last.stop(LIMIT);
         count(last.stats());
         let id = |event: &tinker_telemetry::event::Event| serde_json::to_value(event).unwrap()["event_id"].to_string();

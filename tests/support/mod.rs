@@ -7,7 +7,7 @@ pub mod http;
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jsonschema::Validator;
 use serde::{Serialize, Serializer};
@@ -93,6 +93,14 @@ pub fn assert_adds_up(stats: Stats) {
     assert_eq!(stats.accepted, fates + stats.pending, "{stats}");
     let replayed = stats.replayed;
     assert_eq!(replayed.taken, replayed.delivered + replayed.dropped.total() + replayed.pending, "{stats}");
+}
+
+/// Waits until all accepted events are settled, where no server may answer: such a wait ends before the retries do.
+pub fn drain(reporter: &Reporter) {
+    let began = Instant::now();
+    while !reporter.wait_until_drained(LIMIT) {
+        assert!(began.elapsed() < LIMIT, "{}", reporter.stats());
+    }
 }
 
 /// Waits until all accepted events are settled. Returns the generic events that the collector has.

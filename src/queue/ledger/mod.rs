@@ -10,6 +10,7 @@
 //! for ever for the lock of a bucket.
 
 mod outage;
+mod waiter;
 
 use std::mem::{self, ManuallyDrop};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,7 @@ use std::time::Instant;
 use crate::model::stats::{DropReason, Dropped, RefusalReason, Refused, Replayed, Stats};
 use crate::queue::admission::{Admission, Grant, Lane, Load};
 use outage::{Outage, SHORTEST_WAIT};
+pub(crate) use waiter::Waiter;
 
 /// What became of accepted events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -488,40 +490,6 @@ pub(crate) struct OnItsWay<'a>(&'a Ledger);
 impl Drop for OnItsWay<'_> {
     fn drop(&mut self) {
         self.0.state().on_their_way -= 1;
-    }
-}
-
-/// A thread that waits for a flush, as long as this lives.
-pub(crate) struct Waiter<'a> {
-    ledger: &'a Ledger,
-    began: Instant,
-}
-
-impl Waiter<'_> {
-    /// Waits for a flush, until the deadline at most. `true`: it is done. `false` comes sooner than the deadline if the wait
-    /// is in vain: every batch on its way waits for a retry past the deadline, or no server answers.
-    pub(crate) fn wait_flushed(&self, flush: u64, deadline: Instant) -> bool {
-        let mut state = self.ledger.state();
-        loop {
-            if state.finished || state.flushes_done >= flush {
-                return true;
-            }
-            let (now, end) = (Instant::now(), state.wait_ends_at(self.began, deadline));
-            if now >= end {
-                state.outage.wait_failed(self.began, now);
-                return false;
-            }
-            state = self.ledger.wait_for_change(state, end);
-        }
-    }
-}
-
-impl Drop for Waiter<'_> {
-    fn drop(&mut self) {
-        let waiting = &mut self.ledger.state().waiting;
-        if let Some(at) = waiting.iter().position(|began| *began == self.began) {
-            waiting.swap_remove(at);
-        }
     }
 }
 
