@@ -96,7 +96,7 @@ fn through(proxy: &str) -> Config {
 
 fn report(reporter: &Reporter) {
     assert!(reporter.log("step", 1, Severity::Info));
-    drain(&reporter);
+    drain(reporter);
     assert_adds_up(reporter.stats());
 }
 

@@ -11,7 +11,7 @@ use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Builder, Config, Severity, Stats};
 
 use crate::log;
-use crate::support::{LIMIT, assert_adds_up, drain, sessionless_to};
+use crate::support::{assert_adds_up, drain, sessionless_to};
 
 const KEY: &str = "tml-canary-50c5";
 const PASSWORD: &str = "hu:sh@";

@@ -11,7 +11,7 @@ use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Builder, Config, Severity, StartError, Stats};
 
 use crate::log;
-use crate::support::{LIMIT, assert_adds_up, drain, sessionless_to};
+use crate::support::{assert_adds_up, drain, sessionless_to};
 use crate::tls::{Authority, TlsServer, Validity};
 
 const KEY: &str = "tml-canary-77aa";
