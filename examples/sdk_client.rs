@@ -64,6 +64,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         let _ = writeln!(io::stdout(), "{prompt}: {text}"); // the reader may be gone
     }
     service.reporter.stop(PATIENCE);
+    let _ = writeln!(io::stderr(), "{}", service.reporter.stats());
     Ok(())
 }
 

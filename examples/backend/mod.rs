@@ -1,5 +1,5 @@
-//! Where the examples report to: the server that the environment names. Without one, a collector on loopback, whose
-//! events are printed at the end.
+//! Where the examples report to: the server that the environment names, or the OpenTelemetry collector. Without one, a
+//! collector on loopback, whose events are printed at the end.
 
 #![allow(dead_code, reason = "each example uses its own part")]
 
@@ -12,19 +12,23 @@ use tinker_telemetry::{Config, Reporter};
 
 pub struct Backend {
     collector: Option<Collector>,
+    is_otlp: bool,
 }
 
 impl Backend {
     pub fn start() -> io::Result<Self> {
         let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-        let is_named = is_set("TINKER_API_KEY") || is_set("TINKER_BASE_URL");
+        let is_otlp = cfg!(feature = "otlp") && is_set("OTEL_EXPORTER_OTLP_ENDPOINT");
+        let is_named = is_otlp || is_set("TINKER_API_KEY") || is_set("TINKER_BASE_URL");
         let collector = if is_named { None } else { Some(Collector::start()?) };
-        Ok(Self { collector })
+        Ok(Self { collector, is_otlp })
     }
 
     pub fn config(&self) -> Config {
         match &self.collector {
             Some(collector) => Config::new("tml-example").base_url(collector.url()),
+            #[cfg(feature = "otlp")]
+            None if self.is_otlp => Config::otlp_from_env(),
             None => Config::from_env(),
         }
     }
@@ -40,7 +44,7 @@ impl Backend {
             ShowAtEnd(self)
         } else {
             let _ = writeln!(io::stderr(), "{}", why_off());
-            ShowAtEnd(Self { collector: None })
+            ShowAtEnd(Self { collector: None, ..self })
         }
     }
 }
