@@ -64,7 +64,9 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         let _ = writeln!(io::stdout(), "{prompt}: {text}"); // the reader may be gone
     }
     service.reporter.stop(PATIENCE);
-    let _ = writeln!(io::stderr(), "{}", service.reporter.stats());
+    if service.reporter.is_enabled() {
+        let _ = writeln!(io::stderr(), "{}", service.reporter.stats());
+    }
     Ok(())
 }
 
