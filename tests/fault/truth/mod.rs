@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{process, thread};
 
 use serde::{Serialize, Serializer, ser};
@@ -135,7 +135,7 @@ fn play(server: &Server, script: &Script, seed: u64) -> Result<(), String> {
             }
         });
         let drained = match script.end {
-            End::Drain => reporter.wait_until_drained(HANG) && reporter.stats().pending == 0,
+            End::Drain => drain(&reporter),
             End::Stop(limit) => {
                 reporter.stop(limit);
                 true
@@ -161,6 +161,17 @@ fn play(server: &Server, script: &Script, seed: u64) -> Result<(), String> {
     exchanges.retain(|exchange| exchange.request.head.line().contains(&format!(" {path}/")));
     audit(script, &account, &exchanges)
         .map_err(|error| format!("{error}\n{account:#?}\n{}", summary(&exchanges)))
+}
+
+/// Waits until nothing is pending. Where no server answers, a wait ends before the retries do.
+fn drain(reporter: &Reporter) -> bool {
+    let began = Instant::now();
+    while !reporter.wait_until_drained(HANG) {
+        if began.elapsed() > HANG {
+            return false;
+        }
+    }
+    reporter.stats().pending == 0
 }
 
 fn summary(exchanges: &[Exchange]) -> String {
