@@ -103,7 +103,7 @@ impl Config {
     }
 
     /// Reads the environment as the official SDK does. The key is that of `TINKER_API_KEY`, else what the command in
-    /// `TINKER_CREDENTIAL_CMD` prints, else the default one in `~/.tinker/credentials.json`, which `tinker auth login` writes.
+    /// `TINKER_CREDENTIAL_CMD` prints if it succeeds, else the default one in `~/.tinker/credentials.json`, which `tinker auth login` writes.
     /// The command runs, and the file is read, when the first batch is sent, and again when a token has expired and after a
     /// 401. A command has 5 s, and less if a `stop` has no time left. Then it is killed, with all that it has started.
     ///

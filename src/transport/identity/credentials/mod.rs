@@ -7,9 +7,10 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use http::header::HeaderValue;
 use serde::Deserialize;
@@ -22,6 +23,8 @@ use crate::process::program_log;
 
 /// What a person would wait for. A command that asks a service for a token takes some hundred milliseconds.
 const MAX_WAIT: Duration = Duration::from_secs(5);
+/// How long a command may take to end after its last word.
+const END_GRACE: Duration = Duration::from_secs(1);
 /// Larger than any key, or any file of some keys.
 const MAX_BYTES: u64 = 64 * 1024;
 
@@ -164,12 +167,30 @@ impl Answer {
         if let Some(stdout) = stdout {
             let _ = stdout.take(MAX_BYTES).read_to_string(&mut text);
         }
+        let is_whole = (text.len() as u64) < MAX_BYTES && !self.state().is_killed;
+        let has_failed = is_whole && self.wait_for_end().is_some_and(|status| !status.success());
         self.kill(); // it has said what is of interest
         let child = self.state().child.take();
         if let Some(mut child) = child {
             let _ = child.wait();
         }
-        Ok(text)
+        // What a command prints before it fails is no key, and what it had printed when it was killed may be a part of one.
+        if is_whole && !has_failed { Ok(text) } else { Err(io::ErrorKind::Other.into()) }
+    }
+
+    /// Waits a moment for the command, which has closed its output, to end. `None` if it goes on.
+    fn wait_for_end(&self) -> Option<ExitStatus> {
+        let began = Instant::now();
+        while began.elapsed() < END_GRACE {
+            let mut state = self.state();
+            if let Ok(Some(status)) = state.child.as_mut()?.try_wait() {
+                state.child = None; // its number may be another process's now
+                return Some(status);
+            }
+            drop(state);
+            thread::sleep(Duration::from_millis(1));
+        }
+        None
     }
 
     /// Kills the command, and what it has started. The thread that runs the command also waits for its end.
