@@ -209,7 +209,7 @@ impl Http {
     }
 
     /// An attempt with a compressed body if there is one, and one more with the plain body if the server may not have
-    /// understood the other. If it accepts the plain one, it gets no compressed one any more.
+    /// understood the other. If it answers the plain one in another way, it gets no compressed one any more.
     #[cfg(feature = "gzip")]
     fn post_encoded(&self, request: &Request, retry: u32, limit: Duration) -> Verdict {
         let plain = self.message(request, retry);
@@ -226,7 +226,7 @@ impl Http {
             return verdict;
         }
         let verdict = self.post_once(&plain, left);
-        if verdict.is_accepted() {
+        if !gzip::may_be_refused(&verdict) && !verdict.has_no_answer() {
             self.route.compression.switch_off();
         }
         verdict

@@ -26,16 +26,6 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    /// The server accepted the request, or a part of it.
-    #[cfg(feature = "gzip")]
-    pub(crate) fn is_accepted(&self) -> bool {
-        match self {
-            Self::PartialSuccess { .. } => true,
-            Self::Response(response) => (200..=299).contains(&response.status),
-            _ => false,
-        }
-    }
-
     /// The attempt ended without an answer of the server.
     pub(crate) fn has_no_answer(&self) -> bool {
         matches!(self, Self::NoAnswer(_) | Self::Disconnect(_))
