@@ -168,6 +168,14 @@ pub(super) struct LockedFile {
     file: fs::File,
 }
 
+/// Unlocks for a child, too, that was forked just before the file was noted or just after: its descriptor is the same open
+/// file. A child never drops a file of its parent's.
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        let _ = rustix::fs::flock(self.file.as_fd(), FlockOperation::Unlock);
+    }
+}
+
 impl LockedFile {
     fn lock(file: OwnedFd, name: String) -> io::Result<Option<Self>> {
         let Some(noted) = LockedFiles::add(file.as_raw_fd()) else {

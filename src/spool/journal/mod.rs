@@ -116,7 +116,11 @@ impl Journal {
         if lines.is_empty() {
             return Ok(()); // all of it is in files already
         }
-        self.append(folder)?; // after an error the batch has places past the end, where there is no event
+        if let Err(error) = self.append(folder) {
+            // A later write must not take the new places for events that are in a file.
+            batch.place_events(|place, _| if (base + 1..begin).contains(&place) { place } else { 0 });
+            return Err(error);
+        }
         self.open += fresh;
         self.sync.iter_mut().for_each(|synced| synced.fresh += fresh);
         Ok(())

@@ -140,6 +140,28 @@ fn a_full_folder_loses_its_oldest_file_and_then_keeps_no_more() {
     assert_eq!(left(&outer), [[kept("fresh", &[&large])]]);
 }
 
+/// The batch that found no room is written again later, when the file has grown past the place that it would have had.
+#[test]
+fn a_batch_that_found_no_room_is_in_the_file_once_it_counts_as_kept() {
+    let (outer, mut old) = keeper(Durability::Process);
+    let large = "1".repeat(9 * 1024 * 1024);
+    keep(&mut old, &mut batch(&[&large]), KEY).unwrap();
+    let store = Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
+    let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
+    let mut keeper = Keeper::new(store, &envelope, false, Box::new(|| ()));
+    keep(&mut keeper, &mut batch(&["1"]), "first").unwrap();
+    let mut late = batch(&["2", &large]);
+    let refused = keep(&mut keeper, &mut late, "late");
+    assert!(matches!(refused, Err(KeepError::Full)), "{refused:?}");
+    let small = vec!["3"; 100];
+    keep(&mut keeper, &mut batch(&small), "small").unwrap();
+    drop(old); // now there is room
+    keep(&mut keeper, &mut late, "late").unwrap();
+    drop(keeper);
+    let expected = [kept("first", &["1"]), kept("small", &small), kept("late", &["2", &large])];
+    assert!(left(&outer).contains(&expected.to_vec()), "an event is in no file");
+}
+
 #[test]
 fn there_are_at_most_256_files() {
     let (outer, _) = keeper(Durability::Process);

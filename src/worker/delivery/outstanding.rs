@@ -190,9 +190,10 @@ impl Outstanding {
         self.list().entries.iter().any(has_none)
     }
 
-    /// Whether a batch was kept whose sender may still be waiting for an answer.
+    /// Whether a batch was kept whose sender may still be waiting for an answer, or has had one that the file does not know.
     pub(crate) fn has_any_kept(&self) -> bool {
-        self.list().entries.iter().any(|entry| entry.state == State::Kept)
+        let is_kept = |entry: &Entry| matches!(entry.state, State::Kept | State::DeliveredAfterAll(_));
+        self.list().entries.iter().any(is_kept)
     }
 
     /// A poisoned lock is used like any other: nothing panics while it is held.
