@@ -127,10 +127,17 @@ pub(crate) fn read(file: &[u8]) -> Option<Contents<'_>> {
         }
     }
     let header = header.filter(|header| header.v == VERSION)?;
-    let mut owners = BTreeMap::new();
+    // Of batches that name an event the last one has it, but none that names more: the lines of a batch that was written in
+    // two parts may have those of another one between them.
+    let width = |number: usize| batches[number].2 - batches[number].1;
+    let mut owners: BTreeMap<Place, usize> = BTreeMap::new();
     for (number, (_, first, last)) in batches.iter().enumerate().filter(|(_, (_, first, last))| first <= last)
     {
-        owners.extend(events.range(first..=last).map(|(place, _)| (*place, number)));
+        for (place, _) in events.range(first..=last) {
+            if owners.get(place).is_none_or(|owner| width(number) <= width(*owner)) {
+                owners.insert(*place, number);
+            }
+        }
     }
     let mut left: Vec<(Option<usize>, Left<'_>)> = Vec::new();
     for (place, text) in events {

@@ -106,6 +106,28 @@ fn an_event_is_of_the_last_batch_that_names_it() {
     assert_eq!(keys, [(Some("half"), 1), (None, 1)]);
 }
 
+/// A batch is written in two parts if events join it after it was written. Another batch may be written in between.
+#[test]
+fn a_batch_written_in_two_parts_has_no_event_of_one_between_them() {
+    let mut file = header();
+    let mut places = Vec::new();
+    for number in 0..4 {
+        places.push(file.len() as Place);
+        put(b'e', &event(number), &mut file);
+        if number == 2 {
+            put_batch("between", places[1], places[2], &mut file);
+        }
+    }
+    put_batch("in two parts", places[0], places[3], &mut file);
+    put_done("in two parts", &mut file);
+    let events = [event(1), event(2)];
+    let between = Left {
+        key: Some("between".to_owned()),
+        events: vec![(places[1], &events[0][..]), (places[2], &events[1][..])],
+    };
+    assert_eq!(read(&file).unwrap().left, [between]);
+}
+
 #[test]
 fn a_batch_that_was_cut_up_is_sent_under_a_new_key() {
     let (mut file, places) = file();
