@@ -1,4 +1,4 @@
-//! Who is speaking: the headers of every request, and where the API key comes from.
+//! The headers of every request, and the source of the API key.
 //!
 //! The client uses this folder. No source of a key is waited for longer than a bounded time, and no key is ever logged.
 

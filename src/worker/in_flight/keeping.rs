@@ -36,6 +36,13 @@ struct ToKeep<'a> {
     reason: DropReason,
 }
 
+impl<'a> ToKeep<'a> {
+    /// Claims the batch. If it cannot be kept, its events are dropped for this reason.
+    fn new(ledger: &'a Ledger, batch: Batch, key: Option<String>, reason: DropReason) -> Self {
+        Self { claim: ledger.claim(batch.load()), batch, key, reason }
+    }
+}
+
 impl Keeping {
     pub(super) fn new(ledger: Arc<Ledger>, keeper: Keeper, abort_handle: Option<Abort>) -> Self {
         let (outstanding, keys) = (Arc::default(), Box::new(Ids::new()));
@@ -105,12 +112,7 @@ impl Keeping {
         }
         let ledger = Arc::clone(&self.ledger);
         let given_up = self.outstanding.take_given_up().into_iter();
-        let to_keep = given_up.map(|(entry, reason)| ToKeep {
-            claim: ledger.claim(entry.batch.load()),
-            batch: entry.batch,
-            key: entry.key,
-            reason,
-        });
+        let to_keep = given_up.map(|(entry, reason)| ToKeep::new(&ledger, entry.batch, entry.key, reason));
         self.keep(to_keep.collect(), log);
     }
 
@@ -126,12 +128,7 @@ impl Keeping {
         let (mut ids, mut to_keep) = (Vec::new(), Vec::new());
         for (id, batch, key) in self.outstanding.take_over(since) {
             ids.push(id);
-            to_keep.push(ToKeep {
-                claim: ledger.claim(batch.load()),
-                batch,
-                key,
-                reason: DropReason::Deadline,
-            });
+            to_keep.push(ToKeep::new(&ledger, batch, key, DropReason::Deadline));
         }
         let kept = self.keep(to_keep, log);
         for (id, batch) in ids.into_iter().zip(kept) {
@@ -147,12 +144,8 @@ impl Keeping {
     /// Keeps batches that were not sent.
     pub(super) fn keep_unsent(&mut self, batches: Vec<Batch>, log: &mut OutageLog) {
         let ledger = Arc::clone(&self.ledger);
-        let to_keep = batches.into_iter().map(|batch| ToKeep {
-            claim: ledger.claim(batch.load()),
-            batch,
-            key: None,
-            reason: DropReason::Deadline,
-        });
+        let to_keep =
+            batches.into_iter().map(|batch| ToKeep::new(&ledger, batch, None, DropReason::Deadline));
         self.keep(to_keep.collect(), log);
     }
 

@@ -180,17 +180,15 @@ impl<T: Transport + Send + 'static> InFlight<T> {
             Report::Progress(progress) => {
                 self.outage_log.note(&progress, &self.ledger.refused());
                 match &progress {
-                    Progress::AttemptFailed { verdict: Verdict::NoAnswer(_), started, .. } => {
-                        self.unreachable_since = Some(*started);
+                    Progress::AttemptFailed { verdict, started, .. } => {
+                        let is_unreachable = matches!(verdict, Verdict::NoAnswer(_));
+                        self.unreachable_since = is_unreachable.then_some(*started);
+                        self.prepare();
                     }
-                    Progress::AttemptFailed { .. } | Progress::BatchDelivered { .. } => {
+                    Progress::BatchDelivered { started, .. } => {
                         self.unreachable_since = None;
+                        self.keeping.iter_mut().for_each(|keeping| keeping.release(*started));
                     }
-                    _ => {}
-                }
-                match (&progress, &mut self.keeping) {
-                    (Progress::BatchDelivered { started, .. }, Some(keeping)) => keeping.release(*started),
-                    (Progress::AttemptFailed { .. }, Some(keeping)) => keeping.prepare(),
                     _ => {}
                 }
                 None
