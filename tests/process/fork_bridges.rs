@@ -15,20 +15,10 @@ use std::thread;
 
 use log::{Level, Log, Metadata, Record};
 use process::{FINE, alone, fork};
-use support::{LIMIT, SESSION, names, session, sessionless};
+use support::{LIMIT, NoLogger, SESSION, names, session, sessionless};
 use tinker_telemetry::bridge::{Attachments, EventFilter, FatalPanics, LogBridge, install_panic_hook_with};
 use tinker_telemetry::collector::Collector;
 use tinker_telemetry::{Reporter, Severity};
-
-struct NoLogger;
-
-impl Log for NoLogger {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        false
-    }
-    fn log(&self, _: &Record<'_>) {}
-    fn flush(&self) {}
-}
 
 /// Forks this many times, while another thread repeats an action. That thread has done it once before the first fork.
 fn fork_during(action: impl Fn() + Sync, forks: usize, child: impl Fn()) {

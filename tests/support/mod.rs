@@ -10,6 +10,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use jsonschema::Validator;
+use log::{Log, Metadata, Record};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use tinker_telemetry::collector::{Collector, Received};
@@ -84,6 +85,17 @@ pub fn checked_requests(collector: &Collector) -> Vec<Arc<Received>> {
 /// The names of events, in order.
 pub fn names(events: &[Event]) -> Vec<&str> {
     events.iter().map(Event::name).collect()
+}
+
+/// For a program that has none.
+pub struct NoLogger;
+
+impl Log for NoLogger {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        false
+    }
+    fn log(&self, _: &Record<'_>) {}
+    fn flush(&self) {}
 }
 
 /// The two equations that hold in every snapshot.

@@ -2,7 +2,7 @@
 //! those that a filter excludes by name or severity and those of another session.
 #![cfg(all(feature = "log", feature = "tracing", feature = "collector"))]
 
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{LevelFilter, Log, Metadata};
 use serde_json::Value;
 use tinker_telemetry::bridge::{Attachments, EventFilter, LogBridge, TracingBridge};
 use tinker_telemetry::collector::Collector;
@@ -13,17 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
 
 use super::data;
-use crate::support::{SESSION, config, drained, session};
-
-struct NoLogger;
-
-impl Log for NoLogger {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        false
-    }
-    fn log(&self, _: &Record<'_>) {}
-    fn flush(&self) {}
-}
+use crate::support::{NoLogger, SESSION, config, drained, session};
 
 struct Program {
     collector: Collector,
