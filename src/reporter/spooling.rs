@@ -22,7 +22,8 @@ mod present {
     use crate::reporter::destination::Sink;
     use crate::session::pipeline::Pipeline;
     use crate::spool::keeper::Keeper;
-    use crate::spool::replay::{self, BatchLimits, Replay, ReplayState};
+    use crate::spool::replay::replays::Replays;
+    use crate::spool::replay::{BatchLimits, Replay};
     use crate::spool::settings::Spool;
     use crate::spool::store::Store;
     use crate::transport::client::{Http, Route};
@@ -58,25 +59,22 @@ mod present {
             ledger: &Arc<Ledger>,
             route: &Arc<Route>,
         ) -> Keeper {
-            let start_replay = self.replay(ledger, route);
-            Keeper::new(self.store.clone(), envelope, self.write_ahead.is_some(), Box::new(start_replay))
+            let replays = self.replays(ledger, route);
+            Keeper::new(self.store.clone(), envelope, self.write_ahead.is_some(), replays)
         }
 
-        /// Starts to send what earlier runs kept, unless that is under way, or the server has refused the key.
-        fn replay(&self, ledger: &Arc<Ledger>, route: &Arc<Route>) -> impl Fn() + Send + use<> {
+        /// Send what earlier runs kept.
+        fn replays(&self, ledger: &Arc<Ledger>, route: &Arc<Route>) -> Replays {
             let (spooling, ledger, route) = (self.clone(), Arc::clone(ledger), Arc::clone(route));
-            let state = Arc::<ReplayState>::default();
-            move || {
-                let (spooling, ledger, route) = (spooling.clone(), Arc::clone(&ledger), Arc::clone(&route));
-                replay::start(&state, move || Replay {
-                    store: spooling.store,
-                    ledger,
-                    transport: Http::new(route),
-                    http_timeout: spooling.http_timeout,
-                    limits: spooling.limits,
-                    protocol: spooling.protocol,
-                });
-            }
+            let replay = move || Replay {
+                store: spooling.store.clone(),
+                ledger: Arc::clone(&ledger),
+                transport: Http::new(Arc::clone(&route)),
+                http_timeout: spooling.http_timeout,
+                limits: spooling.limits,
+                protocol: spooling.protocol.clone(),
+            };
+            Replays::new(move || replay().run())
         }
 
         /// Gives both ends what a spool needs of them.

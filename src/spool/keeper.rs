@@ -5,15 +5,13 @@ use std::io;
 use crate::spool::disk::Folder;
 use crate::spool::journal::Journal;
 use crate::spool::line::{self, Place};
+use crate::spool::replay::replays::Replays;
 use crate::spool::store::{self, KeepError, Room, Store};
 use crate::wire::batch::Batch;
 use crate::wire::envelope::Envelope;
 
 /// A file of this size gets no more events, so that it can be removed as soon as its events have their fate.
 const ROTATE_AT: u64 = 1024 * 1024;
-
-/// Starts a replay, unless one is running.
-type StartReplay = dyn Fn() + Send;
 
 pub(crate) struct Keeper {
     store: Store,
@@ -25,17 +23,12 @@ pub(crate) struct Keeper {
     /// The last one is written to. The others hold events that are on their way, or kept.
     journals: Vec<Journal>,
     next_base: Place,
-    start_replay: Box<StartReplay>,
+    replays: Replays,
 }
 
 impl Keeper {
     /// Keeps events of the envelope's sender in `store`.
-    pub(crate) fn new(
-        store: Store,
-        envelope: &Envelope,
-        is_write_ahead: bool,
-        start_replay: Box<StartReplay>,
-    ) -> Self {
+    pub(crate) fn new(store: Store, envelope: &Envelope, is_write_ahead: bool, replays: Replays) -> Self {
         let mut header = Vec::new();
         line::put_header(&store.base_url, envelope, &mut header);
         Self {
@@ -46,13 +39,18 @@ impl Keeper {
             room: None,
             journals: Vec::new(),
             next_base: 1, // 0 is the place of an event that is in no file
-            start_replay,
+            replays,
         }
     }
 
     /// Starts to send what earlier runs kept, on a thread of its own.
-    pub(crate) fn start_replay(&self) {
-        (self.start_replay)();
+    pub(crate) fn start_replay(&mut self) {
+        self.replays.start();
+    }
+
+    /// The same, if the last replay left a file to another process. It may have ended since.
+    pub(crate) fn look_again(&mut self) {
+        self.replays.look_again();
     }
 
     /// Whether events are written before they are sent.

@@ -19,7 +19,11 @@ mod absent {
     pub(crate) enum KeepError {}
 
     impl Keeper {
-        pub(crate) fn start_replay(&self) {
+        pub(crate) fn start_replay(&mut self) {
+            match *self {}
+        }
+
+        pub(crate) fn look_again(&mut self) {
             match *self {}
         }
 

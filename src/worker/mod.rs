@@ -191,6 +191,7 @@ impl<T: Transport + Send + 'static> Worker<T> {
         self.flush();
         self.in_flight.outage_log.check_refusals(&self.ledger.refused());
         self.in_flight.do_what_is_left(); // a sender that was abandoned may have had an answer
+        self.in_flight.look_again();
     }
 
     fn write_ahead_tick(&mut self) {

@@ -103,6 +103,41 @@ fn the_first_failure_ends_a_replay_and_the_next_one_begins_with_another_file() {
 }
 
 #[test]
+fn a_file_that_another_process_had_locked_is_sent_when_that_has_ended() {
+    let scene = Scene::new();
+    let owner = scene.run().start().unwrap();
+    assert!(owner.log("locked", (), Severity::Info));
+    assert!(owner.wait_until_drained(LIMIT));
+    let file = scene.files().remove(0);
+    fs::File::options().write(true).open(file).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    scene.leave(&["free"]);
+    let collector = scene.collector();
+    let _next = scene.run().flush_interval(Duration::from_millis(20)).start().unwrap();
+    until("the replay has passed the older file", || counts(&collector).contains_key("free"));
+    assert!(!counts(&collector).contains_key("locked"));
+    drop(owner);
+    until("the file is sent", || counts(&collector).contains_key("locked") && scene.files().is_empty());
+}
+
+#[test]
+fn a_replay_that_ended_at_an_outage_goes_on_after_it() {
+    let scene = Scene::new();
+    scene.leave(&["one"]);
+    let collector = scene.collector();
+    for status in [503, 503] {
+        collector.answer(Answer::status(status));
+    }
+    let next = scene.run().retry_base_delay(Duration::from_millis(1)).start().unwrap();
+    assert_eq!(collector.next_request(LIMIT).unwrap().events()[0].name(), "one");
+    until("the replay is over", || fs::read_to_string(&scene.files()[0]).unwrap().contains("\nt "));
+    assert!(next.log("own", (), Severity::Info));
+    next.flush();
+    until("both are sent", || counts(&collector).len() == 2 && scene.files().is_empty());
+    let stats = next.stats();
+    assert_eq!((stats.delivered, stats.spooled, stats.replayed.delivered), (1, 0, 1), "{stats}");
+}
+
+#[test]
 fn a_key_that_is_refused_ends_the_replay_of_the_process() {
     let scene = Scene::new();
     scene.leave(&["one"]);

@@ -6,6 +6,8 @@ use uuid::Uuid;
 use super::*;
 use crate::model::config::Protocol;
 use crate::spool::keeper::Keeper;
+use crate::spool::replay::Seen;
+use crate::spool::replay::replays::Replays;
 use crate::spool::settings::{Durability, Spool};
 use crate::spool::store::Store;
 use crate::wire::envelope::Envelope;
@@ -16,13 +18,17 @@ fn batch(events: &[&str]) -> Batch {
     Batch::of(events.iter().map(|event| event.as_bytes()))
 }
 
+fn no_replays() -> Replays {
+    Replays::new(|| Ok(Seen::default()))
+}
+
 /// A keeper and its folder.
 fn keeper(durability: Durability) -> (TempDir, Keeper) {
     let outer = tempfile::tempdir().unwrap();
     let spool = Spool::at(outer.path().join("spool")).durability(durability);
     let store = Store::new(spool, "https://host".to_owned(), b"key");
     let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
-    (outer, Keeper::new(store, &envelope, false, Box::new(|| ())))
+    (outer, Keeper::new(store, &envelope, false, no_replays()))
 }
 
 /// Keeps one batch.
@@ -128,7 +134,7 @@ fn a_full_folder_loses_its_oldest_file_and_then_keeps_no_more() {
             store(),
             &Envelope::new(&Protocol::default(), "session", Uuid::nil()),
             false,
-            Box::new(|| ()),
+            no_replays(),
         )
     };
     // The old file still has its owner.
@@ -148,7 +154,7 @@ fn a_batch_that_found_no_room_is_in_the_file_once_it_counts_as_kept() {
     keep(&mut old, &mut batch(&[&large]), KEY).unwrap();
     let store = Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
     let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
-    let mut keeper = Keeper::new(store, &envelope, false, Box::new(|| ()));
+    let mut keeper = Keeper::new(store, &envelope, false, no_replays());
     keep(&mut keeper, &mut batch(&["1"]), "first").unwrap();
     let mut late = batch(&["2", &large]);
     let refused = keep(&mut keeper, &mut late, "late");
@@ -171,7 +177,7 @@ fn there_are_at_most_256_files() {
             store(),
             &Envelope::new(&Protocol::default(), "session", Uuid::nil()),
             false,
-            Box::new(|| ()),
+            no_replays(),
         );
         keep(&mut keeper, &mut batch(&["1"]), KEY).unwrap();
     }

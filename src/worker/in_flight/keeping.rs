@@ -49,8 +49,12 @@ impl Keeping {
         Self { ledger, keeper, outstanding, keys, abort_handle, last_kept: None }
     }
 
-    pub(super) fn start_replay(&self) {
+    pub(super) fn start_replay(&mut self) {
         self.keeper.start_replay();
+    }
+
+    pub(super) fn look_again(&mut self) {
+        self.keeper.look_again();
     }
 
     pub(super) fn outstanding(&self) -> &Arc<Outstanding> {

@@ -96,8 +96,13 @@ impl<T: Transport + Send + 'static> InFlight<T> {
     }
 
     /// With a spool: starts to send what earlier runs kept, on a thread of its own.
-    pub(super) fn start_replay(&self) {
-        self.keeping.iter().for_each(Keeping::start_replay);
+    pub(super) fn start_replay(&mut self) {
+        self.keeping.iter_mut().for_each(Keeping::start_replay);
+    }
+
+    /// The same, if files were left to other processes. They may have ended since.
+    pub(super) fn look_again(&mut self) {
+        self.keeping.iter_mut().for_each(Keeping::look_again);
     }
 
     pub(super) fn has_spool(&self) -> bool {
@@ -178,6 +183,7 @@ impl<T: Transport + Send + 'static> InFlight<T> {
     fn note(&mut self, report: Report<T>) -> Option<Settled> {
         match report {
             Report::Progress(progress) => {
+                let was_outage = self.outage_log.is_outage();
                 self.outage_log.note(&progress, &self.ledger.refused());
                 match &progress {
                     Progress::AttemptFailed { verdict, started, .. } => {
@@ -188,6 +194,9 @@ impl<T: Transport + Send + 'static> InFlight<T> {
                     Progress::BatchDelivered { started, .. } => {
                         self.unreachable_since = None;
                         self.keeping.iter_mut().for_each(|keeping| keeping.release(*started));
+                        if was_outage {
+                            self.start_replay(); // the last one may have ended at the outage
+                        }
                     }
                     _ => {}
                 }

@@ -1,13 +1,13 @@
 //! Sends the events that earlier runs, and other processes that have ended, left in the folder.
 //!
-//! It runs on a thread of its own, which exists only while there is something to send. So a mute server (one that
-//! takes a request and never answers) delays neither the program's own events nor its end. Each batch has one
-//! attempt, and the first failure ends the replay: the rest waits for a later one. A failed try usually changes its
-//! file, which makes it the newest, so the next replay begins with another file.
+//! Each batch has one attempt, and the first failure ends the replay: the rest waits for the next one, after an outage or
+//! in another run. A failed try usually changes its file, which makes it the newest, so the next replay begins with
+//! another file.
+
+pub(crate) mod replays;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::model::config::Protocol;
@@ -30,12 +30,10 @@ pub(crate) struct BatchLimits {
     pub(crate) bytes: usize,
 }
 
-/// Whether a replay runs, and whether one may.
-#[derive(Debug, Default)]
-pub(crate) struct ReplayState {
-    is_running: AtomicBool,
-    /// The server refused the key.
-    is_over: AtomicBool,
+/// What a replay that came to the end of the folder has seen there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(super) has_locked: bool,
 }
 
 pub(crate) struct Replay<T> {
@@ -45,32 +43,6 @@ pub(crate) struct Replay<T> {
     pub(crate) http_timeout: Duration,
     pub(crate) limits: BatchLimits,
     pub(crate) protocol: Protocol,
-}
-
-/// Starts the replay that `make` makes, on a thread, unless one is running. If the system gives no thread, the events
-/// wait for the next run.
-pub(crate) fn start<T: Transport + 'static>(
-    state: &Arc<ReplayState>,
-    make: impl FnOnce() -> Replay<T> + Send + 'static,
-) {
-    if state.is_over.load(Ordering::Relaxed) || state.is_running.swap(true, Ordering::AcqRel) {
-        return;
-    }
-    let running = Running(Arc::clone(state));
-    let run = move || {
-        if make().run().is_err_and(|end| matches!(end, ReplayEnd::Unauthorized)) {
-            running.0.is_over.store(true, Ordering::Relaxed);
-        }
-    };
-    let _ = fork::start_thread("tinker-replay", run);
-}
-
-struct Running(Arc<ReplayState>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.is_running.store(false, Ordering::Release);
-    }
 }
 
 /// Why a replay ended before its last file.
@@ -89,15 +61,16 @@ impl From<io::Error> for ReplayEnd {
 }
 
 impl<T: Transport> Replay<T> {
-    pub(crate) fn run(mut self) -> Result<(), ReplayEnd> {
-        let Some(folder) = self.store.open()? else { return Ok(()) };
+    pub(crate) fn run(mut self) -> Result<Seen, ReplayEnd> {
+        let mut seen = Seen::default();
+        let Some(folder) = self.store.open()? else { return Ok(seen) };
         for found in folder.files()? {
-            match self.send_found(&folder, &found.name) {
+            match self.send_found(&folder, &found.name, &mut seen) {
                 Ok(()) | Err(ReplayEnd::Disk) => {} // one that cannot be read or written must not block the others
-                end => return end,
+                Err(end) => return Err(end),
             }
         }
-        Ok(())
+        Ok(seen)
     }
 
     /// One attempt a batch.
@@ -106,11 +79,12 @@ impl<T: Transport> Replay<T> {
         RetryPolicy { max_retries: 0, base_delay: Duration::ZERO, table }
     }
 
-    fn send_found(&mut self, folder: &Folder, name: &str) -> Result<(), ReplayEnd> {
-        match folder.lock(name)? {
-            Some(file) => self.send_file(folder, &file),
-            None => Ok(()),
+    fn send_found(&mut self, folder: &Folder, name: &str, seen: &mut Seen) -> Result<(), ReplayEnd> {
+        if let Some(file) = folder.lock(name)? {
+            return self.send_file(folder, &file);
         }
+        seen.has_locked = true; // or it is gone, which the next look shows
+        Ok(())
     }
 
     fn send_file(&mut self, folder: &Folder, file: &LockedFile) -> Result<(), ReplayEnd> {
