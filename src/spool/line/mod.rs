@@ -151,11 +151,14 @@ pub(crate) fn read(file: &[u8]) -> Option<Contents<'_>> {
             _ => left.push((owner, Left { key: key.cloned(), events: vec![(place, text)] })),
         }
     }
-    // The events under a key are the same on every attempt, so a batch that was split meanwhile has no key.
+    // The events under a key are the same on every attempt, so a batch that was split meanwhile has no key. Its parts, at
+    // its ends or between them, were begun after it.
     for (owner, group) in &mut left {
         let names_all = owner.is_some_and(|number| {
             let (_, first, last) = &batches[number];
-            group.events.first().is_some_and(|(place, _)| place == first)
+            let is_split = owners.range(first..=last).any(|(_, owner)| *owner > number);
+            !is_split
+                && group.events.first().is_some_and(|(place, _)| place == first)
                 && group.events.last().is_some_and(|(place, _)| place == last)
         });
         if !names_all {

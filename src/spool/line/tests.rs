@@ -137,6 +137,22 @@ fn a_batch_that_was_cut_up_is_sent_under_a_new_key() {
 }
 
 #[test]
+fn a_batch_that_was_cut_up_in_its_middle_is_sent_under_a_new_key() {
+    let mut file = header();
+    let mut places = Vec::new();
+    for number in 0..4 {
+        places.push(file.len() as Place);
+        put(b'e', &event(number), &mut file);
+    }
+    put_batch("whole", places[0], places[3], &mut file);
+    put_batch("middle", places[1], places[2], &mut file);
+    put_done("middle", &mut file);
+    let left = read(&file).unwrap().left;
+    let keys: Vec<_> = left.iter().map(|left| (left.key.as_deref(), left.events.len())).collect();
+    assert_eq!(keys, [(None, 2)]);
+}
+
+#[test]
 fn another_version_is_left_alone_and_an_unknown_line_is_skipped() {
     let (mut file, _) = file();
     put(b'z', b"of a later version", &mut file);
