@@ -73,7 +73,7 @@ fn sources() -> Vec<Source> {
             let code: Vec<_> = text.lines().filter(is_code).collect();
             Source { path, code: code.join("\n") }
         })
-        .filter(|source| !source.path.ends_with("tests.rs"))
+        .filter(|source| !source.path.ends_with("tests.rs") && !source.path.contains("/tests/"))
         .collect()
 }
 

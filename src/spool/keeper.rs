@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::queue::admission::Load;
 use crate::spool::disk::Folder;
 use crate::spool::journal::Journal;
 use crate::spool::line::{self, Place};
@@ -24,6 +25,15 @@ pub(crate) struct Keeper {
     journals: Vec<Journal>,
     next_base: Place,
     replays: Replays,
+}
+
+/// What became of a batch that was to be kept.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// Those of its events that are in a file.
+    pub(crate) load: Load,
+    /// Why others are not.
+    pub(crate) error: Option<KeepError>,
 }
 
 impl Keeper {
@@ -98,29 +108,24 @@ impl Keeper {
             }
             self.folder = None;
         }
-        Err(io::Error::from(io::ErrorKind::NotFound).into())
+        Err(gone().into())
     }
 
     /// Keeps batches for a later run: this process will not send them. A batch that was sent comes with its
-    /// idempotency key. Returns the outcome of each.
-    pub(crate) fn keep_all(
-        &mut self,
-        batches: &mut [(&mut Batch, Option<&str>)],
-    ) -> Vec<Result<(), KeepError>> {
-        let mut outcomes: Vec<_> = batches.iter_mut().map(|(batch, key)| self.write(batch, *key)).collect();
-        for ((batch, _), _) in batches.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok()) {
-            if let Some((_, journal)) = self.journal_of(batch) {
+    /// idempotency key. Returns what became of each.
+    pub(crate) fn keep_all(&mut self, batches: &mut [(&mut Batch, Option<&str>)]) -> Vec<Kept> {
+        let errors: Vec<_> = batches.iter_mut().map(|(batch, key)| self.write(batch, *key).err()).collect();
+        let synced = self.sync();
+        let kept = |((batch, _), error): (&(&mut Batch, _), Option<KeepError>)| {
+            let load = batch.load_at(|place| self.journals.iter().any(|journal| journal.has(place)));
+            let is_whole = load == batch.load();
+            for journal in self.journals.iter_mut().filter(|_| is_whole) {
                 journal.kept += journal.count(batch);
             }
-        }
-        if let Err(error) = self.sync() {
-            for ((batch, _), outcome) in batches.iter().zip(&mut outcomes) {
-                if outcome.is_ok() && self.journal_of(batch).is_none() {
-                    *outcome = Err(error.clone());
-                }
-            }
-        }
-        outcomes
+            let why = || error.or_else(|| synced.clone().err()).unwrap_or_else(|| gone().into());
+            Kept { load, error: (!is_whole).then(why) }
+        };
+        batches.iter().zip(errors).map(kept).collect()
     }
 
     /// If events must survive a power cut, waits until the disk has all that was written since the last call. What
@@ -205,6 +210,10 @@ impl Keeper {
             }
         }
     }
+}
+
+fn gone() -> io::Error {
+    io::ErrorKind::NotFound.into()
 }
 
 fn is_gone(error: &io::Error) -> bool {

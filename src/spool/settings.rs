@@ -18,7 +18,7 @@ use crate::spool::store::Store;
 /// Without a spool a program that ends while no server can be reached loses what is pending. With one, those events are
 /// written to a folder, counted as `spooled`, and sent by the next run, or by another process of the same program that
 /// runs meanwhile. They keep their session's id, their ids, numbers and times, and the idempotency keys of their
-/// requests. An event may arrive twice, with the same `event_id`, if a process is killed while it sends.
+/// requests. An event may arrive twice, with the same `event_id`, if a process is killed while it sends or the disk fails.
 ///
 /// No key, header or proxy is written. The running program alone says where events go: each endpoint and each key has a
 /// folder of its own below this one, and another one's events are never sent. After a change of the key, the old key's

@@ -12,11 +12,18 @@ pub(crate) use absent::{KeepError, Keeper};
 mod absent {
     use std::fmt;
 
+    use crate::queue::admission::Load;
     use crate::wire::batch::Batch;
 
     pub(crate) enum Keeper {}
 
+    #[derive(Clone)]
     pub(crate) enum KeepError {}
+
+    pub(crate) struct Kept {
+        pub(crate) load: Load,
+        pub(crate) error: Option<KeepError>,
+    }
 
     impl Keeper {
         pub(crate) fn start_replay(&mut self) {
@@ -43,10 +50,7 @@ mod absent {
             match *self {}
         }
 
-        pub(crate) fn keep_all(
-            &mut self,
-            _batches: &mut [(&mut Batch, Option<&str>)],
-        ) -> Vec<Result<(), KeepError>> {
+        pub(crate) fn keep_all(&mut self, _batches: &mut [(&mut Batch, Option<&str>)]) -> Vec<Kept> {
             match *self {}
         }
 

@@ -298,6 +298,9 @@ impl<T: Transport + Send + 'static> Worker<T> {
         while self.has_time() && (self.send_next() || self.settle_in_flight() || self.wait_for_callers()) {}
         if self.in_flight.has_spool() {
             self.keep_all();
+            while self.ledger.deadline().is_some_and(|end| Instant::now() < end) && self.wait_for_callers() {
+                self.keep_all();
+            }
             self.in_flight.close_spool();
         } else {
             self.settle_in_flight();

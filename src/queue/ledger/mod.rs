@@ -419,6 +419,12 @@ impl Claim<'_> {
         settled.ledger.settle(settled.load, fate);
     }
 
+    /// Gives a part of the events their fate.
+    pub(crate) fn settle_part(&mut self, part: Load, fate: Fate) {
+        self.load = self.load.without(part);
+        self.ledger.settle(part, fate);
+    }
+
     /// Ends the claim: its events are in another one, or will be.
     pub(crate) fn hand_over(self) {
         mem::forget(self);

@@ -5,11 +5,13 @@ use uuid::Uuid;
 
 use super::*;
 use crate::model::config::Protocol;
+use crate::queue::admission::Load;
 use crate::spool::keeper::Keeper;
 use crate::spool::replay::Seen;
 use crate::spool::replay::replays::Replays;
 use crate::spool::settings::{Durability, Spool};
 use crate::spool::store::Store;
+use crate::wire::batch::Batcher;
 use crate::wire::envelope::Envelope;
 
 const KEY: &str = "tinker-telemetry-retry-1";
@@ -33,7 +35,7 @@ fn keeper(durability: Durability) -> (TempDir, Keeper) {
 
 /// Keeps one batch.
 fn keep(keeper: &mut Keeper, batch: &mut Batch, key: &str) -> Result<(), KeepError> {
-    keeper.keep_all(&mut [(batch, Some(key))]).remove(0)
+    keeper.keep_all(&mut [(batch, Some(key))]).remove(0).error.map_or(Ok(()), Err)
 }
 
 /// The files, each with what is left in it.
@@ -166,6 +168,27 @@ fn a_batch_that_found_no_room_is_in_the_file_once_it_counts_as_kept() {
     drop(keeper);
     let expected = [kept("first", &["1"]), kept("small", &small), kept("late", &["2", &large])];
     assert!(left(&outer).contains(&expected.to_vec()), "an event is in no file");
+}
+
+#[test]
+fn of_a_batch_that_finds_no_room_the_events_that_were_written_before_are_kept() {
+    let (outer, mut old) = keeper(Durability::Process);
+    let large = "1".repeat(9 * 1024 * 1024);
+    keep(&mut old, &mut batch(&[&large]), KEY).unwrap();
+    let store = Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
+    let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
+    let mut keeper = Keeper::new(store, &envelope, true, no_replays());
+    let mut batcher = Batcher::new(usize::MAX, usize::MAX);
+    assert!(batcher.push(b"2", 20).is_none());
+    keeper.write(batcher.open_mut(), None).unwrap();
+    assert!(batcher.push(large.as_bytes(), 300).is_none());
+    let kept = keeper.keep_all(&mut [(&mut batcher.take().unwrap(), Some(KEY))]).remove(0);
+    assert_eq!(
+        (kept.load, matches!(kept.error, Some(KeepError::Full))),
+        (Load { events: 1, bytes: 20 }, true)
+    );
+    drop(keeper);
+    assert!(left(&outer).contains(&vec![(None, vec!["2".to_owned()])]));
 }
 
 #[test]

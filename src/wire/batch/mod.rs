@@ -75,10 +75,17 @@ impl Batch {
         Some((self.marks.first()?.place, self.marks.last()?.place))
     }
 
+    /// The load of the events that have such a place.
+    #[cfg(all(feature = "spool", unix))]
+    pub(crate) fn load_at(&self, is_such: impl Fn(u64) -> bool) -> Load {
+        let marks = || self.marks.iter().filter(|mark| is_such(mark.place));
+        Load { events: marks().count() as u64, bytes: marks().map(|mark| mark.weight).sum() }
+    }
+
     /// How many events have such a place.
     #[cfg(all(feature = "spool", unix))]
     pub(crate) fn count_places(&self, is_such: impl Fn(u64) -> bool) -> u64 {
-        self.marks.iter().filter(|mark| is_such(mark.place)).count() as u64
+        self.load_at(is_such).events
     }
 
     /// A batch of these events, which hold nothing of the queue's budget.

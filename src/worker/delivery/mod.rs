@@ -277,10 +277,14 @@ impl<T: Transport> Delivery<T> {
     /// has no answer.
     fn note_in_ledger(&self, verdict: &Verdict, started: Instant, ended: Instant) {
         match verdict {
-            Verdict::NoAnswer(_) if self.outstanding.is_some() => {}
+            Verdict::NoAnswer(_) if self.has_working_spool() => {}
             Verdict::NoAnswer(_) => self.ledger.attempt_failed(started, ended),
             _ => self.ledger.attempt_answered(),
         }
+    }
+
+    fn has_working_spool(&self) -> bool {
+        self.outstanding.as_ref().is_some_and(|outstanding| !outstanding.is_spool_failing())
     }
 
     /// Whether the time after a close is over.
@@ -299,7 +303,7 @@ impl<T: Transport> Delivery<T> {
     /// `None` if a wait is of no use: the deadline comes first, or a program waits to end and no server answers. A
     /// machine that is offline must not cost it seconds.
     fn wait(&self, until: Instant, has_server: bool, deadline: Option<Instant>) -> Option<Pause> {
-        if self.outstanding.is_some() && !has_server {
+        if self.has_working_spool() && !has_server {
             // The next run can send it. A program need not wait for that.
             self.ledger.pause_unless_awaited(until);
             return (!self.ledger.is_awaited()).then_some(Pause::Over);

@@ -21,6 +21,8 @@ pub(crate) struct Outstanding(Mutex<List>);
 struct List {
     entries: Vec<Entry>,
     next: u64,
+    /// The worker could not keep the last batch that it was to keep.
+    is_spool_failing: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,17 @@ pub(crate) enum Note {
     Over(Entry),
     /// The events count as spooled, and have this fate.
     DeliveredAfterAll(Entry, Fate),
+}
+
+/// Who decides about a batch that could not be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Its sender has, and this is the fate of the events.
+    Fate(Fate),
+    /// Its sender will.
+    Sender,
+    /// The worker.
+    Worker,
 }
 
 impl Outstanding {
@@ -177,6 +190,34 @@ impl Outstanding {
         }
     }
 
+    /// The batch could not be kept. If its sender has delivered it meanwhile, that is its fate. Else the events are the
+    /// sender's again, if it goes on: with `is_end` it does not.
+    pub(crate) fn keep_failed(&self, id: EntryId, batch: Batch, is_written: bool, is_end: bool) -> Decision {
+        let mut list = self.list();
+        let Some(mut entry) = list.take(id) else { return Decision::Worker };
+        let fate = match entry.state {
+            State::DeliveredAfterAll(fate) => Some(fate),
+            _ if is_end => return Decision::Worker,
+            _ => None,
+        };
+        entry.state = if fate.is_some() { State::Over } else { State::OnItsWay };
+        entry.batch = batch;
+        entry.is_written |= is_written;
+        if fate.is_none() || entry.is_written {
+            list.entries.push(entry);
+        }
+        fate.map_or(Decision::Sender, Decision::Fate)
+    }
+
+    /// Notes whether batches can be kept. While they cannot, a program that waits is better served by a sender that goes on.
+    pub(crate) fn set_spool_failing(&self, is_failing: bool) {
+        self.list().is_spool_failing = is_failing;
+    }
+
+    pub(crate) fn is_spool_failing(&self) -> bool {
+        self.list().is_spool_failing
+    }
+
     /// Since when the first attempt waits for an answer, of those that are on the wire.
     pub(crate) fn waits_since(&self) -> Option<Instant> {
         let list = self.list();
@@ -267,6 +308,42 @@ mod tests {
             panic!("no such note")
         };
         assert_eq!((entry.batch.len(), entry.key.as_deref()), (3, Some("key")));
+    }
+
+    #[test]
+    fn a_batch_that_could_not_be_kept_is_its_senders_again_unless_the_time_is_over() {
+        let outstanding = Outstanding::default();
+        let take = |id| {
+            assert!(outstanding.attempt_begins(id, "key"));
+            let (taken, batch, _) = outstanding.take_over(Some(Instant::now())).remove(0);
+            assert_eq!(taken, id);
+            batch
+        };
+        let id = outstanding.add(batch(3), None, false);
+        let taken = take(id);
+        assert_eq!(outstanding.keep_failed(id, taken, false, false), Decision::Sender);
+        assert!(outstanding.settle(id, Fate::Delivered));
+
+        let id = outstanding.add(batch(3), None, false);
+        let taken = take(id);
+        assert_eq!(outstanding.keep_failed(id, taken, true, true), Decision::Worker);
+        assert!(!outstanding.settle(id, Fate::Delivered));
+        assert!(outstanding.take_notes().is_empty());
+    }
+
+    #[test]
+    fn a_batch_that_is_delivered_while_it_cannot_be_kept_counts_as_delivered() {
+        for is_written in [false, true] {
+            let outstanding = Outstanding::default();
+            let id = outstanding.add(batch(3), None, false);
+            assert!(outstanding.attempt_begins(id, "key"));
+            let (_, taken, _) = outstanding.take_over(None).remove(0);
+            assert!(!outstanding.settle(id, Fate::Delivered));
+            assert_eq!(outstanding.keep_failed(id, taken, is_written, true), Decision::Fate(Fate::Delivered));
+            // Of its events, those that the file has are not to be sent again.
+            let notes = outstanding.take_notes();
+            assert_eq!(matches!(&notes[..], [Note::Over(entry)] if entry.batch.len() == 3), is_written);
+        }
     }
 
     #[test]

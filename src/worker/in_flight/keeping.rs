@@ -9,12 +9,13 @@ use std::time::Instant;
 
 use crate::model::stats::DropReason;
 use crate::process::fork;
+use crate::queue::admission::Load;
 use crate::queue::ledger::{Claim, Fate, Ledger};
 use crate::transport::abort::Abort;
 use crate::wire::batch::Batch;
 use crate::wire::envelope::idempotency_key;
 use crate::wire::ids::Ids;
-use crate::worker::delivery::outstanding::{EntryId, Note, Outstanding};
+use crate::worker::delivery::outstanding::{Decision, EntryId, Note, Outstanding};
 use crate::worker::keeper::{KeepError, Keeper};
 use crate::worker::outage_log::{OutageLog, Progress};
 
@@ -34,12 +35,14 @@ struct ToKeep<'a> {
     key: Option<String>,
     claim: Claim<'a>,
     reason: DropReason,
+    /// Its sender may still wait for an answer.
+    on_its_way: Option<EntryId>,
 }
 
 impl<'a> ToKeep<'a> {
     /// Claims the batch. If it cannot be kept, its events are dropped for this reason.
     fn new(ledger: &'a Ledger, batch: Batch, key: Option<String>, reason: DropReason) -> Self {
-        Self { claim: ledger.claim(batch.load()), batch, key, reason }
+        Self { claim: ledger.claim(batch.load()), batch, key, reason, on_its_way: None }
     }
 }
 
@@ -70,7 +73,7 @@ impl Keeping {
             key = self.keys.next().ok().map(idempotency_key);
             let written = self.keeper.write(&mut copy, key.as_deref());
             let written = if is_fatal { written.and_then(|()| self.keeper.sync()) } else { written };
-            note_outcome(&written, log);
+            self.note_error(written.as_ref().err(), log);
             if written.is_err() {
                 key = None;
             }
@@ -85,11 +88,16 @@ impl Keeping {
         batches: impl Iterator<Item = &'a mut Batch>,
         log: &mut OutageLog,
     ) {
-        let mut outcome = Ok(());
-        for batch in batches.filter(|batch| !batch.is_empty()) {
-            outcome = outcome.and(self.keeper.write(batch, None));
+        let mut batches = batches.filter(|batch| !batch.is_empty()).peekable();
+        if batches.peek().is_none() {
+            return; // which says nothing about the disk
         }
-        note_outcome(&outcome.and(self.keeper.sync()), log);
+        let mut written = Ok(());
+        for batch in batches {
+            written = written.and(self.keeper.write(batch, None));
+        }
+        let written = written.and(self.keeper.sync());
+        self.note_error(written.as_ref().err(), log);
     }
 
     /// Looks at the folder, so that there is less to do at the end.
@@ -117,30 +125,27 @@ impl Keeping {
         let ledger = Arc::clone(&self.ledger);
         let given_up = self.outstanding.take_given_up().into_iter();
         let to_keep = given_up.map(|(entry, reason)| ToKeep::new(&ledger, entry.batch, entry.key, reason));
-        self.keep(to_keep.collect(), log);
+        self.keep(to_keep.collect(), true, log);
     }
 
-    /// Since when the first of the senders waits for an answer.
+    /// Since when the first of the senders waits for an answer, if its batch can be kept.
     pub(super) fn waits_since(&self) -> Option<Instant> {
-        self.outstanding.waits_since()
+        self.outstanding.waits_since().filter(|_| !self.outstanding.is_spool_failing())
     }
 
-    /// Keeps what has waited for an answer since this moment or longer; with `None` all that is on its way. Returns whether
-    /// that leaves no batch without a fate.
+    /// Keeps what has waited for an answer since this moment or longer, unless that failed the last time; with `None` all
+    /// that is on its way. Returns whether that leaves no batch without a fate.
     pub(super) fn keep_outstanding(&mut self, since: Option<Instant>, log: &mut OutageLog) -> bool {
+        if since.is_some() && self.outstanding.is_spool_failing() {
+            return false;
+        }
         let ledger = Arc::clone(&self.ledger);
-        let (mut ids, mut to_keep) = (Vec::new(), Vec::new());
-        for (id, batch, key) in self.outstanding.take_over(since) {
-            ids.push(id);
-            to_keep.push(ToKeep::new(&ledger, batch, key, DropReason::Deadline));
-        }
-        let kept = self.keep(to_keep, log);
-        for (id, batch) in ids.into_iter().zip(kept) {
-            match batch {
-                Some(batch) => self.outstanding.put_back(id, batch),
-                None => self.outstanding.remove(id),
-            }
-        }
+        let taken = self.outstanding.take_over(since).into_iter();
+        let to_keep = taken.map(|(id, batch, key)| {
+            let to_keep = ToKeep::new(&ledger, batch, key, DropReason::Deadline);
+            ToKeep { on_its_way: Some(id), ..to_keep }
+        });
+        self.keep(to_keep.collect(), since.is_none(), log);
         self.do_what_is_left(log); // a sender may have given up meanwhile
         !self.outstanding.has_any_without_fate()
     }
@@ -150,33 +155,58 @@ impl Keeping {
         let ledger = Arc::clone(&self.ledger);
         let to_keep =
             batches.into_iter().map(|batch| ToKeep::new(&ledger, batch, None, DropReason::Deadline));
-        self.keep(to_keep.collect(), log);
+        self.keep(to_keep.collect(), true, log);
     }
 
-    /// Writes batches, and gives their events their fate. Returns those that are in the file.
-    fn keep(&mut self, mut to_keep: Vec<ToKeep<'_>>, log: &mut OutageLog) -> Vec<Option<Batch>> {
+    /// Writes batches, and gives their events their fate. `is_end`: no sender may go on with what cannot be written.
+    fn keep(&mut self, mut to_keep: Vec<ToKeep<'_>>, is_end: bool, log: &mut OutageLog) {
         if to_keep.is_empty() {
-            return Vec::new();
+            return;
         }
         self.last_kept = Some(Instant::now());
         let mut batches: Vec<_> =
             to_keep.iter_mut().map(|to_keep| (&mut to_keep.batch, to_keep.key.as_deref())).collect();
-        let outcomes = self.keeper.keep_all(&mut batches);
-        let settle = |(to_keep, outcome): (ToKeep<'_>, Result<(), KeepError>)| {
-            note_outcome(&outcome, log);
-            let reason = match outcome {
-                Ok(()) => {
+        let kept = self.keeper.keep_all(&mut batches);
+        for (to_keep, kept) in to_keep.into_iter().zip(kept) {
+            self.note_error(kept.error.as_ref(), log);
+            match kept.error {
+                None => {
                     to_keep.claim.settle(Fate::Spooled);
-                    return Some(to_keep.batch);
+                    if let Some(id) = to_keep.on_its_way {
+                        self.outstanding.put_back(id, to_keep.batch);
+                    }
                 }
-                Err(error) if error.is_full() => DropReason::SpoolFull,
-                Err(_) => to_keep.reason,
-            };
-            log.note(&Progress::EventsDropped(to_keep.batch.len() as u64), &self.ledger.refused());
-            to_keep.claim.settle(Fate::Dropped(reason));
-            None
-        };
-        to_keep.into_iter().zip(outcomes).map(settle).collect()
+                Some(error) => self.settle_rest(to_keep, kept.load, &error, is_end, log),
+            }
+        }
+    }
+
+    /// A batch could not be kept, or only a part of it.
+    fn settle_rest(
+        &self,
+        mut to_keep: ToKeep<'_>,
+        kept: Load,
+        error: &KeepError,
+        is_end: bool,
+        log: &mut OutageLog,
+    ) {
+        let is_written = kept.events > 0;
+        let decision = to_keep.on_its_way.map_or(Decision::Worker, |id| {
+            self.outstanding.keep_failed(id, to_keep.batch.clone(), is_written, is_end)
+        });
+        match decision {
+            Decision::Fate(fate) => to_keep.claim.settle(fate),
+            Decision::Sender => to_keep.claim.hand_over(),
+            Decision::Worker => {
+                let reason = if error.is_full() { DropReason::SpoolFull } else { to_keep.reason };
+                to_keep.claim.settle_part(kept, Fate::Spooled);
+                log.note(
+                    &Progress::EventsDropped(to_keep.batch.len() as u64 - kept.events),
+                    &self.ledger.refused(),
+                );
+                to_keep.claim.settle(Fate::Dropped(reason));
+            }
+        }
     }
 
     /// A server has answered an attempt that began at this moment. If that is after the last keep, a replay of this process
@@ -193,11 +223,12 @@ impl Keeping {
         let abort_handle = self.abort_handle.clone();
         let _ = fork::start_thread("tinker-abort", move || abort_handle.iter().for_each(Abort::abort));
     }
-}
 
-fn note_outcome(outcome: &Result<(), KeepError>, log: &mut OutageLog) {
-    match outcome {
-        Ok(()) => log.spool_works(),
-        Err(error) => log.spool_failed(error),
+    fn note_error(&self, error: Option<&KeepError>, log: &mut OutageLog) {
+        self.outstanding.set_spool_failing(error.is_some());
+        match error {
+            None => log.spool_works(),
+            Some(error) => log.spool_failed(error),
+        }
     }
 }

@@ -1,7 +1,12 @@
 //! The worker with a transport and a ticker that each test controls: when it wakes, what a panic costs, and how much time
 //! an attempt has.
 
-use std::sync::mpsc;
+mod callers;
+#[cfg(all(feature = "spool", unix))]
+mod spool;
+mod waits;
+
+use std::sync::{Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -19,15 +24,19 @@ use crate::transport::retry::{AnswerTable, Response, RetryPolicy, Verdict};
 use crate::wire::envelope::{Envelope, Request};
 use crate::wire::session_index::SessionIndex;
 use crate::worker::delivery::Delivery;
+use crate::worker::keeper::Keeper;
 use crate::worker::outage_log::OutageLog;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Shows each attempt to the test, and replies as the test says.
+#[derive(Clone)]
 struct ControlledTransport {
     attempts: mpsc::Sender<Attempt>,
-    replies: mpsc::Receiver<Reply>,
+    replies: Arc<Mutex<mpsc::Receiver<Reply>>>,
+    /// Whether it can send several requests at a time.
+    has_others: bool,
 }
 
 #[derive(Debug)]
@@ -51,7 +60,8 @@ impl Transport for ControlledTransport {
         let names = sent.events.iter().map(|event| event.name().to_owned()).collect();
         self.attempts.send(Attempt { names, retry, limit }).unwrap();
         let response = Response { status: 503, should_retry: None, retry_after: Some(2 * LIMIT) };
-        Verdict::Response(match self.replies.recv().unwrap() {
+        let reply = self.replies.lock().unwrap().recv().unwrap();
+        Verdict::Response(match reply {
             Reply::Status(status) => Response { status, retry_after: None, ..response },
             Reply::LongRetryAfter => response,
             Reply::NoAnswer => return Verdict::NoAnswer("timed out".to_owned()),
@@ -60,7 +70,7 @@ impl Transport for ControlledTransport {
     }
 
     fn another(&self) -> Option<Self> {
-        None
+        self.has_others.then(|| self.clone())
     }
 }
 
@@ -97,6 +107,11 @@ impl Bench {
     }
 
     fn with(threshold: usize, policy: RetryPolicy) -> Self {
+        Self::with_keeper(threshold, policy, None)
+    }
+
+    /// With a keeper there are senders.
+    fn with_keeper(threshold: usize, policy: RetryPolicy, keeper: Option<Keeper>) -> Self {
         const MOST: usize = 10_000;
         let limits = Load { events: MOST as u64, bytes: 10_000_000 };
         let admission = Admission::new(limits, Load { events: threshold as u64, ..limits });
@@ -106,11 +121,15 @@ impl Bench {
         let (ticker, ticks) = bounded(1);
         let (attempt, attempts) = mpsc::channel();
         let (replies, reply) = mpsc::channel();
-        let transport = ControlledTransport { attempts: attempt, replies: reply };
+        let transport = ControlledTransport {
+            attempts: attempt,
+            replies: Arc::new(Mutex::new(reply)),
+            has_others: keeper.is_some(),
+        };
         let envelope = Envelope::new(&Protocol::default(), "session-0001", Uuid::nil());
         let delivery = Delivery::new(Arc::clone(&ledger), transport, envelope, policy, HTTP_TIMEOUT);
         let outage_log = OutageLog::new("host".to_owned());
-        let in_flight = InFlight::new(Arc::clone(&ledger), delivery, outage_log, 1);
+        let in_flight = InFlight::new(Arc::clone(&ledger), delivery, outage_log, 1).with_keeper(keeper, None);
         let encoder = Encoder::new(SessionIndex::default());
         let batcher = Batcher::new(100, 1_000_000);
         let worker =
@@ -213,86 +232,6 @@ fn a_full_chunk_wakes_the_worker_only_while_it_holds_no_event() {
     }
     bench.assert_flushed(flush);
     bench.end();
-}
-
-#[test]
-fn a_caller_that_is_held_up_delays_only_its_own_event() {
-    let bench =
-        Bench::with(10_000, RetryPolicy { max_retries: 0, base_delay: LIMIT, table: AnswerTable::default() });
-    (0..500).for_each(|_| bench.log("before"));
-    let release = bench.log_held_up("held up");
-    (0..500).for_each(|_| bench.log("after"));
-    let flush = bench.flush();
-    let batches = [(); 10].map(|()| bench.answer_next(Reply::Status(200)).names);
-    assert_eq!(batches.concat(), [["before"; 500], ["after"; 500]].concat());
-    bench.assert_flushed(flush);
-    let stats = bench.ledger.stats();
-    assert_eq!((stats.delivered, stats.pending), (1_000, 1), "its call has not returned");
-    release();
-    bench.log("later");
-    let flush = bench.flush();
-    assert_eq!(bench.answer_next(Reply::Status(200)).names, ["held up", "later"]);
-    bench.assert_flushed(flush);
-    bench.end();
-}
-
-#[test]
-fn a_flush_waits_for_the_earlier_events_of_a_caller_that_is_held_up() {
-    let bench = Bench::start();
-    bench.log("earlier");
-    let release = bench.log_held_up("held up");
-    bench.log("of another shard");
-    let flush = bench.flush();
-    assert_eq!(bench.answer_next(Reply::Status(200)).names, ["of another shard"]);
-    assert!(!bench.ledger.wait_flushed(flush, Instant::now() + Duration::from_millis(50)));
-    release(); // which wakes no thread
-    assert_eq!(bench.answer_next(Reply::Status(200)).names, ["earlier", "held up"]);
-    bench.assert_flushed(flush);
-    bench.end();
-}
-
-#[test]
-fn while_a_caller_is_held_up_at_the_threshold_other_events_are_sent() {
-    let bench = Bench::start();
-    (1..THRESHOLD).for_each(|_| bench.log("earlier"));
-    let release = bench.log_held_up("reaches the threshold");
-    bench.wake();
-    // No event reaches the threshold any more: it is reached already.
-    for _ in 0..3 {
-        bench.log("of another shard");
-        assert_eq!(bench.answer_next(Reply::Status(200)).names, ["of another shard"]);
-    }
-    release();
-    assert_eq!(bench.answer_next(Reply::Status(200)).names.len(), THRESHOLD);
-    bench.end();
-}
-
-#[test]
-fn at_the_close_a_caller_that_is_held_up_delays_only_its_own_event() {
-    let bench = Bench::start();
-    let release = bench.log_held_up("first");
-    bench.log("second");
-    bench.close(LIMIT);
-    assert_eq!(bench.answer_next(Reply::Status(200)).names, ["second"]);
-    release();
-    assert_eq!(bench.answer_next(Reply::Status(200)).names, ["first"]);
-    bench.thread.join().unwrap();
-    assert_eq!(bench.ledger.stats().delivered, 2);
-}
-
-#[test]
-fn a_caller_that_is_never_released_is_waited_for_until_the_deadline() {
-    let bench = Bench::start();
-    let _held_up = bench.log_held_up("first");
-    bench.log("second");
-    let flush = bench.flush();
-    bench.close(LIMIT);
-    assert_eq!(bench.answer_next(Reply::Status(200)).names, ["second"]);
-    assert!(!bench.ledger.wait_flushed(flush, Instant::now() + Duration::from_millis(50)));
-    bench.close(Duration::ZERO);
-    assert!(bench.ledger.wait_finished(Instant::now() + LIMIT));
-    let stats = bench.ledger.stats();
-    assert_eq!((stats.delivered, stats.dropped.deadline, stats.pending), (1, 1, 0));
 }
 
 #[test]
@@ -478,235 +417,4 @@ fn however_the_thread_ends_every_wait_ends_and_pending_events_are_internal() {
     drop(FinishOnDrop(Arc::clone(&ledger)));
     assert!(ledger.wait_finished(Instant::now()));
     assert_eq!(ledger.stats().dropped.internal, 1);
-}
-
-/// Longer than every test: a retry that only a waiting program brings forward.
-const NO_RETRY: RetryPolicy =
-    RetryPolicy { max_retries: 1, base_delay: Duration::from_secs(3600), table: AnswerTable::Tinker };
-
-/// How long an attempt without an answer lasts that is not a quick failure.
-const SLOW: Duration = Duration::from_millis(1100);
-
-impl Bench {
-    /// Waits for a flush on another thread. Returns when the wait has begun; the thread says how it ended.
-    fn begin_wait(&self, timeout: Duration) -> Wait {
-        let (ledger, (begin, has_begun)) = (Arc::clone(&self.ledger), mpsc::channel());
-        let (ended, end) = mpsc::channel();
-        thread::spawn(move || {
-            let waiter = ledger.waiter();
-            let flush = ledger.ask_flush();
-            begin.send(()).unwrap();
-            ended.send(waiter.wait_flushed(flush, Instant::now() + timeout)).unwrap();
-        });
-        has_begun.recv().unwrap();
-        self.producer.wake();
-        Wait(end)
-    }
-
-    /// Waits for the next attempt, and replies when it has lasted a second.
-    fn answer_next_slowly(&self, reply: Reply) {
-        self.attempts.recv_timeout(LIMIT).expect("an attempt");
-        assert!(self.attempts.recv_timeout(SLOW).is_err(), "there is one attempt at a time");
-        self.replies.send(reply).unwrap();
-    }
-
-    /// An outage that no wait has met yet: the first attempt had no answer, and the retry is far away.
-    fn in_an_outage() -> Self {
-        let bench = Self::with(THRESHOLD, NO_RETRY);
-        bench.log("a");
-        bench.flush();
-        bench.answer_next(Reply::NoAnswer);
-        bench.wait_for_pause();
-        bench
-    }
-
-    /// Waits until the batch on its way waits before a retry.
-    fn wait_for_pause(&self) {
-        let began = Instant::now();
-        while !self.ledger.is_paused() {
-            assert!(began.elapsed() < LIMIT);
-            thread::yield_now();
-        }
-    }
-
-    /// Ends the worker, which has an event that is not delivered.
-    fn end_offline(self) {
-        self.close(Duration::ZERO);
-        self.thread.join().unwrap();
-    }
-
-    fn assert_pending(&self, events: u64) {
-        let stats = self.ledger.stats();
-        assert_eq!((stats.pending, stats.dropped.total()), (events, 0));
-    }
-}
-
-/// A wait of another thread.
-struct Wait(mpsc::Receiver<bool>);
-
-impl Wait {
-    /// Its result. It must come long before a deadline of `LIMIT`.
-    fn result(self) -> bool {
-        self.0.recv_timeout(LIMIT / 2).expect("the wait has ended")
-    }
-
-    fn is_over(&self) -> bool {
-        self.0.try_recv().is_ok()
-    }
-}
-
-#[test]
-fn a_wait_ends_if_every_retry_comes_after_its_deadline_and_the_flush_stays_asked() {
-    let bench = Bench::start();
-    bench.log("a");
-    let wait = bench.begin_wait(LIMIT);
-    bench.answer_next(Reply::LongRetryAfter);
-    assert!(!wait.result());
-    bench.assert_pending(1);
-    let later = bench.begin_wait(LIMIT);
-    assert!(!later.result(), "a server that answers is not asked before its time");
-    assert!(bench.attempts.try_recv().is_err());
-    bench.close(LIMIT);
-    bench.answer_next(Reply::Status(200));
-    assert!(bench.ledger.wait_finished(Instant::now() + LIMIT));
-    assert_eq!(bench.ledger.stats().delivered, 1);
-}
-
-#[test]
-fn a_wait_lasts_if_the_retry_comes_before_its_deadline() {
-    let bench = Bench::start();
-    bench.log("a");
-    let wait = bench.begin_wait(4 * LIMIT);
-    bench.answer_next(Reply::LongRetryAfter);
-    bench.wait_for_pause();
-    assert!(bench.attempts.recv_timeout(SLOW).is_err());
-    assert!(!wait.is_over());
-    bench.close(LIMIT);
-    bench.answer_next(Reply::Status(200));
-    assert!(wait.result());
-}
-
-#[test]
-fn a_wait_ends_if_the_attempt_after_a_quick_failure_fails_too() {
-    let bench = Bench::with(THRESHOLD, NO_RETRY);
-    bench.log("a");
-    let wait = bench.begin_wait(LIMIT);
-    assert_eq!(bench.answer_next(Reply::NoAnswer).retry, 0);
-    assert_eq!(bench.answer_next(Reply::NoAnswer).retry, 1);
-    assert!(!wait.result());
-    bench.assert_pending(1);
-    assert!(bench.attempts.try_recv().is_err(), "one attempt");
-    bench.end_offline();
-}
-
-#[test]
-fn a_server_that_is_back_after_a_quick_failure_gets_the_events() {
-    let bench = Bench::with(THRESHOLD, NO_RETRY);
-    bench.log("a");
-    let wait = bench.begin_wait(LIMIT);
-    bench.answer_next(Reply::NoAnswer);
-    bench.answer_next(Reply::Status(200));
-    assert!(wait.result());
-    assert_eq!(bench.ledger.stats().delivered, 1);
-    bench.end();
-}
-
-#[test]
-fn a_wait_ends_with_the_first_attempt_if_that_had_a_second_and_no_answer() {
-    let bench = Bench::with(THRESHOLD, NO_RETRY);
-    bench.log("a");
-    let wait = bench.begin_wait(LIMIT);
-    bench.answer_next_slowly(Reply::NoAnswer);
-    assert!(!wait.result());
-    assert!(bench.attempts.try_recv().is_err(), "no retry");
-    bench.assert_pending(1);
-    bench.end_offline();
-}
-
-#[test]
-fn a_server_that_takes_a_second_for_its_answer_is_waited_for() {
-    let bench = Bench::with(THRESHOLD, NO_RETRY);
-    bench.log("a");
-    let wait = bench.begin_wait(LIMIT);
-    bench.answer_next_slowly(Reply::Status(200));
-    assert!(wait.result());
-    bench.end();
-}
-
-#[test]
-fn a_server_that_answers_503_is_waited_for_after_an_outage_too() {
-    let bench = Bench::start();
-    bench.log("a");
-    let wait = bench.begin_wait(LIMIT);
-    bench.answer_next(Reply::NoAnswer);
-    bench.answer_next(Reply::Status(503));
-    bench.answer_next(Reply::Status(503));
-    bench.answer_next(Reply::Status(200));
-    assert!(wait.result());
-    bench.end();
-}
-
-#[test]
-fn in_a_known_outage_a_wait_has_one_attempt_at_once_and_costs_the_batch_none() {
-    let bench = Bench::in_an_outage();
-    for _ in 0..5 {
-        let wait = bench.begin_wait(LIMIT);
-        bench.answer_next(Reply::NoAnswer);
-        assert!(!wait.result());
-        bench.assert_pending(1);
-        assert!(bench.attempts.try_recv().is_err(), "one attempt");
-    }
-    let _wait = bench.begin_wait(LIMIT);
-    bench.answer_next(Reply::Status(200));
-    bench.end();
-}
-
-#[test]
-fn in_a_known_outage_a_wait_does_not_last_as_long_as_an_attempt() {
-    let bench = Bench::in_an_outage();
-    for _ in 0..2 {
-        let wait = bench.begin_wait(LIMIT);
-        assert!(!wait.result(), "the attempt has no answer");
-        bench.assert_pending(1);
-    }
-    bench.attempts.recv_timeout(LIMIT).expect("the attempt of the first wait");
-    assert!(bench.attempts.try_recv().is_err(), "the second wait finds it on its way");
-    bench.replies.send(Reply::Status(200)).unwrap();
-    bench.end();
-}
-
-#[test]
-fn in_a_known_outage_the_attempts_after_a_close_have_a_second() {
-    let bench = Bench::in_an_outage();
-    bench.close(LIMIT);
-    let last = bench.answer_next(Reply::Status(200));
-    assert!(last.retry == 1 && last.limit <= Duration::from_secs(1), "{last:?}");
-    bench.thread.join().unwrap();
-    assert_eq!(bench.ledger.stats().delivered, 1);
-}
-
-#[test]
-fn after_a_wait_in_vain_the_attempts_after_a_close_have_a_tenth_of_a_second() {
-    let bench = Bench::in_an_outage();
-    let wait = bench.begin_wait(LIMIT);
-    bench.answer_next(Reply::NoAnswer);
-    assert!(!wait.result());
-    bench.close(LIMIT);
-    let end = bench.ledger.send_until().unwrap();
-    assert!(end <= Instant::now() + Duration::from_millis(100));
-    drop(bench.replies); // an attempt that comes panics, and does not hang
-    bench.thread.join().unwrap();
-    assert!(!bench.ledger.has_pending());
-}
-
-#[test]
-fn a_server_that_answers_after_a_close_has_all_the_time_of_the_stop() {
-    let bench = Bench::in_an_outage();
-    bench.log("b");
-    bench.close(LIMIT);
-    assert!(bench.answer_next(Reply::Status(200)).limit <= Duration::from_secs(1));
-    let next = bench.answer_next(Reply::Status(200));
-    assert!(next.limit > Duration::from_secs(1), "{next:?}");
-    bench.thread.join().unwrap();
-    assert_eq!(bench.ledger.stats().delivered, 2);
 }
