@@ -40,6 +40,7 @@ const NAMED_IN: &[(&str, &[&str])] = &[
     ("ureq::Agent", &["transport/"]),
     ("ureq::unversioned", &["transport/connection/unversioned.rs"]),
     ("parking_lot", &["collector/"]),
+    ("prost::", &["wire/otlp/protobuf/"]),
     ("std::env::var", &["model/config/"]),
     ("unsafe ", &["process/fork/"]),
     ("std::fs", &["spool/disk/", "transport/", "model/config/"]),

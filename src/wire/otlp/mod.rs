@@ -5,13 +5,13 @@
 //! the same for both.
 //!
 //! The idea: one pass over the JSON, and each value is written as soon as it is read. There is no tree and, except for a
-//! text with escapes, no allocation for an event. The messages of this format are few, and each is written in one place, so
-//! there is no table of them and no code generator. The numbers of their fields are in `protobuf/fields.rs`; the types of
-//! `opentelemetry-proto`, which are generated from the official files, read the result in the tests.
+//! text with escapes, no allocation for an event. `prost` writes the fields. The messages of this format are few, and each is
+//! written in one place, so there is no table of them and no code generator. The numbers of their fields are in
+//! `protobuf/fields.rs`; the types of `opentelemetry-proto`, which are generated from the official files, read the result
+//! in the tests.
 //!
-//! Why not `prost`? Without its derive macro, what it offers to write and read fields is hidden from its documentation, and
-//! may change in any version. With the macro, a program builds five crates more, and each event becomes a tree. What is used
-//! of protobuf here is a page of code.
+//! Why no structs that are `prost` messages? With them each event becomes a tree that is measured before it is written,
+//! and each struct needs code to read what is never read here, by hand or by a macro that adds five crates to a build.
 //!
 //! A float is read as its bits, if the encoder left them ([`Floats::Bits`](super::encode::Floats)). So NaN and the
 //! infinities arrive, which JSON cannot say. A program's hook (`before_send`) is shown JSON, so behind it they are empty values.
@@ -25,7 +25,7 @@
 //!
 //! The parts:
 //!
-//! - `protobuf` writes and reads fields.
+//! - `protobuf` writes and reads fields, with `prost`.
 //! - `value` makes attributes of JSON values, `record` makes a log record of an event.
 //! - `resource` says which process the events are from.
 //! - `response` reads the collector's answer.

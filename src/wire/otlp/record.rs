@@ -78,7 +78,7 @@ fn write_text(field: &[u8], text: &[u8], out: &mut Writer) -> Option<()> {
         b"event_name" => write_name(text, out),
         b"event_id" => attribute(ID, out),
         b"severity" => {
-            out.varint(log_record::SEVERITY_NUMBER, severity_number(from_utf8(text).ok()?.parse().ok()?));
+            out.int32(log_record::SEVERITY_NUMBER, severity_number(from_utf8(text).ok()?.parse().ok()?));
             out.bytes(log_record::SEVERITY_TEXT, text);
         }
         b"timestamp" => {
@@ -139,7 +139,7 @@ fn free_key(key: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     if is_taken { Cow::Owned([b"data.", &*key].concat()) } else { key }
 }
 
-fn severity_number(severity: Severity) -> u64 {
+fn severity_number(severity: Severity) -> i32 {
     match severity {
         Severity::Debug => 5,
         Severity::Info => 9,

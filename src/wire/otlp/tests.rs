@@ -357,6 +357,55 @@ fn an_event_of_an_unknown_shape_is_a_record_too() {
     assert_eq!((&*records[0].event_name, &*records[2].event_name), ("session.start", "session.start"));
 }
 
+/// A session of a full batch in OTLP, as a part of what it takes in a request to Tinker's backend. All its events but the
+/// start and the end have these fields, beside those that every event has.
+fn part_of_json(fields: &str) -> f64 {
+    use crate::model::config::Protocol;
+    use crate::wire::envelope::Envelope;
+
+    let event = |index: usize, fields: &str| {
+        format!(
+            r#"{{"event_id":"{ID}","event_session_index":{index},"severity":"INFO","timestamp":"2026-11-23T16:17:23.832966Z",{fields}}}"#
+        )
+    };
+    let start = event(0, r#""event":"SESSION_START""#);
+    let end = event(99, r#""event":"SESSION_END","duration":"0:00:01.500000""#);
+    let events: Vec<_> = (1..99).map(|index| event(index, fields)).collect();
+    let batch = format!("{start},{},{end}", events.join(","));
+    assert!(records(batch.as_bytes()).iter().all(|record| !record.event_name.is_empty()), "{fields}");
+    let otlp = transcode(batch.as_bytes(), SESSION, &Resource::new(Vec::new(), PROCESS));
+    let of_tinker = Envelope::new(&Protocol::default(), SESSION, PROCESS.parse().unwrap());
+    let bytes = |len| f64::from(u32::try_from(len).unwrap());
+    bytes(otlp.len()) / bytes(of_tinker.len() + batch.len())
+}
+
+#[test]
+fn a_full_batch_of_flat_data_is_at_most_nine_tenths_of_its_json() {
+    for data in [
+        r#""step":7"#,
+        r#""step":7,"loss":0.037037037037037035,"rates":[0.1,0.01]"#,
+        r#""path":"src/wire/otlp/value.rs","bytes":7262,"sha256":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","release":"0.1.0""#,
+    ] {
+        let fields = format!(r#""event":"GENERIC_EVENT","event_name":"train.step","event_data":{{{data}}}"#);
+        let part = part_of_json(&fields);
+        assert!(part <= 0.9, "{part}: {data}");
+    }
+}
+
+#[test]
+fn a_full_batch_of_log_records_or_exceptions_is_no_larger_than_its_json() {
+    let record = r#""event":"GENERIC_EVENT","event_name":"trainer::checkpoint","event_data":{"measurements":{"step":1200},"metadata":{"message":"the checkpoint is saved","path":"runs/a"},"origin":{"file":"src/checkpoint.rs","line":106,"target":"trainer::checkpoint","thread":"main"},"release":"0.1.0"}"#;
+    let short = r#""event":"UNHANDLED_EXCEPTION","error_type":"std::io::Error","error_message":"checkpoint 1200 is not there","traceback":"checkpoint 1200 is not there""#;
+    let frames = r"   7: trainer::checkpoint::load\n             at ./src/checkpoint.rs:106:9\n".repeat(40);
+    let long = format!(
+        r#""event":"UNHANDLED_EXCEPTION","error_type":"std::io::Error","error_message":"checkpoint 1200 is not there","traceback":"checkpoint 1200 is not there\n\nStack backtrace:\n{frames}""#
+    );
+    for fields in [record, short, &long] {
+        let part = part_of_json(fields);
+        assert!(part <= 1.0, "{part}: {fields}");
+    }
+}
+
 #[test]
 fn a_partial_success_is_read_and_any_other_body_is_none() {
     use opentelemetry_proto::tonic::collector::logs::v1::{
@@ -386,6 +435,50 @@ fn a_partial_success_is_read_and_any_other_body_is_none() {
     for body in none {
         assert_eq!(read(body), None, "{body:?}");
     }
+}
+
+#[test]
+fn an_answer_of_wrong_shapes_is_none_or_has_what_is_right_in_it() {
+    let in_partial_success = |fields: &[u8]| {
+        let len = u8::try_from(fields.len()).unwrap();
+        read_response(&[&[0x0a, len], fields].concat()).map(|read| (read.rejected, read.message))
+    };
+    let right = [0x08, 3, 0x12, 1, b'a'];
+    assert_eq!(in_partial_success(&right), Some((3, "a".to_owned())));
+    // Fields that it does not know, a text that is a number and a number that is a text.
+    for other in [
+        &[0x18, 1][..],
+        &[0x19, 1, 2, 3, 4, 5, 6, 7, 8],
+        &[0x1d, 1, 2, 3, 4],
+        &[0x1a, 0],
+        &[0x10, 1],
+        &[0x0a, 0],
+    ] {
+        assert_eq!(in_partial_success(&[&right, other].concat()), Some((3, "a".to_owned())), "{other:?}");
+    }
+    let not_utf8 = in_partial_success(&[0x12, 1, 0xff]).unwrap();
+    assert_eq!(not_utf8.1, "\u{fffd}");
+    let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]; // u64::MAX
+    for cut in 1..right.len() {
+        assert_eq!(in_partial_success(&right[..cut]).is_some(), cut == 2, "{cut}");
+    }
+    let none = [
+        [&[0x12][..], &huge].concat(),       // a text of that length
+        [&[0x08][..], &huge, &[1]].concat(), // one byte more than a number can have
+        [&[0x08][..], &[0xff; 12]].concat(), // a number without an end
+        vec![0x18],                          // without a value
+        vec![0x19, 1],
+        vec![0x1d, 1],
+        vec![0x1e, 1],   // a shape that does not exist
+        vec![0x1c],      // the end of a group
+        vec![0x1b; 100], // groups in groups
+    ];
+    for fields in &none {
+        assert_eq!(in_partial_success(&[&right[..], fields].concat()), None, "{fields:?}");
+    }
+    assert_eq!(read_response(&[&[0x0a][..], &huge].concat()), None);
+    assert_eq!(read_response(&vec![0x0b; 1_000_000]), None);
+    assert_eq!(read_response(&[0x08, 1]), None);
 }
 
 proptest! {

@@ -50,8 +50,8 @@ pub(super) fn write(json: &mut Reader<'_>, levels: usize, out: &mut Writer) -> O
     }
     match json.token()? {
         Token::Null => {}
-        Token::Bool(value) => out.varint(any_value::BOOL, value.into()),
-        Token::Integer(value) => out.varint(any_value::INT, u64::from_ne_bytes(value.to_ne_bytes())),
+        Token::Bool(value) => out.bool(any_value::BOOL, value),
+        Token::Integer(value) => out.int64(any_value::INT, value),
         Token::Float(value) => out.double(any_value::DOUBLE, value),
         Token::Text(text) => out.bytes(any_value::STRING, &text),
         Token::OpenList => {

@@ -1,20 +1,25 @@
-//! Writes and reads the fields of protobuf messages, as <https://protobuf.dev/programming-guides/encoding/> describes them.
+//! Writes and reads the fields of protobuf messages with `prost`.
 //!
-//! A message is a sequence of fields, in any order. A field is a tag (its number and the shape of its value) and a value.
-//! A message inside another is a field with its length before it.
+//! A message is a sequence of fields, in any order. A field is a key (its number and the shape of its value) and a value.
+//! A message inside another is a field with its length before it. All bytes of these are encoded and decoded by
+//! `prost::encoding`. What is here: a message may be written before its length is known ([`OpenMessage`]), and a field
+//! may be read without a copy ([`Reader`]).
+//!
+//! `prost::encoding` is public for the code that prost's derive macro makes, and hidden from the documentation: no promise
+//! covers it. Its maintainers make no breaking change to it within 0.14, since other crates use it too
+//! (<https://github.com/tokio-rs/prost/pull/1406>). So Cargo.toml allows 0.14 alone, `.ci/bounds` builds against the oldest
+//! and the newest of those, and this folder alone uses it.
 
 pub(crate) mod fields;
 mod reader;
 
 pub(super) use reader::{Content, Reader};
 
-/// The number of a field. All numbers of these messages are below 16, so that a tag is one byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Field(pub(crate) u8);
+use prost::encoding::{self, WireType, encode_key, encode_varint, encoded_len_varint};
 
-const VARINT: u8 = 0;
-const FIXED_64: u8 = 1;
-const LENGTH_DELIMITED: u8 = 2;
+/// The number of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Field(pub(crate) u32);
 
 /// Writes messages one inside the other.
 #[derive(Debug, Default)]
@@ -57,20 +62,25 @@ impl Writer {
         self.out.extend_from_slice(fields);
     }
 
-    /// An `int64`, `uint64`, `bool` or an enum.
-    pub(super) fn varint(&mut self, field: Field, value: u64) {
-        self.tag(field, VARINT);
-        push_varint(value, &mut self.out);
+    pub(super) fn bool(&mut self, field: Field, value: bool) {
+        encoding::bool::encode(field.0, &value, &mut self.out);
     }
 
-    /// A `fixed64`.
+    /// An `int32` or an enum.
+    pub(super) fn int32(&mut self, field: Field, value: i32) {
+        encoding::int32::encode(field.0, &value, &mut self.out);
+    }
+
+    pub(super) fn int64(&mut self, field: Field, value: i64) {
+        encoding::int64::encode(field.0, &value, &mut self.out);
+    }
+
     pub(super) fn fixed64(&mut self, field: Field, value: u64) {
-        self.tag(field, FIXED_64);
-        self.out.extend_from_slice(&value.to_le_bytes());
+        encoding::fixed64::encode(field.0, &value, &mut self.out);
     }
 
     pub(super) fn double(&mut self, field: Field, value: f64) {
-        self.fixed64(field, value.to_bits());
+        encoding::double::encode(field.0, &value, &mut self.out);
     }
 
     /// A `string` outside a `oneof`. There the empty one is the default, which is not written.
@@ -82,14 +92,14 @@ impl Writer {
 
     /// A `string` or `bytes` that is written even if it is empty, or a message that is encoded already.
     pub(super) fn bytes(&mut self, field: Field, bytes: &[u8]) {
-        self.tag(field, LENGTH_DELIMITED);
-        push_varint(bytes.len() as u64, &mut self.out);
+        encode_key(field.0, WireType::LengthDelimited, &mut self.out);
+        encode_varint(bytes.len() as u64, &mut self.out);
         self.out.extend_from_slice(bytes);
     }
 
     /// Opens a message within the one that is open.
     pub(super) fn open(&mut self, field: Field) -> OpenMessage {
-        self.tag(field, LENGTH_DELIMITED);
+        encode_key(field.0, WireType::LengthDelimited, &mut self.out);
         let at = self.out.len();
         self.out.push(0); // most messages are shorter than 128 bytes, and their length takes one byte
         OpenMessage { at }
@@ -100,35 +110,14 @@ impl Writer {
     pub(super) fn close(&mut self, message: OpenMessage) {
         let OpenMessage { at } = message;
         let end = self.out.len();
-        let mut rest = end - at - 1;
-        let width = varint_len(rest as u64);
+        let len = (end - at - 1) as u64;
+        let width = encoded_len_varint(len);
         if width > 1 {
             self.out.resize(end + width - 1, 0);
             self.out.copy_within(at + 1..end, at + width);
         }
-        for byte in &mut self.out[at..at + width] {
-            *byte = rest.to_le_bytes()[0] | 0x80;
-            rest >>= 7;
-        }
-        self.out[at + width - 1] &= 0x7f;
+        encode_varint(len, &mut &mut self.out[at..at + width]);
     }
-
-    fn tag(&mut self, field: Field, shape: u8) {
-        self.out.push(field.0 << 3 | shape);
-    }
-}
-
-fn varint_len(value: u64) -> usize {
-    (u64::BITS - (value | 1).leading_zeros()).div_ceil(7) as usize
-}
-
-/// Seven bits a byte, the lowest first. The highest bit of a byte says that another follows.
-fn push_varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
-    }
-    out.push(value.to_le_bytes()[0]);
 }
 
 #[cfg(test)]
@@ -140,7 +129,7 @@ mod tests {
         for len in [0, 1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152] {
             let mut out = Writer::default();
             let outer = out.open(Field(15));
-            out.varint(Field(1), u64::MAX);
+            out.int64(Field(1), -1);
             let inner = out.open(Field(2));
             out.encoded(&vec![7; len]);
             out.close(inner);
@@ -157,17 +146,6 @@ mod tests {
             assert_eq!(fields.next(), Some((Field(3), Content::Number(5))));
             assert_eq!(fields.next(), None);
             assert!(fields.is_at_end());
-        }
-    }
-
-    #[test]
-    fn a_varint_takes_as_many_bytes_as_its_length_says() {
-        for bits in 0..u64::BITS {
-            for value in [1 << bits, (1 << bits) - 1, u64::MAX >> bits] {
-                let mut out = Vec::new();
-                push_varint(value, &mut out);
-                assert_eq!(out.len(), varint_len(value), "{value}");
-            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Reads the fields of a message, one level of it.
 
-use super::{FIXED_64, Field, LENGTH_DELIMITED, VARINT};
+use prost::decode_length_delimiter;
+use prost::encoding::{WireType, decode_key, decode_varint};
 
-const FIXED_32: u8 = 5;
+use super::Field;
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,27 +34,22 @@ impl<'a> Reader<'a> {
     }
 
     fn read(&mut self) -> Option<(Field, Content<'a>)> {
-        let (tag, rest) = read_varint(self.rest)?;
-        let number = tag >> 3;
-        let (content, rest) = match tag.to_le_bytes()[0] & 7 {
-            VARINT => read_varint(rest).map(|(value, rest)| (Content::Number(value), rest))?,
-            FIXED_64 => {
-                let (value, rest) = rest.split_first_chunk()?;
-                (Content::Number(u64::from_le_bytes(*value)), rest)
+        let mut rest = self.rest;
+        let (number, wire_type) = decode_key(&mut rest).ok()?;
+        let content = match wire_type {
+            WireType::Varint => Content::Number(decode_varint(&mut rest).ok()?),
+            WireType::SixtyFourBit => Content::Number(u64::from_le_bytes(take(&mut rest)?)),
+            WireType::ThirtyTwoBit => Content::Number(u32::from_le_bytes(take(&mut rest)?).into()),
+            WireType::LengthDelimited => {
+                let len = decode_length_delimiter(&mut rest).ok()?;
+                let (bytes, after) = rest.split_at_checked(len)?;
+                rest = after;
+                Content::Bytes(bytes)
             }
-            FIXED_32 => {
-                let (value, rest) = rest.split_first_chunk()?;
-                (Content::Number(u32::from_le_bytes(*value).into()), rest)
-            }
-            LENGTH_DELIMITED => {
-                let (len, rest) = read_varint(rest)?;
-                let (bytes, rest) = rest.split_at_checked(len.try_into().ok()?)?;
-                (Content::Bytes(bytes), rest)
-            }
-            _ => return None, // groups, which nothing writes any more
+            WireType::StartGroup | WireType::EndGroup => return None, // nothing writes groups any more
         };
         self.rest = rest;
-        Some((Field(u8::try_from(number).unwrap_or(u8::MAX)), content))
+        Some((Field(number), content))
     }
 }
 
@@ -65,13 +61,8 @@ impl<'a> Iterator for Reader<'a> {
     }
 }
 
-fn read_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0;
-    for (at, byte) in bytes.iter().take(10).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * at);
-        if byte & 0x80 == 0 {
-            return Some((value, &bytes[at + 1..]));
-        }
-    }
-    None
+fn take<const LEN: usize>(rest: &mut &[u8]) -> Option<[u8; LEN]> {
+    let (bytes, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(*bytes)
 }
