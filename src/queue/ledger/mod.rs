@@ -380,9 +380,11 @@ impl Ledger {
         self.changed.notify_all();
     }
 
-    /// Waits until the final counts are in the log.
+    /// Waits until the final counts are in the log. A wait in vain is not repeated: the drop after a `stop` would wait again
+    /// for a logger that is stuck.
     pub(crate) fn wait_logged(&self, deadline: Instant) {
         self.wait(deadline, |state| state.logged);
+        self.state().logged = true;
     }
 
     fn wait(&self, deadline: Instant, until: impl Fn(&State) -> bool) -> bool {

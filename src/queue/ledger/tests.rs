@@ -136,3 +136,12 @@ fn a_close_cuts_a_pause_short_and_may_only_bring_the_deadline_forward() {
     ledger.close(started);
     assert_eq!(ledger.deadline(), Some(started));
 }
+
+#[test]
+fn a_logger_that_is_stuck_is_waited_for_once() {
+    let ledger = ledger_with(0);
+    ledger.wait_logged(Instant::now());
+    let started = Instant::now();
+    ledger.wait_logged(started + FAR);
+    assert!(started.elapsed() < FAR / 2);
+}
