@@ -96,12 +96,16 @@ impl Keeper {
                 found => found?,
             };
             let Some(folder) = &self.folder else { break };
+            let before: Vec<_> = self.journals.iter().map(|journal| journal.count(batch)).collect();
             let journal = &mut self.journals[at];
             let written = journal.write(batch, key, folder);
             self.next_base = self.next_base.max(journal.next_base());
             let is_there = journal.is_there();
             if written.is_err() || !is_there {
                 self.clean_up_after(at, written.is_err());
+            }
+            if written.is_ok() && is_there {
+                self.leave_copies(at, &before);
             }
             if written.is_err() || is_there {
                 return written;
@@ -201,6 +205,23 @@ impl Keeper {
         self.journals.iter_mut().enumerate().find(|(_, journal)| journal.has(first))
     }
 
+    /// Events that were in a file that is broken are in the one at `at` now. So many of them were in each file before. A
+    /// file that holds nothing else is removed: a replay would send the copies too.
+    fn leave_copies(&mut self, at: usize, before: &[u64]) {
+        let is_copied = |from: usize| from != at && before[from] > 0;
+        let Some(folder) = self.folder.as_ref().filter(|_| (0..before.len()).any(is_copied)) else { return };
+        if self.journals[at].sync(folder).is_err() {
+            return; // the copies may be all there is
+        }
+        for from in (0..before.len()).rev().filter(|from| is_copied(*from)) {
+            let journal = &mut self.journals[from];
+            journal.open = journal.open.saturating_sub(before[from]);
+            if journal.open == 0 {
+                let _ = self.journals.remove(from).remove(folder);
+            }
+        }
+    }
+
     /// Stops writing to a file that could not be written or is gone. Its contents stay as they are.
     fn clean_up_after(&mut self, at: usize, is_broken: bool) {
         if !is_broken || self.journals[at].open == 0 {
@@ -218,4 +239,12 @@ fn gone() -> io::Error {
 
 fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
+}
+
+#[cfg(test)]
+impl Keeper {
+    /// As if the disk had refused a write.
+    pub(super) fn break_journals(&mut self) {
+        self.journals.iter_mut().for_each(Journal::set_broken);
+    }
 }

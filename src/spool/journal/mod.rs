@@ -189,4 +189,11 @@ impl Journal {
 }
 
 #[cfg(test)]
+impl Journal {
+    pub(super) fn set_broken(&mut self) {
+        self.is_broken = true;
+    }
+}
+
+#[cfg(test)]
 mod tests;

@@ -192,6 +192,21 @@ fn of_a_batch_that_finds_no_room_the_events_that_were_written_before_are_kept() 
 }
 
 #[test]
+fn what_is_written_again_after_the_disk_has_failed_is_in_one_file_only() {
+    for durability in [Durability::Process, Durability::Power] {
+        let (outer, mut keeper) = keeper(durability);
+        let mut ahead = batch(&["1", "2"]);
+        keeper.write(&mut ahead, None).unwrap();
+        keeper.sync().unwrap();
+        keeper.break_journals();
+        keep(&mut keeper, &mut ahead, KEY).unwrap();
+        assert_eq!(left(&outer), [[kept(KEY, &["1", "2"])]]);
+        keeper.done_after_all(&ahead, KEY);
+        assert!(left(&outer).is_empty(), "the next run would send it again");
+    }
+}
+
+#[test]
 fn there_are_at_most_256_files() {
     let (outer, _) = keeper(Durability::Process);
     let store = || Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
