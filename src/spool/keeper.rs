@@ -68,6 +68,11 @@ impl Keeper {
         self.is_write_ahead
     }
 
+    /// Whether events are safe only after [`sync`](Self::sync).
+    pub(crate) fn is_synced(&self) -> bool {
+        self.store.is_synced()
+    }
+
     /// Whether events of the batch are in a file.
     pub(crate) fn has(&self, batch: &Batch) -> bool {
         self.journals.iter().any(|journal| journal.count(batch) > 0)

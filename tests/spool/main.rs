@@ -2,6 +2,8 @@
 //! whatever happens to the process, the server or the disk.
 #![cfg(all(unix, feature = "collector", feature = "spool"))]
 
+#[path = "../support/log.rs"]
+mod log;
 #[path = "../support/process.rs"]
 mod process;
 #[path = "../support/mod.rs"]

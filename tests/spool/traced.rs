@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::process::Command;
+use std::time::Duration;
 
 use tinker_telemetry::{Durability, Severity};
 
 use crate::Scene;
-use crate::killed::{missing, reporter_of_child, start_with};
+use crate::killed::{builder_of_child, missing, reporter_of_child, start_with};
 use crate::support::LIMIT;
 
 /// What touches files. Each thread's calls are counted apart.
@@ -124,6 +125,28 @@ fn a_disk_that_fails_costs_what_it_did_not_take_and_is_never_synced_again() {
         assert!(output.contains("kept 0 of 2"), "{fault}: {output}");
         assert!(scene.events().is_empty(), "{fault}");
     }
+}
+
+#[test]
+fn a_disk_that_takes_lines_and_fails_to_sync_them_has_one_warning() {
+    if let Some((builder, spool)) = builder_of_child() {
+        crate::log::keep();
+        let spool = spool.durability(Durability::Power).write_ahead(Duration::from_millis(200));
+        let reporter = builder.spool(spool).max_retries(0).start().unwrap();
+        for name in ["one", "two", "three"] {
+            assert!(reporter.log(name, (), Severity::Info));
+            assert!(reporter.wait_until_drained(LIMIT));
+        }
+        println!("<{}", crate::log::warnings_with("cannot keep events in its spool").len());
+        return;
+    }
+    let Some(command) = traced("fdatasync:error=EIO") else { return };
+    let scene = Scene::new();
+    let test = "traced::a_disk_that_takes_lines_and_fails_to_sync_them_has_one_warning";
+    let (mut child, output) = start_with(command, test, &scene);
+    let output = std::io::read_to_string(output).unwrap();
+    assert!(child.wait().unwrap().success(), "{output}");
+    assert!(output.contains("<1"), "{output}");
 }
 
 #[test]

@@ -73,7 +73,10 @@ impl Keeping {
             key = self.keys.next().ok().map(idempotency_key);
             let written = self.keeper.write(&mut copy, key.as_deref());
             let written = if is_fatal { written.and_then(|()| self.keeper.sync()) } else { written };
-            self.note_error(written.as_ref().err(), log);
+            // Where the disk is waited for, what it has not synced yet says nothing about it.
+            if written.is_err() || is_fatal || !self.keeper.is_synced() {
+                self.note_error(written.as_ref().err(), log);
+            }
             if written.is_err() {
                 key = None;
             }
