@@ -59,6 +59,11 @@ impl<'a> ClaimedBatch<'a> {
         Ok(halves)
     }
 
+    /// Whether the worker has kept the events, and has counted them.
+    pub(super) fn is_kept(&self) -> bool {
+        self.claim.entry.is_some_and(|(outstanding, id)| !outstanding.is_on_its_way(id))
+    }
+
     /// Gives the events their fate, unless the worker has kept them.
     pub(super) fn settle(mut self, fate: Fate) {
         let is_decided = self.claim.entry.take().is_none_or(|(outstanding, id)| outstanding.settle(id, fate));

@@ -327,7 +327,7 @@ fn end(claimed: ClaimedBatch<'_>, fate: Fate, report: Report<'_>) {
         }
         _ => claimed,
     };
-    if let Fate::Dropped(_) = fate {
+    if matches!(fate, Fate::Dropped(_)) && !claimed.is_kept() {
         report(Progress::EventsDropped(claimed.batch.len() as u64));
     }
     claimed.settle(fate);
@@ -336,7 +336,9 @@ fn end(claimed: ClaimedBatch<'_>, fate: Fate, report: Report<'_>) {
 /// Drops events because of the status that the server answered to them.
 fn give_up(claimed: ClaimedBatch<'_>, reason: DropReason, status: u16, report: Report<'_>) {
     report(Progress::EventsRejected(status));
-    report(Progress::EventsDropped(claimed.batch.len() as u64));
+    if !claimed.is_kept() {
+        report(Progress::EventsDropped(claimed.batch.len() as u64));
+    }
     claimed.settle(Fate::Dropped(reason));
 }
 

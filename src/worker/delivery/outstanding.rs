@@ -117,6 +117,11 @@ impl Outstanding {
         Some(halves.map(|half| list.add(half, None, whole.is_written, false)))
     }
 
+    /// Whether its sender decides.
+    pub(super) fn is_on_its_way(&self, id: EntryId) -> bool {
+        self.list().entry(id).is_some_and(|entry| entry.state == State::OnItsWay)
+    }
+
     /// The sender knows the fate. `false`: the worker has kept the events meanwhile, and has counted them.
     pub(super) fn settle(&self, id: EntryId, fate: Fate) -> bool {
         let mut list = self.list();

@@ -98,3 +98,33 @@ fn other_statuses_that_reject_isolate_nothing() {
     let (stats, requests) = deliver(100, [7], 404);
     assert_eq!((stats.dropped.rejected, requests), (100, 1));
 }
+
+#[test]
+fn what_the_worker_has_kept_is_not_reported_as_dropped_when_the_server_refuses_it_late() {
+    let dropped_if = |is_kept: bool| {
+        let limits = Load { events: 1, bytes: 10 };
+        let ledger = Ledger::new(Admission::new(limits, limits));
+        ledger.admit(10, Lane::Ordinary).unwrap();
+        let mut batcher = Batcher::new(1, usize::MAX);
+        let batch = batcher.push(b"1", 10).unwrap();
+        let outstanding = Outstanding::default();
+        let id = outstanding.add(batch.clone(), None, false);
+        let claimed = ClaimedBatch::new(batch, &ledger, Some((&outstanding, id)));
+        if is_kept {
+            let (id, kept, _) = outstanding.take_over(None).remove(0);
+            ledger.claim(kept.load()).settle(Fate::Spooled);
+            outstanding.put_back(id, kept);
+        }
+        let mut reported = 0;
+        give_up(claimed, DropReason::Rejected, 400, &mut |progress| {
+            if let Progress::EventsDropped(events) = progress {
+                reported += events;
+            }
+        });
+        let stats = ledger.stats();
+        assert_eq!((stats.spooled, stats.pending), (u64::from(is_kept), 0));
+        (reported, stats.dropped.total())
+    };
+    assert_eq!(dropped_if(true), (0, 0));
+    assert_eq!(dropped_if(false), (1, 1));
+}
