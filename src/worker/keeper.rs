@@ -38,6 +38,10 @@ mod absent {
             match *self {}
         }
 
+        pub(crate) fn is_synced(&self) -> bool {
+            match *self {}
+        }
+
         pub(crate) fn has(&self, _batch: &Batch) -> bool {
             match *self {}
         }
