@@ -25,7 +25,7 @@ const NOT_IN_CI: &[(&str, &str)] = &[
         "9 minutes; CI plays each once",
     ),
     (
-        "TRUTH_SCRIPTS=100000 cargo test --release --test fault truth",
+        "TRUTH_SCRIPTS=100000 cargo test --release --all-features --test fault truth",
         "the long form of what CI plays 10 000 times",
     ),
     (

@@ -14,11 +14,12 @@ pub(crate) struct Answer {
     status: u16,
     /// The header lines, each with its line end.
     headers: String,
+    body: Vec<u8>,
 }
 
 impl Answer {
     pub(crate) fn new(status: u16) -> Self {
-        Self { status, headers: String::new() }
+        Self { status, headers: String::new(), body: b"{}".to_vec() }
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: impl Display) -> Self {
@@ -27,14 +28,23 @@ impl Answer {
         self
     }
 
+    #[cfg(feature = "otlp")]
+    pub(crate) fn body(self, body: Vec<u8>) -> Self {
+        Self { body, ..self }
+    }
+
     fn acknowledged(&self) -> Acknowledged {
         if (200..300).contains(&self.status) { Acknowledged::Yes } else { Acknowledged::No }
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
+        let head = format!("HTTP/1.1 {} As Scripted\r\n{}", self.status, self.headers);
         // These two have no body by definition.
-        let rest = if matches!(self.status, 204 | 304) { "\r\n" } else { "content-length: 2\r\n\r\n{}" };
-        format!("HTTP/1.1 {} As Scripted\r\n{}{rest}", self.status, self.headers).into_bytes()
+        if matches!(self.status, 204 | 304) {
+            return format!("{head}\r\n").into_bytes();
+        }
+        let length = format!("content-length: {}\r\n\r\n", self.body.len());
+        [head.as_bytes(), length.as_bytes(), &self.body].concat()
     }
 }
 
@@ -96,10 +106,16 @@ impl Fault {
         matches!(self, Self::ReadStall | Self::EarlyReply(_))
     }
 
-    /// Whether the fault is an answer with one of these statuses and without a request for a retry.
-    pub(crate) fn answers_with(&self, statuses: &[u16]) -> bool {
+    /// The status and the body of the answer, if it is a complete one.
+    pub(crate) fn complete_answer(&self) -> Option<(u16, &[u8])> {
+        let (Self::Answer(answer) | Self::AnswerThenClose(answer)) = self else { return None };
+        Some((answer.status, &answer.body))
+    }
+
+    /// Whether the answer has a header that asks for a retry.
+    pub(crate) fn asks_for_retry(&self) -> bool {
         let (Self::Answer(answer) | Self::AnswerThenClose(answer)) = self else { return false };
-        statuses.contains(&answer.status) && !answer.headers.contains("x-should-retry: true")
+        answer.headers.contains("x-should-retry: true")
     }
 
     /// Whether the client may take its request as delivered.

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use tinker_telemetry::Stats;
-use tinker_telemetry::event::Event;
 use uuid::Uuid;
 
 use crate::server::fault::{Acknowledged, Fault};
 use crate::server::journal::Exchange;
 use crate::truth::Account;
 use crate::truth::chance::{Clarity, End, Script};
+use crate::truth::protocol::{Meaning, Protocol, SentEvent};
 
 macro_rules! ensure {
     ($holds:expr, $($what:tt)+) => {
@@ -26,39 +26,71 @@ pub(crate) fn contradiction(stats: &Stats) -> Option<String> {
     (!adds_up).then(|| format!("the counts do not add up: {stats:?}"))
 }
 
+/// A request that the server has read, with what it carries and what the answer to it means.
+struct Sent {
+    events: Vec<SentEvent>,
+    key: String,
+    retry: u32,
+    body: Vec<u8>,
+    fault: Fault,
+    meaning: Meaning,
+}
+
+impl Sent {
+    fn read(protocol: Protocol, exchange: &Exchange) -> Result<Self, String> {
+        let request = &exchange.request;
+        Ok(Self {
+            events: protocol.events(request),
+            key: protocol.batch_key(request).ok_or("a request without idempotency key")?,
+            retry: protocol.retry_count(request).ok_or("a request without retry count")?,
+            body: request.body.clone(),
+            fault: exchange.fault.clone(),
+            meaning: protocol.meaning(&exchange.fault),
+        })
+    }
+
+    /// How many of its events its answer rejects, in an answer that accepts the others.
+    fn rejected_in_part(&self) -> u64 {
+        match self.meaning {
+            Meaning::Accepted { rejected } => rejected.min(self.events.len() as u64),
+            _ => 0,
+        }
+    }
+}
+
 /// Checks all rules. Returns the first one that is broken.
 pub(crate) fn audit(script: &Script, account: &Account, exchanges: &[Exchange]) -> Result<(), String> {
-    check_retries(script, exchanges)?;
-    check_keys(script, exchanges)?;
-    let received = received_events(exchanges)?;
+    let read = |exchange| Sent::read(script.protocol, exchange);
+    let sent = exchanges.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    check_retries(script, &sent)?;
+    check_keys(script, &sent)?;
+    let received = received_events(&sent)?;
     check_acceptance(script, account, &received)?;
-    check_acknowledged_once(script, exchanges)?;
-    check_counts(script, account, &received)
+    check_decided_once(script, &sent)?;
+    check_counts(script, account, &received, &sent)
 }
 
 /// An event as the server received it.
 struct ReceivedEvent {
-    event: Event,
+    event: SentEvent,
     /// The strongest acknowledgement of its requests.
     acknowledged: Acknowledged,
-    /// The fault of its last request, and the number of events in that request.
-    last: (Fault, usize),
+    /// What the last answer means for it, and the number of events in that request.
+    last: (Meaning, usize),
 }
 
 /// A batch is sent again under the same key byte for byte, and its retries are counted.
-fn check_retries(script: &Script, exchanges: &[Exchange]) -> Result<(), String> {
-    let mut batches: HashMap<&str, &Exchange> = HashMap::new();
-    for exchange in exchanges {
-        let request = &exchange.request;
-        let key = request.idempotency_key().ok_or("a request without idempotency key")?;
-        let retry = request.retry_count().ok_or("a request without retry count")?;
+fn check_retries(script: &Script, sent: &[Sent]) -> Result<(), String> {
+    let mut batches: HashMap<&str, &Sent> = HashMap::new();
+    for request in sent {
+        let (key, retry) = (&request.key, request.retry);
         ensure!(retry <= script.max_retries, "retry {retry} of {}", script.max_retries);
-        ensure!(!request.events().is_empty(), "a request without events that can be read");
-        ensure!(request.events().len() <= script.max_batch_size, "more events than a batch may have");
-        if let Some(before) = batches.insert(key, exchange) {
-            ensure!(before.request.body == request.body, "{key}: another body under the same key");
+        ensure!(!request.events.is_empty(), "a request without events that can be read");
+        ensure!(request.events.len() <= script.max_batch_size, "more events than a batch may have");
+        if let Some(before) = batches.insert(key, request) {
+            ensure!(before.body == request.body, "{key}: another body under the same key");
             // The server may read a request that a hasty client has given up after the client's next one.
-            let in_order = script.clarity == Clarity::Hasty || before.request.retry_count() <= Some(retry);
+            let in_order = script.clarity == Clarity::Hasty || before.retry <= retry;
             ensure!(in_order, "{key}: the retry count went back");
         }
     }
@@ -66,42 +98,35 @@ fn check_retries(script: &Script, exchanges: &[Exchange]) -> Result<(), String> 
 }
 
 /// An event changes its key only where its batch is halved: the batch was too large, or one event was rejected.
-fn check_keys(script: &Script, exchanges: &[Exchange]) -> Result<(), String> {
+fn check_keys(script: &Script, sent: &[Sent]) -> Result<(), String> {
     if script.clarity == Clarity::Hasty {
         return Ok(()); // the server may read a given-up request late
     }
-    let mut carried: HashMap<Uuid, &Exchange> = HashMap::new();
-    for exchange in exchanges {
-        for event in exchange.request.events() {
-            let Some(before) = carried.insert(event.id(), exchange) else { continue };
-            let same = before.request.idempotency_key() == exchange.request.idempotency_key();
-            let halved = before.request.events().len() > 1 && before.fault.answers_with(&[400, 413, 422]);
-            ensure!(same || halved, "{} came under another key", event.name());
+    let mut carried: HashMap<Uuid, &Sent> = HashMap::new();
+    for request in sent {
+        for event in &request.events {
+            let Some(before) = carried.insert(event.id, request) else { continue };
+            let halved =
+                before.events.len() > 1 && matches!(before.meaning, Meaning::TooLarge | Meaning::Suspicious);
+            ensure!(before.key == request.key || halved, "{} came under another key", event.name);
         }
     }
     Ok(())
 }
 
 /// The events by id. Each has the same content each time.
-fn received_events(exchanges: &[Exchange]) -> Result<HashMap<Uuid, ReceivedEvent>, String> {
+fn received_events(sent: &[Sent]) -> Result<HashMap<Uuid, ReceivedEvent>, String> {
     let mut all: HashMap<Uuid, ReceivedEvent> = HashMap::new();
-    for exchange in exchanges {
-        let events = exchange.request.events();
-        let acknowledged = exchange.fault.acknowledged();
-        let last = (exchange.fault.clone(), events.len());
-        for event in events {
-            let fresh = ReceivedEvent { event, acknowledged, last: last.clone() };
-            let id = fresh.event.id();
-            if let Some(before) = all.insert(id, fresh) {
-                let Some(now) = all.get_mut(&id) else { continue };
-                ensure!(
-                    before.event == now.event,
-                    "{id} is another event: {:?}, {:?}",
-                    before.event,
-                    now.event
-                );
-                now.acknowledged = now.acknowledged.max(before.acknowledged);
+    for request in sent {
+        for event in &request.events {
+            let mut acknowledged = request.fault.acknowledged();
+            if let Some(before) = all.get(&event.id) {
+                let (was, is) = (&before.event.content, &event.content);
+                ensure!(was == is, "{} is another event: {was}, {is}", event.id);
+                acknowledged = acknowledged.max(before.acknowledged);
             }
+            let last = (request.meaning, request.events.len());
+            all.insert(event.id, ReceivedEvent { event: event.clone(), acknowledged, last });
         }
     }
     Ok(all)
@@ -116,29 +141,31 @@ fn check_acceptance(
     let mut names = HashSet::new();
     let mut indices = HashSet::new();
     for ReceivedEvent { event, .. } in received.values() {
-        let name = event.name();
+        let name = &event.name;
         ensure!(names.insert(name), "{name} came under two ids");
-        ensure!(indices.insert(event.session_index()), "the index of {name} came twice");
-        let is_ours = match event {
-            Event::SessionStart(_) | Event::SessionEnd(_) => script.session,
-            _ => account.accepted.contains(name),
-        };
+        ensure!(indices.insert(event.index), "the index of {name} came twice");
+        let is_ours = if event.is_of_session { script.session } else { account.accepted.contains(name) };
         ensure!(is_ours, "{name} was not accepted");
     }
     Ok(())
 }
 
-/// An acknowledged event is not sent again.
-fn check_acknowledged_once(script: &Script, exchanges: &[Exchange]) -> Result<(), String> {
+/// An event whose fate an answer has decided is not sent again.
+fn check_decided_once(script: &Script, sent: &[Sent]) -> Result<(), String> {
     if script.clarity == Clarity::Hasty {
-        return Ok(()); // it may not have received the acknowledgement
+        return Ok(()); // it may not have received the answer
     }
     let mut done = HashSet::new();
-    for exchange in exchanges {
-        for event in exchange.request.events() {
-            ensure!(!done.contains(&event.id()), "{} came again after it was acknowledged", event.name());
-            if exchange.fault.acknowledged() == Acknowledged::Yes {
-                done.insert(event.id());
+    for request in sent {
+        for event in &request.events {
+            ensure!(!done.contains(&event.id), "{} came again after its fate was decided", event.name);
+            let is_decided = match request.meaning {
+                Meaning::Accepted { .. } | Meaning::Rejected | Meaning::Unauthorized => true,
+                Meaning::TooLarge => request.events.len() == 1,
+                Meaning::Suspicious | Meaning::Open => request.fault.acknowledged() == Acknowledged::Yes,
+            };
+            if is_decided {
+                done.insert(event.id);
             }
         }
     }
@@ -150,6 +177,7 @@ fn check_counts(
     script: &Script,
     account: &Account,
     received: &HashMap<Uuid, ReceivedEvent>,
+    sent: &[Sent],
 ) -> Result<(), String> {
     let stats = &account.stats;
     let session_events = if script.session { 2 } else { 0 };
@@ -162,20 +190,27 @@ fn check_counts(
     let count = |is: &dyn Fn(&ReceivedEvent) -> bool| {
         received.values().filter(|received| is(received)).count() as u64
     };
-    let certain = count(&|received| received.acknowledged == Acknowledged::Yes);
+    let in_part: u64 = sent.iter().map(Sent::rejected_in_part).sum();
+    let certain = count(&|received| received.acknowledged == Acknowledged::Yes).saturating_sub(in_part);
     let perhaps = count(&|received| received.acknowledged == Acknowledged::Perhaps);
     let delivered = stats.delivered;
-    ensure!(delivered <= certain + perhaps, "{delivered} delivered, of {certain} and perhaps {perhaps} more");
     let clear = script.clarity != Clarity::Hasty && script.end == End::Drain;
     if !clear {
-        return Ok(()); // the client may have ended before the server's answer
+        // The client may have ended before the server's answer, and not know what is rejected in part.
+        let most = certain + perhaps + in_part;
+        ensure!(delivered <= most, "{delivered} delivered, of at most {most}");
+        return Ok(());
     }
+    ensure!(delivered <= certain + perhaps, "{delivered} delivered, of {certain} and perhaps {perhaps} more");
     ensure!(delivered >= certain, "{delivered} delivered, {certain} acknowledged");
     // The stop makes the session's end, and does not wait for a server that gave no answer.
     ensure!(stats.dropped.deadline <= u64::from(script.session), "a deadline where there was time");
-    let unauthorized = count(&|received| received.last.0.answers_with(&[401, 403]));
+    let unauthorized = count(&|received| received.last.0 == Meaning::Unauthorized);
     ensure!(stats.dropped.unauthorized == unauthorized, "{unauthorized} were unauthorized");
-    let too_large = count(&|received| received.last.1 == 1 && received.last.0.answers_with(&[413]));
+    let too_large = count(&|received| received.last == (Meaning::TooLarge, 1));
     ensure!(stats.dropped.too_large == too_large, "{too_large} were too large");
+    let rejected = count(&|received| received.last.0 == Meaning::Rejected) + in_part;
+    let is_known = script.protocol != Protocol::Tinker;
+    ensure!(!is_known || stats.dropped.rejected == rejected, "{rejected} were rejected");
     Ok(())
 }

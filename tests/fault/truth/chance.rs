@@ -4,6 +4,9 @@
 use std::time::Duration;
 
 use crate::server::fault::{Answer, Fault};
+use crate::truth::protocol::Protocol;
+#[cfg(feature = "otlp")]
+use crate::truth::protocol::otlp::partial_success;
 
 /// `SplitMix64`. A more complex generator would not make better scripts.
 #[derive(Debug)]
@@ -71,6 +74,7 @@ pub(crate) const MAX_EVENT_BYTES: usize = 2048;
 
 #[derive(Debug)]
 pub(crate) struct Script {
+    pub(crate) protocol: Protocol,
     pub(crate) faults: Vec<Fault>,
     /// The events of each thread of the program.
     pub(crate) threads: Vec<Vec<Event>>,
@@ -91,7 +95,7 @@ impl Script {
         self.clarity == Clarity::Hasty || self.end != End::Drain
     }
 
-    pub(crate) fn random(seed: u64) -> Self {
+    pub(crate) fn random(protocol: Protocol, seed: u64) -> Self {
         let chance = &mut Chance(seed);
         let clarity = match chance.below(20) {
             0 | 1 => Clarity::Broken,
@@ -100,8 +104,16 @@ impl Script {
         };
         let mut faults: Vec<_> = (0..chance.size(0, 7)).map(|_| fault(chance, clarity)).collect();
         faults.push(if chance.one_in(5) { fault(chance, Clarity::Clear) } else { answer(200) });
+        #[cfg(feature = "otlp")]
+        if protocol == Protocol::Otlp {
+            for fault in &mut faults {
+                reject_a_part(fault, chance);
+                hurry(fault, chance);
+            }
+        }
         let threads = (0..chance.size(1, 3)).map(|_| (0..chance.size(1, 8)).map(|_| event(chance)).collect());
         Self {
+            protocol,
             faults,
             threads: threads.collect(),
             clarity,
@@ -115,13 +127,30 @@ impl Script {
             flush_threshold: chance.size(1, 6),
             max_queue_size: if chance.one_in(4) { chance.size(1, 4) } else { 100 },
             max_retries: chance.pick(&[0, 1, 2, 3]),
-            http_timeout: if clarity == Clarity::Hasty {
-                Duration::from_millis(15)
-            } else {
-                Duration::from_secs(60)
+            http_timeout: match (clarity, protocol) {
+                (Clarity::Hasty, _) => Duration::from_millis(15),
+                #[cfg(feature = "otlp")]
+                (Clarity::Broken, Protocol::Otlp) => Duration::from_secs(3),
+                _ => Duration::from_secs(60),
             },
             max_in_flight: chance.size(1, 5),
         }
+    }
+}
+
+/// An OTLP client reads the body of an answer for as long as the attempt may take. Makes of most slow bodies a broken one.
+#[cfg(feature = "otlp")]
+fn hurry(fault: &mut Fault, chance: &mut Chance) {
+    if matches!(fault, Fault::BodyTrickle | Fault::LengthTooLong | Fault::HugeLength) && !chance.one_in(4) {
+        *fault = Fault::LengthTooShort;
+    }
+}
+
+/// Makes of every other 200 one that accepts not all of the records.
+#[cfg(feature = "otlp")]
+fn reject_a_part(fault: &mut Fault, chance: &mut Chance) {
+    if fault.complete_answer().is_some_and(|(status, _)| status == 200) && chance.one_in(2) {
+        *fault = Fault::Answer(Answer::new(200).body(partial_success(chance.below(7))));
     }
 }
 

@@ -1,12 +1,13 @@
 //! Keeps the promise that the counts are true: with any behaviour of the server, each event is counted once, with the
 //! outcome that the server knows.
 //!
-//! Plays 10 000 random scripts, or `TRUTH_SCRIPTS` of them. The long form is
-//! `TRUTH_SCRIPTS=100000 cargo test --release --test fault truth`. `TRUTH_SEED=<its number> TRUTH_SCRIPTS=1` plays a
-//! script that failed again.
+//! Plays 10 000 random scripts with Tinker's protocol and 3 000 with OTLP, or `TRUTH_SCRIPTS` of each. The long form is
+//! `TRUTH_SCRIPTS=100000 cargo test --release --all-features --test fault truth`. `TRUTH_SEED=<its number>
+//! TRUTH_SCRIPTS=1` plays a script that failed again.
 
 pub(crate) mod audit;
 mod chance;
+mod protocol;
 
 use std::collections::HashSet;
 use std::num::NonZero;
@@ -17,7 +18,7 @@ use std::{process, thread};
 
 use serde::{Serialize, Serializer, ser};
 use serde_json::json;
-use tinker_telemetry::{Config, Reporter, Severity, Stats};
+use tinker_telemetry::{Reporter, Severity, Stats};
 
 use crate::exit_bound::control::machine;
 use crate::server::Server;
@@ -25,8 +26,8 @@ use crate::server::fault::Fault;
 use crate::server::journal::{Exchange, HANG};
 use crate::truth::audit::{audit, contradiction};
 use crate::truth::chance::{End, Event, MAX_EVENT_BYTES, Script};
+use crate::truth::protocol::Protocol;
 
-const SCRIPTS: u64 = 10_000;
 /// Parallel scripts per core. They wait more than they work.
 const AT_A_TIME: usize = 4;
 /// The time between two snapshots of the watcher.
@@ -105,7 +106,7 @@ fn play(server: &Server, script: &Script, seed: u64) -> Result<(), String> {
     server.begin(script.faults.clone());
     // The server of another test may have had this port before, and its clients may still send requests to it.
     let path = format!("/truth-{}-{seed}", process::id());
-    let config = Config::new("tml-truth").base_url(format!("{}{path}", server.base_url()));
+    let config = script.protocol.config(format!("{}{path}", server.base_url()));
     let builder = if script.session {
         Reporter::builder(config, "session-0001")
     } else {
@@ -160,7 +161,7 @@ fn play(server: &Server, script: &Script, seed: u64) -> Result<(), String> {
     let mut exchanges = std::mem::take(&mut server.read().exchanges);
     exchanges.retain(|exchange| exchange.request.head.line().contains(&format!(" {path}/")));
     audit(script, &account, &exchanges)
-        .map_err(|error| format!("{error}\n{account:#?}\n{}", summary(&exchanges)))
+        .map_err(|error| format!("{error}\n{account:#?}\n{}", summary(script.protocol, &exchanges)))
 }
 
 /// Waits until nothing is pending. Where no server answers, a wait ends before the retries do.
@@ -174,9 +175,9 @@ fn drain(reporter: &Reporter) -> bool {
     reporter.stats().pending == 0
 }
 
-fn summary(exchanges: &[Exchange]) -> String {
+fn summary(protocol: Protocol, exchanges: &[Exchange]) -> String {
     let lines = exchanges.iter().map(|exchange| {
-        let names: Vec<_> = exchange.request.events().iter().map(|event| event.name().to_owned()).collect();
+        let names: Vec<_> = protocol.events(&exchange.request).into_iter().map(|event| event.name).collect();
         let (key, retry) = (exchange.request.idempotency_key(), exchange.request.retry_count());
         format!("#{} {key:?} retry {retry:?}: {names:?} -> {:?}", exchange.connection, exchange.fault)
     });
@@ -185,8 +186,19 @@ fn summary(exchanges: &[Exchange]) -> String {
 
 #[test]
 fn the_counts_agree_with_the_server_in_ten_thousand_scripts() {
+    play_all(Protocol::Tinker, 10_000);
+}
+
+#[cfg(feature = "otlp")]
+#[test]
+fn the_counts_agree_with_an_otlp_server_in_three_thousand_scripts() {
+    play_all(Protocol::Otlp, 3_000);
+}
+
+/// Plays so many scripts, unless the environment has another number.
+fn play_all(protocol: Protocol, scripts: u64) {
     let _machine = machine();
-    let scripts = number("TRUTH_SCRIPTS", SCRIPTS);
+    let scripts = number("TRUTH_SCRIPTS", scripts);
     let first = number("TRUTH_SEED", 0);
     let next = AtomicU64::new(first);
     let failures = Mutex::new(Vec::new());
@@ -201,7 +213,7 @@ fn the_counts_agree_with_the_server_in_ten_thousand_scripts() {
                     if seed >= first + scripts || failures.lock().unwrap().len() >= 5 {
                         return;
                     }
-                    let script = Script::random(seed);
+                    let script = Script::random(protocol, seed);
                     if let Err(error) = play(&server, &script, seed) {
                         let failure = format!("TRUTH_SEED={seed}: {error}\n{script:#?}");
                         failures.lock().unwrap().push(failure);

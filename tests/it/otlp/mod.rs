@@ -5,7 +5,6 @@ mod answers;
 mod compression;
 mod partial_success;
 mod request;
-mod truth;
 
 use std::sync::Arc;
 
