@@ -171,6 +171,44 @@ fn a_batch_that_found_no_room_is_in_the_file_once_it_counts_as_kept() {
 }
 
 #[test]
+fn a_file_that_is_large_gets_no_more_events_and_each_is_removed_when_its_own_have_their_fate() {
+    let (outer, mut keeper) = keeper(Durability::Process);
+    let (large, medium) = ("1".repeat(1024 * 1024), "2".repeat(10_000));
+    let texts = [[&large, "a"], [&large, "b"], [&medium, "c"], ["3", "d"]];
+    let mut batches = texts.map(|events| batch(&events));
+    for (batch, key) in batches.iter_mut().zip(["1", "2", "3", "4"]) {
+        keeper.write(batch, Some(key)).unwrap();
+    }
+    let files = left(&outer);
+    assert_eq!(files.len(), 3);
+    assert!(files.contains(&vec![kept("1", &texts[0])]) && files.contains(&vec![kept("2", &texts[1])]));
+    assert!(files.contains(&vec![kept("3", &texts[2]), kept("4", &texts[3])]));
+    // The file does not know the halves. That of the second one begins behind the first file's places.
+    let [first, second] = batches[1].split().unwrap();
+    keeper.done(&first, "half", false);
+    assert!(left(&outer).contains(&vec![(None, vec!["b".to_owned()])]));
+    keeper.done(&second, "other half", false);
+    keeper.done(&batches[3], "4", true);
+    keeper.done(&batches[0], "1", true);
+    assert_eq!(left(&outer), [[kept("3", &texts[2])]]);
+    keeper.done(&batches[2], "3", true);
+    assert!(left(&outer).is_empty());
+}
+
+#[test]
+fn what_a_file_has_taken_counts_against_the_room_of_the_folder() {
+    let (outer, mut old) = keeper(Durability::Process);
+    keep(&mut old, &mut batch(&[&"1".repeat(16 * 1024 * 1024 - 100_000)]), KEY).unwrap();
+    let store = Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
+    let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
+    let mut keeper = Keeper::new(store, &envelope, false, no_replays());
+    let half = "2".repeat(60_000);
+    keep(&mut keeper, &mut batch(&[&half]), "first").unwrap();
+    let refused = keep(&mut keeper, &mut batch(&[&half]), "second");
+    assert!(matches!(refused, Err(KeepError::Full)), "{refused:?}");
+}
+
+#[test]
 fn of_a_batch_that_finds_no_room_the_events_that_were_written_before_are_kept() {
     let (outer, mut old) = keeper(Durability::Process);
     let large = "1".repeat(9 * 1024 * 1024);

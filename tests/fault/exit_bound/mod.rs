@@ -2,7 +2,7 @@
 //! reporter returns within its limit and 50 ms.
 //!
 //! Prints a table of the worst of `FAULT_REPEAT` rounds (one without the variable). The long form, with the programs
-//! and the resolver, is `FAULT_REPEAT=100 cargo test --release --test fault ends_on_time -- --nocapture`.
+//! and the resolver, is `FAULT_REPEAT=12 cargo test --release --all-features --test fault ends_on_time -- --nocapture`.
 
 mod child;
 pub(crate) mod control;

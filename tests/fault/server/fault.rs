@@ -112,10 +112,10 @@ impl Fault {
         Some((answer.status, &answer.body))
     }
 
-    /// Whether the answer has a header that asks for a retry.
-    pub(crate) fn asks_for_retry(&self) -> bool {
+    /// Whether the answer has this header line.
+    pub(crate) fn has_header(&self, line: &str) -> bool {
         let (Self::Answer(answer) | Self::AnswerThenClose(answer)) = self else { return false };
-        answer.headers.contains("x-should-retry: true")
+        answer.headers.contains(&format!("{line}\r\n"))
     }
 
     /// Whether the client may take its request as delivered.

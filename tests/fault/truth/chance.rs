@@ -146,11 +146,14 @@ fn hurry(fault: &mut Fault, chance: &mut Chance) {
     }
 }
 
-/// Makes of every other 200 one that accepts not all of the records.
+/// Makes of every other answer that accepts one that accepts not all of the records.
 #[cfg(feature = "otlp")]
 fn reject_a_part(fault: &mut Fault, chance: &mut Chance) {
-    if fault.complete_answer().is_some_and(|(status, _)| status == 200) && chance.one_in(2) {
-        *fault = Fault::Answer(Answer::new(200).body(partial_success(chance.below(7))));
+    let status = fault.complete_answer().map_or(0, |(status, _)| status);
+    if matches!(status, 200..=202) && chance.one_in(2) {
+        let answer = Answer::new(status).body(partial_success(chance.below(7)));
+        let closes = matches!(fault, Fault::AnswerThenClose(_));
+        *fault = if closes { Fault::AnswerThenClose(answer) } else { Fault::Answer(answer) };
     }
 }
 

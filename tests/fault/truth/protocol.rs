@@ -40,7 +40,7 @@ pub(crate) enum Meaning {
     /// None is accepted, perhaps because of one of them: they are sent again in halves.
     Suspicious,
     Rejected,
-    /// They are sent again, or nothing is known.
+    /// They are sent again, as often as the settings allow.
     Open,
 }
 
@@ -74,27 +74,19 @@ impl Protocol {
         }
     }
 
-    /// The number of the retry. `None` if the protocol has such a number, and the request has none.
-    pub(crate) fn retry_count(self, request: &Request) -> Option<u32> {
-        match self {
-            Self::Tinker => request.retry_count(),
-            #[cfg(feature = "otlp")]
-            Self::Otlp => Some(0),
-        }
-    }
-
     pub(crate) fn meaning(self, fault: &Fault) -> Meaning {
         let Some((status, body)) = fault.complete_answer() else { return Meaning::Open };
         #[cfg(not(feature = "otlp"))]
         let _ = body; // it says nothing in Tinker's protocol
         match self {
             Self::Tinker => match status {
-                _ if fault.asks_for_retry() => Meaning::Open,
                 200..=299 => Meaning::Accepted { rejected: 0 },
+                _ if fault.has_header("x-should-retry: true") => Meaning::Open,
+                408 | 409 | 429 | 500..=599 if !fault.has_header("x-should-retry: false") => Meaning::Open,
                 401 | 403 => Meaning::Unauthorized,
                 413 => Meaning::TooLarge,
                 400 | 422 => Meaning::Suspicious,
-                _ => Meaning::Open, // which of them is rejected is not checked
+                _ => Meaning::Rejected,
             },
             #[cfg(feature = "otlp")]
             Self::Otlp => match status {
