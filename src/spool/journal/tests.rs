@@ -1,4 +1,6 @@
 use std::fs;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -206,6 +208,68 @@ fn what_a_file_has_taken_counts_against_the_room_of_the_folder() {
     keep(&mut keeper, &mut batch(&[&half]), "first").unwrap();
     let refused = keep(&mut keeper, &mut batch(&[&half]), "second");
     assert!(matches!(refused, Err(KeepError::Full)), "{refused:?}");
+}
+
+/// Whether the keeper holds its files, so that no replay can send them.
+fn holds_its_files(outer: &TempDir) -> bool {
+    let store = Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
+    let folder = store.open_own().unwrap().unwrap();
+    let files = folder.files().unwrap();
+    assert!(!files.is_empty());
+    files.iter().all(|file| folder.lock(&file.name).unwrap().is_none())
+}
+
+#[test]
+fn a_file_with_only_kept_events_is_released_for_a_replay_and_no_other_is() {
+    let outer = tempfile::tempdir().unwrap();
+    let store = Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
+    let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
+    let (starts, started) = mpsc::channel();
+    let replays = Replays::new(move || {
+        starts.send(()).unwrap();
+        Ok(Seen::default())
+    });
+    let mut keeper = Keeper::new(store, &envelope, false, replays);
+    let (mut on_its_way, mut lost) = (batch(&["1"]), batch(&["2"]));
+    assert!(!keeper.has(&on_its_way));
+    keeper.write(&mut on_its_way, Some(KEY)).unwrap();
+    assert!(keeper.has(&on_its_way));
+    keeper.release();
+    assert!(holds_its_files(&outer), "nothing in it is kept");
+    keep(&mut keeper, &mut lost, "other").unwrap();
+    keeper.release();
+    assert!(holds_its_files(&outer), "a batch in it is on its way");
+    assert!(started.try_recv().is_err());
+    keeper.done(&on_its_way, KEY, true);
+    keeper.release();
+    assert!(!holds_its_files(&outer));
+    started.recv_timeout(Duration::from_secs(30)).unwrap();
+    keeper.release();
+    assert!(started.recv_timeout(Duration::from_millis(100)).is_err(), "there was nothing to release");
+}
+
+#[test]
+fn a_folder_that_was_removed_is_made_again_for_the_first_file_too() {
+    let (outer, mut keeper) = keeper(Durability::Process);
+    let mut delivered = batch(&["1"]);
+    keeper.write(&mut delivered, Some(KEY)).unwrap();
+    keeper.done(&delivered, KEY, true);
+    fs::remove_dir_all(outer.path().join("spool")).unwrap();
+    keep(&mut keeper, &mut batch(&["2"]), "other").unwrap();
+    assert_eq!(left(&outer), [[kept("other", &["2"])]]);
+}
+
+#[test]
+fn an_error_says_what_is_wrong_with_the_folder() {
+    let outer = tempfile::tempdir().unwrap();
+    fs::write(outer.path().join("file"), "").unwrap();
+    let store = Store::new(Spool::at(outer.path().join("file/spool")), "https://host".to_owned(), b"key");
+    let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
+    let mut keeper = Keeper::new(store, &envelope, false, no_replays());
+    let Err(KeepError::Disk(error)) = keep(&mut keeper, &mut batch(&["1"]), KEY) else {
+        panic!("it was kept")
+    };
+    assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
 }
 
 #[test]
