@@ -164,6 +164,14 @@ fn another_version_is_left_alone_and_an_unknown_line_is_skipped() {
 }
 
 #[test]
+fn of_two_headers_the_first_counts() {
+    let (mut file, _) = file();
+    put_header("https://other", &Envelope::new(&Protocol::default(), "other", Uuid::nil()), &mut file);
+    let contents = read(&file).unwrap();
+    assert_eq!((contents.base_url.as_str(), contents.left.len()), (URL, 2));
+}
+
+#[test]
 fn a_line_break_in_an_event_does_not_end_its_line() {
     let mut file = header();
     put(b'e', b"{\"a\":\n1}", &mut file);
