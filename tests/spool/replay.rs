@@ -5,7 +5,7 @@ use std::fs;
 use std::time::{Duration, Instant, SystemTime};
 
 use tinker_telemetry::collector::{Answer, Collector};
-use tinker_telemetry::{DropReason, Severity};
+use tinker_telemetry::{Builder, DropReason, Severity};
 
 use crate::support::{LIMIT, assert_adds_up, names, sessionless_to};
 use crate::{Scene, until};
@@ -103,6 +103,33 @@ fn the_first_failure_ends_a_replay_and_the_next_one_begins_with_another_file() {
 }
 
 #[test]
+fn events_that_were_in_no_batch_are_sent_in_batches_as_large_as_the_settings_allow() {
+    let sizes = |set: &dyn Fn(Builder, &[usize]) -> Builder| {
+        let scene = Scene::new();
+        let spool = scene.spool().write_ahead(Duration::from_millis(1));
+        let reporter = scene.run().spool(spool).start().unwrap();
+        for _ in 0..5 {
+            assert!(reporter.log("one", (), Severity::Info));
+        }
+        until("all are written ahead", || scene.events().len() == 5);
+        reporter.stop(Duration::ZERO);
+        drop(reporter);
+        let text = fs::read_to_string(&scene.files()[0]).unwrap();
+        // An event takes its bytes and a comma's.
+        let bytes: Vec<_> =
+            text.lines().filter_map(|line| line.strip_prefix("e ")).map(|line| line.len() - 9 + 1).collect();
+        let collector = scene.collector();
+        let _next = set(scene.run(), &bytes).start().unwrap();
+        until("all are sent", || scene.files().is_empty());
+        collector.requests().iter().map(|request| request.events().len()).collect::<Vec<_>>()
+    };
+    assert_eq!(sizes(&|run, _| run.max_batch_size(2)), [2, 2, 1]);
+    let first_two = |bytes: &[usize]| bytes[0] + bytes[1];
+    assert_eq!(sizes(&|run, bytes| run.max_batch_bytes(first_two(bytes)))[0], 2);
+    assert_eq!(sizes(&|run, bytes| run.max_batch_bytes(first_two(bytes) - 1))[0], 1);
+}
+
+#[test]
 fn a_file_that_another_process_had_locked_is_sent_when_that_has_ended() {
     let scene = Scene::new();
     let owner = scene.run().start().unwrap();
@@ -168,6 +195,18 @@ fn an_event_that_the_server_refuses_costs_itself_alone() {
         assert_eq!((replayed.taken, replayed.delivered, replayed.dropped.by(reason)), (4, 3, 1), "{status}");
         assert_eq!(names(&collector.events()), ["one", "two", "four"]);
     }
+}
+
+#[test]
+fn a_batch_that_is_refused_in_both_halves_costs_three_requests() {
+    let scene = Scene::new();
+    scene.leave(&["one", "two", "three", "four"]);
+    let collector = scene.collector();
+    collector.answer_by_default(Answer::status(400));
+    let next = scene.run().start().unwrap();
+    until("the file is gone", || scene.files().is_empty());
+    let replayed = next.stats().replayed;
+    assert_eq!((replayed.taken, replayed.dropped.rejected, collector.requests().len()), (4, 4, 3));
 }
 
 #[test]
