@@ -303,3 +303,6 @@ impl<T> Drop for FileSender<'_, T> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

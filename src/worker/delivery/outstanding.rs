@@ -301,6 +301,37 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_knows_its_key_and_whether_the_file_does() {
+        let outstanding = Outstanding::default();
+        let key = |text: &str| Some(text.to_owned());
+        let written = outstanding.add(batch(1), key("written"), true);
+        let unwritten = outstanding.add(batch(2), key("unwritten"), false);
+        let without_key = outstanding.add(batch(3), None, true);
+        let no_sender = outstanding.add(batch(4), None, true);
+        outstanding.remove(no_sender);
+        let keys = [written, unwritten, without_key].map(|id| outstanding.key(id));
+        assert_eq!(keys, [key("written"), key("unwritten"), None]);
+        for id in [written, unwritten, without_key] {
+            assert!(outstanding.settle(id, Fate::Delivered));
+        }
+        let notes = outstanding.take_notes();
+        let known = notes.iter().map(|note| match note {
+            Note::Over(entry) => (entry.batch.len(), entry.is_key_written),
+            Note::DeliveredAfterAll(..) => panic!("it was not kept"),
+        });
+        assert_eq!(known.collect::<Vec<_>>(), [(1, true), (3, false)]);
+    }
+
+    #[test]
+    fn a_batch_that_the_worker_has_kept_cannot_be_given_up() {
+        let outstanding = Outstanding::default();
+        let id = outstanding.add(batch(3), None, false);
+        assert_eq!(outstanding.take_over(None).len(), 1);
+        outstanding.give_up(id, DropReason::RetriesExhausted);
+        assert!(outstanding.take_given_up().is_empty());
+    }
+
+    #[test]
     fn what_was_kept_and_then_delivered_is_noted_with_the_key_and_the_batch() {
         let outstanding = Outstanding::default();
         let id = outstanding.add(batch(3), None, false);
@@ -308,11 +339,14 @@ mod tests {
         let (taken, batch, key) = outstanding.take_over(Some(Instant::now())).remove(0);
         assert_eq!((taken, key.as_deref()), (id, Some("key")));
         outstanding.put_back(taken, batch);
+        assert!(outstanding.has_any_kept(), "its sender waits for an answer");
         assert!(!outstanding.settle(id, Fate::Delivered));
+        assert!(outstanding.has_any_kept(), "the file does not know the answer");
         let [Note::DeliveredAfterAll(entry, Fate::Delivered)] = &outstanding.take_notes()[..] else {
             panic!("no such note")
         };
         assert_eq!((entry.batch.len(), entry.key.as_deref()), (3, Some("key")));
+        assert!(!outstanding.has_any_kept());
     }
 
     #[test]

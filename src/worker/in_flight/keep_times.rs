@@ -102,4 +102,18 @@ mod tests {
         times.see(false, began + 300 * MS);
         assert_eq!(times.unanswered_at(Some(began), began), None);
     }
+
+    #[test]
+    fn what_is_not_sent_is_written_once_half_way_from_the_close_to_the_end() {
+        let closed = Instant::now();
+        let mut times = KeepTimes::default();
+        assert_eq!(times.closed_since(), None);
+        assert_eq!(times.write_at(closed + 300 * MS), None, "the reporter is open");
+        let end = times.send_until(closed + 300 * MS, 0, closed);
+        times.send_until(closed + 300 * MS, 0, closed + 200 * MS);
+        assert_eq!(times.closed_since(), Some(closed), "the first look counts");
+        assert_eq!(times.write_at(end), Some(closed + 149 * MS));
+        times.mark_written();
+        assert_eq!(times.write_at(end), None);
+    }
 }

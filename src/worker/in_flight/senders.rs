@@ -120,3 +120,39 @@ fn run<T: Transport>(jobs: &Receiver<Job<T>>, reports: &Sender<Report<T>>) {
         report(Report::Done { delivery, too_large: delivered.flatten() });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crossbeam_channel::TryRecvError;
+
+    use super::*;
+    use crate::transport::retry::Verdict;
+    use crate::wire::envelope::Request;
+
+    struct Unused;
+
+    impl Transport for Unused {
+        fn post(&mut self, _: &Request, _: u32, _: Duration) -> Verdict {
+            Verdict::NoAnswer("no job".to_owned())
+        }
+
+        fn another(&self) -> Option<Self> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_thread_is_started_only_if_every_other_one_is_busy() {
+        let mut senders = Senders::<Unused>::new(4);
+        assert!(senders.has_thread() && senders.has_thread());
+        assert_eq!(senders.threads, 1, "it has no job yet");
+        senders.busy = 1;
+        assert!(senders.has_thread() && senders.has_thread());
+        assert_eq!(senders.threads, 2);
+        let reports = senders.reports.clone();
+        senders.end();
+        assert!(matches!(reports.try_recv(), Err(TryRecvError::Disconnected)), "a thread has not ended");
+    }
+}

@@ -1,4 +1,12 @@
+//! The journal, the store and the keeper together, in folders of their own.
+
+mod keeper;
+mod limits;
+mod places;
+mod status;
+
 use std::fs;
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -29,10 +37,16 @@ fn no_replays() -> Replays {
 /// A keeper and its folder.
 fn keeper(durability: Durability) -> (TempDir, Keeper) {
     let outer = tempfile::tempdir().unwrap();
+    let keeper = another(&outer, durability, no_replays());
+    (outer, keeper)
+}
+
+/// Another keeper of the same folder.
+fn another(outer: &TempDir, durability: Durability, replays: Replays) -> Keeper {
     let spool = Spool::at(outer.path().join("spool")).durability(durability);
     let store = Store::new(spool, "https://host".to_owned(), b"key");
     let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
-    (outer, Keeper::new(store, &envelope, false, no_replays()))
+    Keeper::new(store, &envelope, false, replays)
 }
 
 /// Keeps one batch.
@@ -52,6 +66,12 @@ fn left(outer: &TempDir) -> Vec<Vec<(Option<String>, Vec<String>)>> {
         contents.left.iter().map(|left| (left.key.clone(), left.events.iter().map(text).collect())).collect()
     };
     files.map(|file| read(file.unwrap().path())).collect()
+}
+
+/// The paths of all files of the spool.
+fn files_below(outer: &TempDir) -> impl Iterator<Item = PathBuf> {
+    let entries = |path: PathBuf| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    entries(outer.path().join("spool")).flat_map(entries)
 }
 
 fn kept(key: &str, events: &[&str]) -> (Option<String>, Vec<String>) {

@@ -1,6 +1,9 @@
 //! Several batches on their way, by transports that each test controls: how many there are at the same time, and that
 //! each event has one fate.
 
+mod senders;
+mod threads;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
@@ -54,6 +57,8 @@ struct State {
     /// The reply to every request, in place of holding it.
     default: Option<Reply>,
     most_at_once: usize,
+    /// How many arrived from a thread that is not a sender's.
+    from_worker: usize,
     /// The session's numbers of the delivered events.
     delivered: Vec<u64>,
     transports: usize,
@@ -125,6 +130,7 @@ impl Transport for ToServer {
         let end = Instant::now() + limit;
         let number = self.0.with(|state| {
             state.arrived += 1;
+            state.from_worker += usize::from(thread::current().name() != Some("tinker-sender"));
             if state.default.is_none() {
                 state.held.push_back((state.arrived, names));
             }
