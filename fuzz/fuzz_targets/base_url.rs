@@ -98,6 +98,14 @@ impl Url<'_> {
         }
         url
     }
+
+    /// How often [`text`](Self::text) puts the canary where a secret may be.
+    fn secrets(&self) -> usize {
+        match self {
+            Self::Built { user, query, .. } => usize::from(user.is_some()) + usize::from(query.is_some()),
+            Self::Raw(_) => 0,
+        }
+    }
 }
 
 /// Whether the host is this machine for certain, by its text alone.
@@ -146,6 +154,9 @@ fn assert_is_valid_endpoint(endpoint: &str, base: &str, allow_insecure_http: boo
 
 fuzz_target!(|input: Input<'_>| {
     let base = input.url.text();
+    if base.matches(CANARY).count() > input.url.secrets() {
+        return; // the fuzzer has found the word in a comparison, and put it where it is no secret
+    }
     let config = Config::new("tml-1").base_url(&base).allow_insecure_http(input.allow_insecure_http);
     let read = endpoint(&config);
     let shown = format!("{config:?} {config:#?} {read:?}");
