@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { folder, forgetErrors, names, open, page, replaceViewer, rows, sendThree, shows, skip, viewer } from "./support/harness.js";
+import { becomes, folder, forgetErrors, names, open, page, replaceViewer, rows, sendThree, shows, skip, viewer } from "./support/harness.js";
 import { startViewer } from "./support/viewer.js";
 import { Program } from "./support/wire.js";
 
@@ -86,7 +86,7 @@ test("a file that a crash has torn shows what is whole in it", { skip }, async (
   await writeFile(torn, lines.slice(0, -40));
   await page.setInputFiles("#file", torn);
   await shows("2 events read, 1 line skipped: torn, or no events", "#toast");
-  assert.deepEqual(await names(), ["checkpoint.saved", "train.step"]);
+  await becomes(names, ["checkpoint.saved", "train.step"]);
   await shows("from a file", `.session:has-text("${session}"):has-text("${process.slice(0, 4)}")`);
 });
 
@@ -109,7 +109,7 @@ test("two viewers at once have each their own events", { skip }, async () => {
     await new Program(second.url, "of-the-second").send([new Program(second.url).log("elsewhere")]);
     await sendThree();
     await rows("3 rows");
-    assert.equal(await page.locator(".session").count(), 1);
+    await becomes(() => page.locator(".session").count(), 1);
     await page.goto(second.url);
     await shows("elsewhere");
     await rows("1 row");
@@ -128,6 +128,6 @@ test("a page whose viewer is started again shows the new one's events alone", { 
   const program = new Program(viewer.url, "after");
   await program.send([program.log("anew")]);
   await rows("1 row", { timeout: 30_000 });
-  assert.deepEqual(await names(), ["anew"]);
+  await becomes(names, ["anew"]);
   forgetErrors();
 });

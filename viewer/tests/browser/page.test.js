@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { browser, exported, forgetErrors, names, open, page, replaceViewer, rows, sendThree, shows, skip, viewer } from "./support/harness.js";
+import { becomes, browser, exported, forgetErrors, names, open, page, replaceViewer, rows, sendThree, shows, skip, viewer } from "./support/harness.js";
 import { startReporter } from "./support/reporter.js";
 import { Program } from "./support/wire.js";
 
@@ -10,10 +10,10 @@ test("says what to run while nothing is there, and shows events as they arrive, 
   await shows(`TINKER_BASE_URL=${viewer.url} python train.py`, "#events-empty code");
   await sendThree();
   await rows("3 rows");
-  assert.deepEqual(await names(), ["disk.full", "checkpoint.saved", "train.step"]);
+  await becomes(names, ["disk.full", "checkpoint.saved", "train.step"]);
   assert.equal(await page.locator("#events-empty").isVisible(), false);
   await page.keyboard.press("o");
-  assert.deepEqual(await names(), ["train.step", "checkpoint.saved", "disk.full"]);
+  await becomes(names, ["train.step", "checkpoint.saved", "disk.full"]);
 });
 
 test("filters by severity, name, text and session, and keeps them in the URL", { skip }, async () => {
@@ -24,17 +24,17 @@ test("filters by severity, name, text and session, and keeps them in the URL", {
   for (const [id, value, expected] of [["min", "ERROR", ["disk.full"]], ["name", "checkpoint", ["checkpoint.saved"]], ["text", "runs/a", ["checkpoint.saved"]]]) {
     await (id === "min" ? page.selectOption("#min", value) : page.fill(`#${id}`, value));
     await rows("1 row of 4");
-    assert.deepEqual(await names(), expected, id);
+    await becomes(names, expected, id);
     assert.match(page.url(), new RegExp(`[?&]${id}=`));
     await page.reload();
     await rows("1 row of 4");
-    assert.deepEqual(await names(), expected, `${id} after a reload`);
+    await becomes(names, expected, `${id} after a reload`);
     await page.click("#clear");
     await rows("4 rows");
   }
   await page.click(".session >> text=session-0002");
   await rows("1 row of 4");
-  assert.equal(await page.locator(".session[aria-pressed=true]").count(), 1);
+  await becomes(() => page.locator(".session[aria-pressed=true]").count(), 1);
   await page.fill("#text", "nowhere to be found");
   await shows("No event matches", "#events-none");
 });
@@ -67,8 +67,8 @@ test("shows retries and duplicates as what they are", { skip }, async () => {
   assert.equal(await program.send([retried], { "x-stainless-retry-count": "1" }), 200);
   await page.locator(".row", { hasText: "retried" }).locator(".retry").waitFor();
   await page.locator(".row", { hasText: "twice" }).locator(".twice").waitFor();
-  assert.equal(await page.locator(".row").count(), 2);
-  assert.equal(await page.locator(".row .refused").count(), 0);
+  await becomes(() => page.locator(".row").count(), 2);
+  await becomes(() => page.locator(".row .refused").count(), 0);
 });
 
 test("an outage makes the library's reporter retry, and it delivers once that is over", { skip }, async () => {
@@ -182,7 +182,7 @@ test("hostile text is text: nothing runs, nothing is markup", { skip }, async ()
     assert.equal(await page.locator(".body img, .body script").count(), 0);
   }
   assert.equal(await page.evaluate(() => window.pwned), undefined);
-  assert.equal((await names()).at(-1), hostile);
+  await becomes(async () => (await names()).at(-1), hostile);
 });
 
 test("exports what was sent, what is shown alone, and reads it again by a drop", { skip }, async () => {
@@ -204,7 +204,7 @@ test("exports what was sent, what is shown alone, and reads it again by a drop",
     window.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
   }, text);
   await shows("2 events read, 2 lines skipped", "#toast");
-  assert.deepEqual(await names(), ["checkpoint.saved", "train.step"]);
+  await becomes(names, ["checkpoint.saved", "train.step"]);
   await shows("from a file", ".session");
 });
 

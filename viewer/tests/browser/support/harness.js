@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import { findBrowser, launch } from "./browser.js";
 import { startViewer } from "./viewer.js";
 import { Program } from "./wire.js";
@@ -54,6 +55,17 @@ export const forgetErrors = () => (errors = []);
 export const names = () => page.locator(".row.event .name").allTextContents();
 export const shows = (text, selector = ".row") => page.locator(selector, { hasText: text }).first().waitFor();
 export const rows = (text, options = {}) => page.waitForFunction((text) => document.querySelector("#shown").textContent === text, text, options);
+
+// Waits until what `read` finds in the page is this: the page draws a moment after it counts.
+export async function becomes(read, expected, message) {
+  const end = Date.now() + 10_000;
+  let seen = await read();
+  while (!isDeepStrictEqual(seen, expected) && Date.now() < end) {
+    await page.waitForTimeout(10);
+    seen = await read();
+  }
+  assert.deepEqual(seen, expected, message);
+}
 
 export async function sendThree() {
   const program = new Program(viewer.url);
