@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { open, page, rows, sendThree, shows, skip, viewer } from "./support/harness.js";
+import { becomes, open, page, rows, sendThree, shows, skip, viewer } from "./support/harness.js";
 import { Program } from "./support/wire.js";
 
 test("works by the keyboard alone", { skip }, async () => {
@@ -13,15 +13,15 @@ test("works by the keyboard alone", { skip }, async () => {
   await rows("1 row of 3");
   await page.keyboard.press("Escape");
   await page.keyboard.press("ArrowDown");
-  assert.equal(await page.textContent("#detail-name"), "train.step");
+  await becomes(() => page.textContent("#detail-name"), "train.step");
   const active = await page.getAttribute("#events", "aria-activedescendant");
-  assert.equal(await page.getAttribute(`#${active}`, "aria-selected"), "true");
+  await becomes(() => page.getAttribute(`#${active}`, "aria-selected"), "true");
   await page.keyboard.press("Escape");
-  assert.equal(await page.locator("#detail").isVisible(), false);
+  await becomes(() => page.locator("#detail").isVisible(), false);
   await page.keyboard.press("2");
-  assert.equal(await page.locator("#view-curves").isVisible(), true);
+  await becomes(() => page.locator("#view-curves").isVisible(), true);
   await page.keyboard.press("?");
-  assert.equal(await page.locator("#help").isVisible(), true);
+  await becomes(() => page.locator("#help").isVisible(), true);
 });
 
 test("every control has a name for a screen reader", { skip }, async () => {

@@ -11,7 +11,7 @@ test("says what to run while nothing is there, and shows events as they arrive, 
   await sendThree();
   await rows("3 rows");
   await becomes(names, ["disk.full", "checkpoint.saved", "train.step"]);
-  assert.equal(await page.locator("#events-empty").isVisible(), false);
+  await becomes(() => page.locator("#events-empty").isVisible(), false);
   await page.keyboard.press("o");
   await becomes(names, ["train.step", "checkpoint.saved", "disk.full"]);
 });
@@ -115,7 +115,7 @@ test("draws a curve for each numeric field with both runs over the step, and the
   const card = page.locator("#curves-grid .card", { hasText: "loss" });
   await card.locator("canvas").waitFor();
   assert.match(await card.locator(".chart").getAttribute("aria-label"), /loss over step, 2 runs, 3 points/);
-  assert.deepEqual(await card.locator("tbody tr").allTextContents(), ["run-a113", "run-b335"]);
+  await becomes(() => card.locator("tbody tr").allTextContents(), ["run-a113", "run-b335"]);
   await page.locator("#curves-grid .card", { hasText: "nested.rate" }).locator("canvas").waitFor();
   const ink = await card.locator("canvas").evaluate((canvas) => {
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -221,7 +221,7 @@ test("pauses when the reader scrolls away, counts what is new, and follows again
   assert.equal(await seen(), before, "what is looked at stays where it is");
   await page.keyboard.press("f");
   await shows("newest");
-  assert.equal(await page.locator("#follow").isVisible(), false);
+  await becomes(() => page.locator("#follow").isVisible(), false);
 });
 
 test("shows a request that is no telemetry", { skip }, async () => {
