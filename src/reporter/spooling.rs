@@ -63,7 +63,7 @@ mod present {
             Keeper::new(self.store.clone(), envelope, self.write_ahead.is_some(), replays)
         }
 
-        /// Send what earlier runs kept.
+        /// What sends the events that earlier runs kept.
         fn replays(&self, ledger: &Arc<Ledger>, route: &Arc<Route>) -> Replays {
             let (spooling, ledger, route) = (self.clone(), Arc::clone(ledger), Arc::clone(route));
             let replay = move || Replay {

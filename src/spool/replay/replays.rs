@@ -32,7 +32,7 @@ struct State {
 const IDLE: u8 = 0;
 /// One runs.
 const RUNNING: u8 = 1;
-/// One runs, and another is wanted after it: it may have passed already what is to be sent now.
+/// One runs, and another follows it: a file may have become free that the first has passed.
 const WANTED: u8 = 2;
 
 impl Replays {

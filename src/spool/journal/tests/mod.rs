@@ -43,10 +43,18 @@ fn keeper(durability: Durability) -> (TempDir, Keeper) {
 
 /// Another keeper of the same folder.
 fn another(outer: &TempDir, durability: Durability, replays: Replays) -> Keeper {
-    let spool = Spool::at(outer.path().join("spool")).durability(durability);
-    let store = Store::new(spool, "https://host".to_owned(), b"key");
+    keeper_of(store(outer, "spool", durability), replays)
+}
+
+fn keeper_of(store: Store, replays: Replays) -> Keeper {
     let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
     Keeper::new(store, &envelope, false, replays)
+}
+
+/// What a keeper's files are in.
+fn store(outer: &TempDir, below: &str, durability: Durability) -> Store {
+    let spool = Spool::at(outer.path().join(below)).durability(durability);
+    Store::new(spool, "https://host".to_owned(), b"key")
 }
 
 /// Keeps one batch.
@@ -152,15 +160,7 @@ fn a_full_folder_loses_its_oldest_file_and_then_keeps_no_more() {
     let (outer, mut old) = keeper(Durability::Process);
     let large = "1".repeat(9 * 1024 * 1024);
     keep(&mut old, &mut batch(&[&large]), KEY).unwrap();
-    let store = || Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
-    let fresh = || {
-        Keeper::new(
-            store(),
-            &Envelope::new(&Protocol::default(), "session", Uuid::nil()),
-            false,
-            no_replays(),
-        )
-    };
+    let fresh = || another(&outer, Durability::Process, no_replays());
     // The old file still has its owner.
     let refused = keep(&mut fresh(), &mut batch(&[&large]), KEY);
     assert!(matches!(refused, Err(KeepError::Full)), "{refused:?}");
@@ -176,9 +176,7 @@ fn a_batch_that_found_no_room_is_in_the_file_once_it_counts_as_kept() {
     let (outer, mut old) = keeper(Durability::Process);
     let large = "1".repeat(9 * 1024 * 1024);
     keep(&mut old, &mut batch(&[&large]), KEY).unwrap();
-    let store = Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
-    let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
-    let mut keeper = Keeper::new(store, &envelope, false, no_replays());
+    let mut keeper = another(&outer, Durability::Process, no_replays());
     keep(&mut keeper, &mut batch(&["1"]), "first").unwrap();
     let mut late = batch(&["2", &large]);
     let refused = keep(&mut keeper, &mut late, "late");
@@ -221,9 +219,7 @@ fn a_file_that_is_large_gets_no_more_events_and_each_is_removed_when_its_own_hav
 fn what_a_file_has_taken_counts_against_the_room_of_the_folder() {
     let (outer, mut old) = keeper(Durability::Process);
     keep(&mut old, &mut batch(&[&"1".repeat(16 * 1024 * 1024 - 100_000)]), KEY).unwrap();
-    let store = Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
-    let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
-    let mut keeper = Keeper::new(store, &envelope, false, no_replays());
+    let mut keeper = another(&outer, Durability::Process, no_replays());
     let half = "2".repeat(60_000);
     keep(&mut keeper, &mut batch(&[&half]), "first").unwrap();
     let refused = keep(&mut keeper, &mut batch(&[&half]), "second");
@@ -232,8 +228,7 @@ fn what_a_file_has_taken_counts_against_the_room_of_the_folder() {
 
 /// Whether the keeper holds its files, so that no replay can send them.
 fn holds_its_files(outer: &TempDir) -> bool {
-    let store = Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
-    let folder = store.open_own().unwrap().unwrap();
+    let folder = store(outer, "spool", Durability::Process).open_own().unwrap().unwrap();
     let files = folder.files().unwrap();
     assert!(!files.is_empty());
     files.iter().all(|file| folder.lock(&file.name).unwrap().is_none())
@@ -242,14 +237,12 @@ fn holds_its_files(outer: &TempDir) -> bool {
 #[test]
 fn a_file_with_only_kept_events_is_released_for_a_replay_and_no_other_is() {
     let outer = tempfile::tempdir().unwrap();
-    let store = Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
-    let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
     let (starts, started) = mpsc::channel();
     let replays = Replays::new(move || {
         starts.send(()).unwrap();
         Ok(Seen::default())
     });
-    let mut keeper = Keeper::new(store, &envelope, false, replays);
+    let mut keeper = another(&outer, Durability::Process, replays);
     let (mut on_its_way, mut lost) = (batch(&["1"]), batch(&["2"]));
     assert!(!keeper.has(&on_its_way));
     keeper.write(&mut on_its_way, Some(KEY)).unwrap();
@@ -283,9 +276,7 @@ fn a_folder_that_was_removed_is_made_again_for_the_first_file_too() {
 fn an_error_says_what_is_wrong_with_the_folder() {
     let outer = tempfile::tempdir().unwrap();
     fs::write(outer.path().join("file"), "").unwrap();
-    let store = Store::new(Spool::at(outer.path().join("file/spool")), "https://host".to_owned(), b"key");
-    let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
-    let mut keeper = Keeper::new(store, &envelope, false, no_replays());
+    let mut keeper = keeper_of(store(&outer, "file/spool", Durability::Process), no_replays());
     let Err(KeepError::Disk(error)) = keep(&mut keeper, &mut batch(&["1"]), KEY) else {
         panic!("it was kept")
     };
@@ -297,9 +288,7 @@ fn of_a_batch_that_finds_no_room_the_events_that_were_written_before_are_kept() 
     let (outer, mut old) = keeper(Durability::Process);
     let large = "1".repeat(9 * 1024 * 1024);
     keep(&mut old, &mut batch(&[&large]), KEY).unwrap();
-    let store = Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
-    let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
-    let mut keeper = Keeper::new(store, &envelope, true, no_replays());
+    let mut keeper = another(&outer, Durability::Process, no_replays());
     let mut batcher = Batcher::new(usize::MAX, usize::MAX);
     assert!(batcher.push(b"2", 20).is_none());
     keeper.write(batcher.open_mut(), None).unwrap();
@@ -331,14 +320,8 @@ fn what_is_written_again_after_the_disk_has_failed_is_in_one_file_only() {
 #[test]
 fn there_are_at_most_256_files() {
     let (outer, _) = keeper(Durability::Process);
-    let store = || Store::new(Spool::at(outer.path().join("spool")), "https://host".to_owned(), b"key");
     for _ in 0..258 {
-        let mut keeper = Keeper::new(
-            store(),
-            &Envelope::new(&Protocol::default(), "session", Uuid::nil()),
-            false,
-            no_replays(),
-        );
+        let mut keeper = another(&outer, Durability::Process, no_replays());
         keep(&mut keeper, &mut batch(&["1"]), KEY).unwrap();
     }
     assert_eq!(left(&outer).len(), 256);

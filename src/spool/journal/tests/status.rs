@@ -14,10 +14,9 @@ fn the_status_counts_every_file_of_every_account_and_purge_removes_those_that_ar
     assert_eq!(counts(spool.status().unwrap()), (0, 0, 0), "there is no folder");
     assert_eq!(counts(spool.purge().unwrap()), (0, 0, 0));
 
-    let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
     let keeper = |account: &str| {
         let store = Store::new(spool.clone(), "https://host".to_owned(), account.as_bytes());
-        Keeper::new(store, &envelope, false, no_replays())
+        keeper_of(store, no_replays())
     };
     let bytes = || counts(spool.status().unwrap()).1;
     let mut open = keeper("own");
