@@ -178,13 +178,12 @@ impl Keeper {
         self.done(batch, key, true);
     }
 
-    /// The server answers again. A replay of this process may now send the files that hold only kept events.
-    pub(crate) fn release(&mut self) {
+    /// The server answers again. A replay of this process may now send the files that hold only kept events. Returns
+    /// whether there are such files.
+    pub(crate) fn release(&mut self) -> bool {
         let before = self.journals.len();
         self.journals.retain(|journal| journal.kept == 0 || journal.open > journal.kept);
-        if self.journals.len() < before {
-            self.start_replay();
-        }
+        self.journals.len() < before
     }
 
     /// The file to write the batch to.

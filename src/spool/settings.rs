@@ -27,7 +27,8 @@ use crate::spool::store::Store;
 ///
 /// The folder may hold 16 MiB and 256 files for each endpoint and key. After that the oldest files are removed. What
 /// still finds no room is dropped as `spool_full`. The folder must belong to this user and be closed to others. If it is
-/// not, or if the disk fails, events are lost as they are without a spool, and the reporter logs one warning.
+/// not, or if the disk fails, events stay in memory and are sent, or lost, as they are without a spool, and the reporter
+/// logs one warning.
 ///
 /// ```
 /// use tinker_telemetry::{Config, Reporter, Spool};

@@ -70,7 +70,7 @@ mod absent {
             match *self {}
         }
 
-        pub(crate) fn release(&mut self) {
+        pub(crate) fn release(&mut self) -> bool {
             match *self {}
         }
     }

@@ -1,4 +1,4 @@
-//! Counts what became of each event. It has the only mutex and condvar on which a thread waits for the worker, and on
+//! Counts what became of each event. It has the only mutex and condvar on which a caller waits for the worker, and on
 //! which the worker waits for time to pass.
 //!
 //! Nothing slow happens under the lock. How much is pending is not stored here: it is what the [`Admission`] holds. A
@@ -72,6 +72,13 @@ struct State {
     log_claimed: bool,
     /// The final counts are in the log, or never will be.
     logged: bool,
+}
+
+impl Fate {
+    /// Whether the server has accepted events.
+    pub(crate) fn is_delivery(self) -> bool {
+        matches!(self, Self::Delivered | Self::DeliveredBut { .. })
+    }
 }
 
 impl State {
@@ -416,6 +423,10 @@ pub(crate) struct Claim<'a> {
 }
 
 impl Claim<'_> {
+    pub(crate) fn events(&self) -> u64 {
+        self.load.events
+    }
+
     pub(crate) fn settle(self, fate: Fate) {
         let settled = ManuallyDrop::new(self);
         settled.ledger.settle(settled.load, fate);

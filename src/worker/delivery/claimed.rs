@@ -1,5 +1,7 @@
 //! A batch, and the responsibility for its events.
 
+use std::time::Instant;
+
 use crate::model::stats::DropReason;
 use crate::queue::ledger::{Claim, Fate, Ledger};
 use crate::wire::batch::Batch;
@@ -31,6 +33,11 @@ impl<'a> ClaimedBatch<'a> {
     /// An attempt is about to begin. `false`: the worker has kept the events, and there is to be no attempt.
     pub(super) fn attempt_begins(&self, key: &str) -> bool {
         self.claim.entry.is_none_or(|(outstanding, id)| outstanding.attempt_begins(id, key))
+    }
+
+    /// Lets the worker keep the events, if it can. See [`Outstanding::offer`].
+    pub(super) fn offer(&self, until: Instant, ask: impl FnOnce()) -> bool {
+        self.claim.entry.is_none_or(|(outstanding, id)| outstanding.offer(id, until, ask))
     }
 
     pub(super) fn attempt_ends(&self) {

@@ -52,9 +52,20 @@ enum BatchOutcome {
     Kept,
 }
 
+/// What the worker did with a batch that it could keep.
+enum Offer {
+    NotMade,
+    Taken,
+    Refused,
+}
+
 impl BatchOutcome {
     fn has_passed(self) -> bool {
-        matches!(self, Self::TooLarge | Self::Fate(Fate::Delivered | Fate::DeliveredBut { .. }))
+        match self {
+            Self::TooLarge => true,
+            Self::Fate(fate) => fate.is_delivery(),
+            Self::Rejected(_) | Self::Kept => false,
+        }
     }
 }
 
@@ -263,6 +274,16 @@ impl<T: Transport> Delivery<T> {
                 RetryStep::Retry(wait) => {
                     report(Progress::AttemptFailed { verdict, started, ended });
                     let until = Instant::now() + wait;
+                    if !has_server && self.has_working_spool() {
+                        match self.wait_or_offer(until, claimed, report) {
+                            Offer::NotMade => {
+                                attempt += 1;
+                                continue;
+                            }
+                            Offer::Taken => return BatchOutcome::Kept,
+                            Offer::Refused => self.ledger.attempt_failed(started, ended),
+                        }
+                    }
                     match self.wait(until, has_server, deadline) {
                         Some(Pause::Over) => attempt += 1,
                         Some(Pause::CutShort) => retry_at = Some(until),
@@ -299,15 +320,20 @@ impl<T: Transport> Delivery<T> {
         (!left.is_zero()).then(|| left.min(self.http_timeout))
     }
 
+    /// Waits before a retry, where no server can be reached and there is a spool. A program need not wait for that: the next
+    /// run can send the batch.
+    fn wait_or_offer(&self, until: Instant, claimed: &ClaimedBatch<'_>, report: Report<'_>) -> Offer {
+        self.ledger.pause_unless_awaited(until);
+        if !self.ledger.is_awaited() {
+            return Offer::NotMade;
+        }
+        if claimed.offer(until, || report(Progress::BatchOffered)) { Offer::Refused } else { Offer::Taken }
+    }
+
     /// Waits before a retry. A `stop` after the caller read `deadline` ends the wait, and the retry is the last attempt.
     /// `None` if a wait is of no use: the deadline comes first, or a program waits to end and no server answers. A
     /// machine that is offline must not cost it seconds.
     fn wait(&self, until: Instant, has_server: bool, deadline: Option<Instant>) -> Option<Pause> {
-        if self.has_working_spool() && !has_server {
-            // The next run can send it. A program need not wait for that.
-            self.ledger.pause_unless_awaited(until);
-            return (!self.ledger.is_awaited()).then_some(Pause::Over);
-        }
         let is_of_use = deadline.is_none_or(|deadline| has_server && until < deadline);
         is_of_use.then(|| self.ledger.pause_before_retry(until, deadline, has_server))
     }

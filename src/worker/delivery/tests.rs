@@ -7,6 +7,7 @@ use crate::queue::admission::{Admission, Lane, Load};
 use crate::transport::retry::{AnswerTable, Response};
 use crate::wire::batch::Batcher;
 use crate::wire::envelope::Request;
+use crate::worker::delivery::outstanding::Due;
 
 #[test]
 fn fractions_are_spread_from_0_to_1() {
@@ -111,7 +112,7 @@ fn what_the_worker_has_kept_is_not_reported_as_dropped_when_the_server_refuses_i
         let id = outstanding.add(batch.clone(), None, false);
         let claimed = ClaimedBatch::new(batch, &ledger, Some((&outstanding, id)));
         if is_kept {
-            let (id, kept, _) = outstanding.take_over(None).remove(0);
+            let (id, kept, _) = outstanding.take_over(Due::All).remove(0);
             ledger.claim(kept.load()).settle(Fate::Spooled);
             outstanding.put_back(id, kept);
         }

@@ -15,7 +15,7 @@ use crate::transport::abort::Abort;
 use crate::wire::batch::Batch;
 use crate::wire::envelope::idempotency_key;
 use crate::wire::ids::Ids;
-use crate::worker::delivery::outstanding::{Decision, EntryId, Note, Outstanding};
+use crate::worker::delivery::outstanding::{Decision, Due, EntryId, Note, Outstanding};
 use crate::worker::keeper::{KeepError, Keeper};
 use crate::worker::outage_log::{OutageLog, Progress};
 
@@ -108,7 +108,7 @@ impl Keeping {
         self.keeper.prepare();
     }
 
-    /// Does what senders have left to do: notes fates in the file, and keeps what they have given up.
+    /// Does what senders have left to do: notes fates in the file, and keeps what they have given up or offer.
     pub(super) fn do_what_is_left(&mut self, log: &mut OutageLog) {
         for note in self.outstanding.take_notes() {
             match note {
@@ -129,6 +129,7 @@ impl Keeping {
         let given_up = self.outstanding.take_given_up().into_iter();
         let to_keep = given_up.map(|(entry, reason)| ToKeep::new(&ledger, entry.batch, entry.key, reason));
         self.keep(to_keep.collect(), true, log);
+        self.keep_due(Due::Offered, log);
     }
 
     /// Since when the first of the senders waits for an answer, if its batch can be kept.
@@ -142,15 +143,19 @@ impl Keeping {
         if since.is_some() && self.outstanding.is_spool_failing() {
             return false;
         }
+        self.keep_due(since.map_or(Due::All, Due::UnansweredSince), log);
+        self.do_what_is_left(log); // a sender may have given up meanwhile
+        !self.outstanding.has_any_without_fate()
+    }
+
+    fn keep_due(&mut self, due: Due, log: &mut OutageLog) {
         let ledger = Arc::clone(&self.ledger);
-        let taken = self.outstanding.take_over(since).into_iter();
+        let taken = self.outstanding.take_over(due).into_iter();
         let to_keep = taken.map(|(id, batch, key)| {
             let to_keep = ToKeep::new(&ledger, batch, key, DropReason::Deadline);
             ToKeep { on_its_way: Some(id), ..to_keep }
         });
-        self.keep(to_keep.collect(), since.is_none(), log);
-        self.do_what_is_left(log); // a sender may have given up meanwhile
-        !self.outstanding.has_any_without_fate()
+        self.keep(to_keep.collect(), matches!(due, Due::All), log);
     }
 
     /// Keeps batches that were not sent.
@@ -198,26 +203,29 @@ impl Keeping {
             self.outstanding.keep_failed(id, to_keep.batch.clone(), is_written, is_end)
         });
         match decision {
-            Decision::Fate(fate) => to_keep.claim.settle(fate),
+            Decision::Fate(fate) => self.end(to_keep.claim, fate, log),
             Decision::Sender => to_keep.claim.hand_over(),
             Decision::Worker => {
                 let reason = if error.is_full() { DropReason::SpoolFull } else { to_keep.reason };
                 to_keep.claim.settle_part(kept, Fate::Spooled);
-                log.note(
-                    &Progress::EventsDropped(to_keep.batch.len() as u64 - kept.events),
-                    &self.ledger.refused(),
-                );
-                to_keep.claim.settle(Fate::Dropped(reason));
+                self.end(to_keep.claim, Fate::Dropped(reason), log);
             }
         }
     }
 
-    /// A server has answered an attempt that began at this moment. If that is after the last keep, a replay of this process
-    /// can send what was kept, unless a sender still waits for an answer to a part of it.
-    pub(super) fn release(&mut self, started: Instant) {
-        if self.last_kept.is_some_and(|kept| kept <= started) && !self.outstanding.has_any_kept() {
-            self.keeper.release();
+    fn end(&self, claim: Claim<'_>, fate: Fate, log: &mut OutageLog) {
+        if matches!(fate, Fate::Dropped(_)) {
+            log.note(&Progress::EventsDropped(claim.events()), &self.ledger.refused());
         }
+        claim.settle(fate);
+    }
+
+    /// A server has answered an attempt that began at this moment. If that is after the last keep, a replay of this process
+    /// can send what was kept, unless a sender still waits for an answer to a part of it. Returns whether there is
+    /// something for it.
+    pub(super) fn release(&mut self, started: Instant) -> bool {
+        let is_answer_of_later = self.last_kept.is_some_and(|kept| kept <= started);
+        is_answer_of_later && !self.outstanding.has_any_kept() && self.keeper.release()
     }
 
     /// Ends the attempts on the wire, which no longer matter. The HTTP client logs meanwhile, and the logger may be stuck.
@@ -229,9 +237,8 @@ impl Keeping {
 
     fn note_error(&self, error: Option<&KeepError>, log: &mut OutageLog) {
         self.outstanding.set_spool_failing(error.is_some());
-        match error {
-            None => log.spool_works(),
-            Some(error) => log.spool_failed(error),
+        if let Some(error) = error {
+            log.spool_failed(error, Instant::now());
         }
     }
 }

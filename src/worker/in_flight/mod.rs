@@ -112,9 +112,11 @@ impl<T: Transport + Send + 'static> InFlight<T> {
     /// Sends a batch on this thread and returns when each of its events has its fate. See [`Delivery::deliver`].
     pub(super) fn deliver(&mut self, batch: Batch) -> Option<usize> {
         let entry = self.list(&batch);
-        let Self { ledger, outage_log, own, .. } = self;
-        let too_large =
-            own.deliver(batch, entry, &mut |progress| outage_log.note(&progress, &ledger.refused()));
+        let Self { ledger, outage_log, own, keeping, .. } = self;
+        let too_large = own.deliver(batch, entry, &mut |progress| match (progress, &mut *keeping) {
+            (Progress::BatchOffered, Some(keeping)) => keeping.do_what_is_left(outage_log),
+            (progress, _) => outage_log.note(&progress, &ledger.refused()),
+        });
         self.do_what_is_left();
         too_large
     }
@@ -193,8 +195,9 @@ impl<T: Transport + Send + 'static> InFlight<T> {
                     }
                     Progress::BatchDelivered { started, .. } => {
                         self.unreachable_since = None;
-                        self.keeping.iter_mut().for_each(|keeping| keeping.release(*started));
-                        if was_outage {
+                        let is_released =
+                            self.keeping.as_mut().is_some_and(|keeping| keeping.release(*started));
+                        if is_released || was_outage {
                             self.start_replay(); // the last one may have ended at the outage
                         }
                     }

@@ -37,9 +37,10 @@ pub(crate) enum Progress {
     EventsRejected(u16),
     /// So many events were dropped.
     EventsDropped(u64),
+    /// With a spool: a sender waits whether the worker can keep its batch. The log says nothing of that.
+    BatchOffered,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "each is a trouble of its own")]
 #[derive(Debug)]
 pub(crate) struct OutageLog {
     host: String,
@@ -51,8 +52,8 @@ pub(crate) struct OutageLog {
     is_unauthorized: bool,
     /// Events are being refused.
     is_refusing: bool,
-    /// The spool keeps nothing.
-    is_spool_failing: bool,
+    /// When the spool last could not keep events.
+    last_spool_failure: Option<Instant>,
     /// When the server last rejected events.
     last_rejection: Option<Instant>,
     /// When the server last accepted a request and said something about it.
@@ -65,16 +66,16 @@ pub(crate) struct OutageLog {
     dropped: u64,
 }
 
-/// A program whose data the server does not accept usually goes on sending such data. Its log has another warning only after
-/// this time without a rejection.
-const REJECTION_PAUSE: Duration = Duration::from_secs(60 * 60);
+/// A program whose data the server does not accept usually goes on sending such data, and a disk that is full stays so. The log
+/// has another warning only after this time without one of these.
+const QUIET: Duration = Duration::from_secs(60 * 60);
 
 /// A text of the server in a line of the log: a sentence or two.
 const MAX_MESSAGE: usize = 400;
 
 /// Notes the time. Whether nothing of the kind was logged for a while.
 fn is_first(last: &mut Option<Instant>, now: Instant) -> bool {
-    last.replace(now).is_none_or(|last| now.saturating_duration_since(last) > REJECTION_PAUSE)
+    last.replace(now).is_none_or(|last| now.saturating_duration_since(last) > QUIET)
 }
 
 impl OutageLog {
@@ -85,7 +86,7 @@ impl OutageLog {
             changed: None,
             is_unauthorized: false,
             is_refusing: false,
-            is_spool_failing: false,
+            last_spool_failure: None,
             last_rejection: None,
             last_remark: None,
             logged_refusals: 0,
@@ -118,6 +119,7 @@ impl OutageLog {
             Progress::PartlyAccepted { verdict, at } => self.partly_accepted(verdict, *at),
             Progress::EventsRejected(status) => self.events_rejected(*status, Instant::now()),
             Progress::EventsDropped(events) => self.events_dropped(*events),
+            Progress::BatchOffered => {}
         }
     }
 
@@ -175,16 +177,11 @@ impl OutageLog {
         }
     }
 
-    /// The spool could not keep events.
-    pub(super) fn spool_failed(&mut self, cause: &impl fmt::Display) {
-        if !std::mem::replace(&mut self.is_spool_failing, true) {
+    /// The spool could not keep events. On a full disk some may still fit, so what it keeps meanwhile is no end of that.
+    pub(super) fn spool_failed(&mut self, cause: &impl fmt::Display, now: Instant) {
+        if is_first(&mut self.last_spool_failure, now) {
             write(|| log::warn!("telemetry cannot keep events in its spool: {cause}"));
         }
-    }
-
-    /// The spool kept events.
-    pub(super) fn spool_works(&mut self) {
-        self.is_spool_failing = false;
     }
 
     /// The server accepted a request, or most of it, and said why not all or what could be better. One line for any number

@@ -143,7 +143,19 @@ fn the_text_of_a_partial_success_is_logged_once_and_is_one_line_of_bounded_lengt
     log.partly_accepted(&said(0, "use another endpoint"), now);
     log.partly_accepted(&said(0, "use another endpoint"), now);
     assert_eq!(take_lines(), ["telemetry to host was accepted with a remark: use another endpoint"]);
-    log.partly_accepted(&said(1, &"x".repeat(60_000)), now + 2 * REJECTION_PAUSE);
+    log.partly_accepted(&said(1, &"x".repeat(60_000)), now + 2 * QUIET);
     let [line] = &take_lines()[..] else { panic!("one line") };
     assert!(line.len() < 500, "{line}");
+}
+
+#[test]
+fn a_disk_that_fails_again_and_again_has_one_warning() {
+    let mut outage_log = install();
+    let now = Instant::now();
+    for at in [now, now + QUIET, now + 2 * QUIET] {
+        outage_log.spool_failed(&"no room", at);
+    }
+    assert_eq!(take_lines(), ["telemetry cannot keep events in its spool: no room"]);
+    outage_log.spool_failed(&"no room", now + 3 * QUIET + Duration::from_secs(1));
+    assert_eq!(take_lines().len(), 1, "it was quiet for long enough");
 }

@@ -2,10 +2,10 @@
 //! each event has one fate.
 
 mod senders;
+mod server;
 mod threads;
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Condvar, Mutex, PoisonError, mpsc};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -13,161 +13,24 @@ use crossbeam_channel::{Sender, bounded};
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use self::server::{Reply, Server, State, ToServer};
 use super::*;
 use crate::model::config::Protocol;
-use crate::model::event::{Event, Severity, TelemetrySendRequest};
+use crate::model::event::Severity;
 use crate::model::stats::Stats;
 use crate::payload::record::{EventHeader, Record};
 use crate::queue::admission::{Admission, Lane, Load};
 use crate::queue::{Producer, queue};
-use crate::transport::retry::{AnswerTable, Response, RetryPolicy, Verdict};
+use crate::transport::retry::{AnswerTable, RetryPolicy};
 use crate::wire::batch::Batcher;
 use crate::wire::encode::Encoder;
-use crate::wire::envelope::{Envelope, Request};
+use crate::wire::envelope::Envelope;
 use crate::wire::session_index::SessionIndex;
 use crate::worker::Worker;
 use crate::worker::ticker::Ticker;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const BATCH: usize = 10;
-
-/// What a server answers to one request.
-#[derive(Clone, Copy, Debug)]
-enum Reply {
-    Status(u16),
-    /// 503, and the retry is welcome at once.
-    Busy,
-    NoAnswer,
-    Panic,
-}
-
-/// A server that holds every request until the test answers it.
-#[derive(Default)]
-struct Server {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    /// The requests that wait for an answer, by the order of their arrival, each with its events' names.
-    held: VecDeque<(usize, Vec<String>)>,
-    arrived: usize,
-    replies: HashMap<usize, Reply>,
-    /// The reply to every request, in place of holding it.
-    default: Option<Reply>,
-    most_at_once: usize,
-    /// How many arrived from a thread that is not a sender's.
-    from_worker: usize,
-    /// The session's numbers of the delivered events.
-    delivered: Vec<u64>,
-    transports: usize,
-}
-
-impl Server {
-    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let changed = change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changed.notify_all();
-        changed
-    }
-
-    fn wait_until(&self, what: &str, is_so: impl Fn(&State) -> bool) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(state, LIMIT, |state| !is_so(state));
-        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-        assert!(!timeout.timed_out(), "{what}; {} are held", state.held.len());
-    }
-
-    /// Whether this happens within a moment.
-    fn is_soon(&self, is_so: impl Fn(&State) -> bool) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let moment = Duration::from_millis(50);
-        let waited = self.changed.wait_timeout_while(state, moment, |state| !is_so(state));
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
-    }
-
-    fn wait_for_held(&self, requests: usize) {
-        self.wait_until(&format!("not {requests} requests"), |state| state.held.len() == requests);
-    }
-
-    /// Answers the held request that came first. Returns its events' names.
-    fn answer_first(&self, reply: Reply) -> Vec<String> {
-        self.answer_nth(0, reply)
-    }
-
-    fn answer_nth(&self, nth: usize, reply: Reply) -> Vec<String> {
-        self.wait_until("no request", |state| state.held.len() > nth);
-        self.with(|state| {
-            let (request, names) = state.held.remove(nth).unwrap();
-            state.replies.insert(request, reply);
-            names
-        })
-    }
-
-    /// Answers all held requests and all later ones.
-    fn answer_all(&self, reply: Reply) {
-        self.with(|state| {
-            state.default = Some(reply);
-            state.held.clear();
-        });
-    }
-}
-
-/// The transports of one worker: they share the server.
-struct ToServer(Arc<Server>);
-
-impl ToServer {
-    fn new(server: &Arc<Server>) -> Self {
-        server.with(|state| state.transports += 1);
-        Self(Arc::clone(server))
-    }
-}
-
-impl Transport for ToServer {
-    fn post(&mut self, request: &Request, _: u32, limit: Duration) -> Verdict {
-        let sent: TelemetrySendRequest = serde_json::from_slice(&request.body).unwrap();
-        let names = sent.events.iter().map(|event| event.name().to_owned()).collect();
-        let end = Instant::now() + limit;
-        let number = self.0.with(|state| {
-            state.arrived += 1;
-            state.from_worker += usize::from(thread::current().name() != Some("tinker-sender"));
-            if state.default.is_none() {
-                state.held.push_back((state.arrived, names));
-            }
-            state.most_at_once = state.most_at_once.max(state.held.len());
-            state.arrived
-        });
-        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = end.saturating_duration_since(Instant::now());
-        let waited = self.0.changed.wait_timeout_while(state, left, |state| {
-            state.default.is_none() && !state.replies.contains_key(&number)
-        });
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let reply = state.replies.remove(&number).or(state.default).unwrap_or(Reply::NoAnswer);
-        match reply {
-            Reply::Status(status) => {
-                if status == 200 {
-                    state.delivered.extend(sent.events.iter().map(Event::session_index));
-                    self.0.changed.notify_all();
-                }
-                Verdict::Response(Response { status, ..Response::default() })
-            }
-            Reply::Busy => {
-                let retry_after = Some(Duration::from_millis(1));
-                Verdict::Response(Response { status: 503, retry_after, ..Response::default() })
-            }
-            Reply::NoAnswer => Verdict::NoAnswer("timed out".to_owned()),
-            Reply::Panic => {
-                drop(state);
-                panic!("in the transport, on purpose")
-            }
-        }
-    }
-
-    fn another(&self) -> Option<Self> {
-        Some(Self::new(&self.0))
-    }
-}
 
 /// A worker, and all that a test may do to it.
 struct Bench {
