@@ -2,12 +2,15 @@
 //! most the limit and 50 ms after the same program without telemetry.
 
 use std::process::{self, Command};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use log::{LevelFilter, Log, Metadata, Record};
-use tinker_telemetry::{Reporter, Severity};
+#[cfg(feature = "spool")]
+use tinker_telemetry::Spool;
+use tinker_telemetry::{Builder, Reporter, Severity};
 
 use crate::exit_bound::child::{await_end, command_in_role, role};
 use crate::exit_bound::control::machine;
@@ -22,6 +25,12 @@ const URL: &str = "FAULT_URL";
 const LIMIT: &str = "FAULT_LIMIT_MS";
 const BULK: &str = "FAULT_BULK";
 const LOGGER: &str = "FAULT_LOGGER";
+/// The folder of the program's spool.
+#[cfg(feature = "spool")]
+const SPOOL: &str = "FAULT_SPOOL";
+/// Set: the program reports by OTLP.
+#[cfg(feature = "otlp")]
+const OTLP: &str = "FAULT_OTLP";
 /// The program's own exit code. No panic and no test harness has the same.
 const OWN_CODE: i32 = 71;
 /// Parallel programs per core. A program is busy at its start.
@@ -37,6 +46,19 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
+fn builder(load: Load, url: &str) -> Builder {
+    #[cfg(feature = "otlp")]
+    if std::env::var_os(OTLP).is_some() {
+        return load.otlp_builder(url);
+    }
+    let builder = load.builder(url);
+    #[cfg(feature = "spool")]
+    if let Some(folder) = std::env::var_os(SPOOL) {
+        return builder.spool(Spool::at(folder));
+    }
+    builder
+}
+
 /// The program: logs some events, leaves the reporter, and ends with its own exit code.
 fn run_program(role: &str) -> ! {
     let limit = Duration::from_millis(number(LIMIT).unwrap_or(0));
@@ -48,7 +70,7 @@ fn run_program(role: &str) -> ! {
     };
     let records = std::env::var(LOGGER).ok().map(|kind| HostileLogger::install(&kind));
     let url = std::env::var(URL).unwrap_or_default();
-    let reporter = leave.limit(load.builder(&url), limit).start().expect("the reporter starts");
+    let reporter = leave.limit(builder(load, &url), limit).start().expect("the reporter starts");
     load.log(&reporter);
     if let Some(records) = records {
         records.recv_timeout(HANG).expect("the worker logs a warning");
@@ -121,24 +143,50 @@ fn compare(program: impl Fn(&str) -> Command + Sync, leave: Leave, limit: Durati
     Finding { late, wrong }
 }
 
-#[test]
-fn a_program_ends_on_time_in_every_hang() {
-    const TEST: &str = "exit_bound::programs::a_program_ends_on_time_in_every_hang";
+/// Plays all hangs with programs that `set` prepares, with the number of the program.
+fn play(test: &str, title: &str, set: impl Fn(&mut Command, usize) + Sync) {
     if let Some(role) = role() {
         run_program(&role);
     }
     let _machine = machine();
+    let next = AtomicUsize::new(0);
     let report = Report::measure_all(AT_A_TIME, &Hang::all(), limits(), |hang, leave, limit| {
         let scene = hang.arrange().expect("the fault can be arranged");
+        let number = next.fetch_add(1, Ordering::Relaxed);
         let program = |role: &str| {
-            let mut command = command_in_role(TEST, role);
+            let mut command = command_in_role(test, role);
             command.env(URL, &scene.base_url).env(LIMIT, limit.as_millis().to_string());
             command.env(BULK, scene.load().bulk.to_string());
+            set(&mut command, number);
             command
         };
         compare(program, leave, limit)
     });
-    report.conclude("Programs that end");
+    report.conclude(title);
+}
+
+#[test]
+fn a_program_ends_on_time_in_every_hang() {
+    play("exit_bound::programs::a_program_ends_on_time_in_every_hang", "Programs that end", |_, _| ());
+}
+
+#[cfg(feature = "spool")]
+#[test]
+fn with_a_spool_a_program_ends_on_time_in_every_hang() {
+    const TEST: &str = "exit_bound::programs::with_a_spool_a_program_ends_on_time_in_every_hang";
+    let folder = tempfile::tempdir().unwrap();
+    play(TEST, "Programs that end, with a spool", |command, number| {
+        command.env(SPOOL, folder.path().join(number.to_string()));
+    });
+}
+
+#[cfg(feature = "otlp")]
+#[test]
+fn a_program_ends_on_time_in_every_hang_of_an_otlp_server() {
+    const TEST: &str = "exit_bound::programs::a_program_ends_on_time_in_every_hang_of_an_otlp_server";
+    play(TEST, "Programs that end, OTLP", |command, _| {
+        command.env(OTLP, "1");
+    });
 }
 
 /// The hangs of the worker itself, with what the logger does.
