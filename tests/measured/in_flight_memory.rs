@@ -3,70 +3,26 @@
 
 #[path = "../support/http.rs"]
 mod http;
+#[path = "../support/memory.rs"]
+mod memory;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io::{BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use http::Request;
+use memory::{Peak, leave_out_this_thread};
 use tinker_telemetry::{Config, Reporter, Severity};
 
 /// The limit on every wait. It catches hangs: nothing here takes as long, on a loaded machine either.
 const LIMIT: Duration = Duration::from_secs(30);
-const MIB: usize = 1024 * 1024;
+const MIB: isize = 1024 * 1024;
 /// The default of `max_queue_bytes`.
-const BUDGET: usize = 16 * MIB;
-const MAX_ABOVE: usize = 4 * MIB;
+const BUDGET: isize = 16 * MIB;
+const MAX_ABOVE: isize = 4 * MIB;
 const IN_FLIGHT: usize = 4;
-
-/// The bytes that all threads hold, except those of the server.
-static HELD: AtomicIsize = AtomicIsize::new(0);
-/// The maximum of `HELD` since its last reset.
-static PEAK: AtomicIsize = AtomicIsize::new(0);
-
-thread_local! {
-    static IS_OF_SERVER: Cell<bool> = const { Cell::new(false) };
-}
-
-struct CountingAllocator;
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
-
-fn signed(bytes: usize) -> isize {
-    isize::try_from(bytes).unwrap_or(isize::MAX)
-}
-
-fn count(allocated: usize, freed: usize) {
-    if !IS_OF_SERVER.get() {
-        let change = signed(allocated) - signed(freed);
-        PEAK.fetch_max(HELD.fetch_add(change, Relaxed) + change, Relaxed);
-    }
-}
-
-#[expect(unsafe_code, reason = "the trait is unsafe; every call goes to the system's allocator unchanged")]
-unsafe impl GlobalAlloc for CountingAllocator {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size(), 0);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        count(0, layout.size());
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let block = unsafe { System.realloc(block, layout, size) };
-        count(size, layout.size()); // a large block is moved by its pages, not copied
-        block
-    }
-}
 
 /// The server's requests.
 #[derive(Default)]
@@ -116,7 +72,7 @@ impl Requests {
 
 /// Reads requests, and answers each when as many are there as may be.
 fn serve(stream: &TcpStream, shared: &Requests) {
-    IS_OF_SERVER.set(true);
+    leave_out_this_thread();
     let mut requests = BufReader::new(stream);
     while let Ok(Some(_)) = Request::read(&mut requests) {
         shared.wait_for_others();
@@ -132,7 +88,7 @@ fn several_of_the_largest_requests_hold_no_more_than_the_budget_and_4_mib() {
     let requests = Arc::<Requests>::default();
     let of_server = Arc::clone(&requests);
     thread::spawn(move || {
-        IS_OF_SERVER.set(true);
+        leave_out_this_thread();
         for stream in listener.incoming() {
             let (stream, requests) = (stream.unwrap(), Arc::clone(&of_server));
             thread::spawn(move || serve(&stream, &requests));
@@ -143,14 +99,13 @@ fn several_of_the_largest_requests_hold_no_more_than_the_budget_and_4_mib() {
         let builder = builder.flush_interval(LIMIT).max_queue_size(1 << 20).max_batch_size(batch);
         let reporter = builder.max_in_flight(IN_FLIGHT).http_timeout(LIMIT).start().unwrap();
         let data = "x".repeat(bytes);
-        let before = HELD.load(Relaxed);
-        PEAK.store(before, Relaxed);
+        let peak = Peak::begin();
         requests.hold();
         while reporter.log("large", &data, Severity::Info) {}
         requests.answer();
         assert!(reporter.wait_until_drained(LIMIT), "{}", reporter.stats());
-        let peak = PEAK.load(Relaxed) - before;
-        assert!(peak < signed(BUDGET + MAX_ABOVE), "{peak} bytes with events of {bytes} bytes");
+        let peak = peak.bytes();
+        assert!(peak < BUDGET + MAX_ABOVE, "{peak} bytes with events of {bytes} bytes");
         assert_eq!(requests.most_at_once(), IN_FLIGHT);
         assert!(reporter.stop(LIMIT));
     }

@@ -3,68 +3,23 @@
 
 #[path = "../support/http.rs"]
 mod http;
+#[path = "../support/memory.rs"]
+mod memory;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io::{BufReader, Write};
 use std::iter;
 use std::mem::forget;
 use std::net::{Ipv4Addr, TcpListener};
-use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use http::Request;
+use memory::{Peak, leave_out_this_thread};
 use tinker_telemetry::{Config, Reporter, Severity};
 
 /// The limit on every wait. It catches hangs: nothing here takes as long, on a loaded machine either.
 const LIMIT: Duration = Duration::from_secs(30);
 /// The promised limit, in bytes.
 const MAX_HELD: isize = 64 * 1024;
-
-/// The bytes that all threads except the test's own hold.
-static HELD: AtomicIsize = AtomicIsize::new(0);
-/// The maximum of `HELD` since its last reset.
-static PEAK: AtomicIsize = AtomicIsize::new(0);
-
-thread_local! {
-    static IS_TEST_THREAD: Cell<bool> = const { Cell::new(false) };
-}
-
-struct CountingAllocator;
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
-
-fn signed(bytes: usize) -> isize {
-    isize::try_from(bytes).unwrap_or(isize::MAX)
-}
-
-fn count(allocated: usize, freed: usize) {
-    if !IS_TEST_THREAD.get() {
-        let change = signed(allocated) - signed(freed);
-        PEAK.fetch_max(HELD.fetch_add(change, Relaxed) + change, Relaxed);
-    }
-}
-
-#[expect(unsafe_code, reason = "the trait is unsafe; every call goes to the system's allocator unchanged")]
-unsafe impl GlobalAlloc for CountingAllocator {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size(), 0);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        count(0, layout.size());
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size, 0); // for a moment both blocks may exist
-        let block = unsafe { System.realloc(block, layout, size) };
-        count(0, layout.size());
-        block
-    }
-}
 
 /// The answer of a server: a head, and then the same piece again and again, until the client closes the connection.
 struct Flood {
@@ -98,15 +53,14 @@ fn cost(listener: &TcpListener, flood: &Flood) -> (isize, usize) {
         .http_timeout(LIMIT / 10)
         .start()
         .unwrap();
-    let before = HELD.load(Relaxed);
-    PEAK.store(before, Relaxed);
+    let peak = Peak::begin();
     assert!(reporter.log("flooded", (), Severity::Info));
     reporter.flush();
     let accepted = serve(listener, flood);
     let started = Instant::now();
     assert!(reporter.wait_until_drained(LIMIT), "{}", flood.name);
     assert!(started.elapsed() < LIMIT / 3, "{}: {:?}", flood.name, started.elapsed());
-    let peak = PEAK.load(Relaxed) - before;
+    let peak = peak.bytes();
     forget(reporter); // its freed memory would count for the next flood
     (peak, accepted)
 }
@@ -142,7 +96,7 @@ fn floods() -> Vec<Flood> {
 
 #[test]
 fn no_answer_makes_a_reporter_hold_more_than_64_kib() {
-    IS_TEST_THREAD.set(true);
+    leave_out_this_thread();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let ordinary = Flood {
         name: "an ordinary answer",
