@@ -1,5 +1,7 @@
 //! The types that are generated from the official files read what is written, and have in it what went in.
 
+mod document;
+
 use std::collections::BTreeMap;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
