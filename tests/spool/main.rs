@@ -62,6 +62,13 @@ impl Scene {
         Spool::at(self.folder())
     }
 
+    /// One whose folder cannot be made: a file is where it is to be.
+    fn broken_spool(&self) -> Spool {
+        let file = self.outer.path().join("file");
+        fs::write(&file, "not a folder").unwrap();
+        Spool::at(file.join("telemetry"))
+    }
+
     fn config(&self, key: &str) -> Config {
         Config::new(key).base_url(format!("http://127.0.0.1:{}", self.port))
     }
