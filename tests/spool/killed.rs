@@ -63,9 +63,8 @@ pub fn write_until_full(reporter: &Reporter) -> ! {
         let name = format!("{}-{number}", std::process::id());
         assert!(reporter.log(name.clone(), (), Severity::Info));
         if number % 3 == 2 {
-            assert!(reporter.wait_until_drained(LIMIT));
-            if reporter.stats().dropped.total() > 0 {
-                break; // on a busy machine another process may have filled the folder meanwhile
+            if !reporter.wait_until_drained(LIMIT) {
+                break; // what finds no room stays in memory
             }
             println!("kept {name}");
         }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -123,8 +124,32 @@ fn a_disk_that_fails_costs_what_it_did_not_take_and_is_never_synced_again() {
         let output = std::io::read_to_string(output).unwrap();
         assert!(child.wait().unwrap().success(), "{fault}: {output}");
         assert!(output.contains("kept 0 of 2"), "{fault}: {output}");
-        assert!(scene.events().is_empty(), "{fault}");
+        assert_eq!(scene.files(), Vec::<PathBuf>::new(), "{fault}");
     }
+}
+
+#[test]
+fn a_file_that_the_disk_has_stays_when_the_next_one_cannot_be_synced() {
+    const FILE: usize = 18;
+    if let Some(reporter) = reporter_of_child(Durability::Power) {
+        // Each wait is one sync. A file of 1 MiB gets no more.
+        for _ in 0..FILE {
+            assert!(reporter.log("one", "x".repeat(60_000), Severity::Info));
+            assert!(reporter.wait_until_drained(LIMIT));
+        }
+        assert!(reporter.log("another", (), Severity::Info));
+        reporter.wait_until_drained(LIMIT);
+        println!("kept {}", reporter.stats().spooled - 1); // without the start of the session
+        return;
+    }
+    let Some(command) = traced(&format!("fdatasync:error=EIO:when={}+", FILE + 1)) else { return };
+    let scene = Scene::new();
+    let test = "traced::a_file_that_the_disk_has_stays_when_the_next_one_cannot_be_synced";
+    let (mut child, output) = start_with(command, test, &scene);
+    let output = std::io::read_to_string(output).unwrap();
+    assert!(child.wait().unwrap().success(), "{output}");
+    assert!(output.contains(&format!("kept {FILE}\n")), "{output}");
+    assert_eq!((scene.files().len(), scene.events().len()), (1, FILE + 1));
 }
 
 #[test]

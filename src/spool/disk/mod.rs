@@ -119,8 +119,11 @@ impl Folder {
                 Err(Errno::EXIST) => continue,
                 Err(error) => return Err(error.into()),
             };
+            let locked = LockedFile::lock(file, name.clone()).inspect_err(|_| {
+                let _ = rustix::fs::unlinkat(&self.0, name, AtFlags::empty());
+            });
             // `None`: another process looks at it, or has removed it since it was made.
-            if let Some(locked) = LockedFile::lock(file, name)? {
+            if let Some(locked) = locked? {
                 return Ok(locked);
             }
         }
