@@ -88,9 +88,9 @@ impl Keeper {
         }
     }
 
-    /// Writes a batch that this process will still try to send, with its idempotency key if it has one. It is safe on
-    /// the disk after [`sync`](Self::sync).
-    pub(crate) fn write(&mut self, batch: &mut Batch, key: Option<&str>) -> Result<(), KeepError> {
+    /// Writes a batch that this process will still try to send, with its key if it has one. It is safe on the disk after
+    /// [`sync`](Self::sync).
+    pub(crate) fn write(&mut self, batch: &mut Batch) -> Result<(), KeepError> {
         // Twice, because the folder may have been removed since it was opened.
         for _ in 0..2 {
             let at = match self.journal_for(batch) {
@@ -103,7 +103,7 @@ impl Keeper {
             let Some(folder) = &self.folder else { break };
             let before: Vec<_> = self.journals.iter().map(|journal| journal.count(batch)).collect();
             let journal = &mut self.journals[at];
-            let written = journal.write(batch, key, folder);
+            let written = journal.write(batch, folder);
             self.next_base = self.next_base.max(journal.next_base());
             let is_there = journal.is_there();
             if written.is_err() || !is_there {
@@ -120,12 +120,11 @@ impl Keeper {
         Err(gone().into())
     }
 
-    /// Keeps batches for a later run: this process will not send them. A batch that was sent comes with its
-    /// idempotency key. Returns what became of each.
-    pub(crate) fn keep_all(&mut self, batches: &mut [(&mut Batch, Option<&str>)]) -> Vec<Kept> {
-        let errors: Vec<_> = batches.iter_mut().map(|(batch, key)| self.write(batch, *key).err()).collect();
+    /// Keeps batches for a later run: this process will not send them. Returns what became of each.
+    pub(crate) fn keep_all(&mut self, batches: &mut [&mut Batch]) -> Vec<Kept> {
+        let errors: Vec<_> = batches.iter_mut().map(|batch| self.write(batch).err()).collect();
         let synced = self.sync();
-        let kept = |((batch, _), error): (&(&mut Batch, _), Option<KeepError>)| {
+        let kept = |(batch, error): (&&mut Batch, Option<KeepError>)| {
             let load = batch.load_at(|place| self.journals.iter().any(|journal| journal.has(place)));
             let is_whole = load == batch.load();
             for journal in self.journals.iter_mut().filter(|_| is_whole) {
@@ -155,11 +154,11 @@ impl Keeper {
         outcome.map_err(KeepError::from)
     }
 
-    /// The batch has its fate, so the file need not keep it. `is_key_known`: the file knows the batch under this key.
+    /// The batch has its fate, so the file need not keep it. `is_key_known`: the file knows the batch under its key.
     /// If the disk fails here, the batch may be delivered twice.
-    pub(crate) fn done(&mut self, batch: &Batch, key: &str, is_key_known: bool) {
+    pub(crate) fn done(&mut self, batch: &Batch, is_key_known: bool) {
         let Some(folder) = self.folder.take() else { return };
-        if let Some((at, journal)) = self.journal_of(batch) {
+        if let Some(((at, journal), key)) = self.journal_of(batch).zip(batch.key()) {
             let places = batch.places().filter(|_| !is_key_known);
             let _ = journal.done(key, places, journal.count(batch), &folder);
             if journal.open == 0 {
@@ -171,11 +170,11 @@ impl Keeper {
     }
 
     /// A batch was delivered although it had been kept.
-    pub(crate) fn done_after_all(&mut self, batch: &Batch, key: &str) {
+    pub(crate) fn done_after_all(&mut self, batch: &Batch) {
         if let Some((_, journal)) = self.journal_of(batch) {
             journal.kept = journal.kept.saturating_sub(journal.count(batch));
         }
-        self.done(batch, key, true);
+        self.done(batch, true);
     }
 
     /// The server answers again. A replay of this process may now send the files that hold only kept events. Returns

@@ -50,11 +50,11 @@ mod absent {
             match *self {}
         }
 
-        pub(crate) fn write(&mut self, _batch: &mut Batch, _key: Option<&str>) -> Result<(), KeepError> {
+        pub(crate) fn write(&mut self, _batch: &mut Batch) -> Result<(), KeepError> {
             match *self {}
         }
 
-        pub(crate) fn keep_all(&mut self, _batches: &mut [(&mut Batch, Option<&str>)]) -> Vec<Kept> {
+        pub(crate) fn keep_all(&mut self, _batches: &mut [&mut Batch]) -> Vec<Kept> {
             match *self {}
         }
 
@@ -62,11 +62,11 @@ mod absent {
             match *self {}
         }
 
-        pub(crate) fn done(&mut self, _batch: &Batch, _key: &str, _is_key_known: bool) {
+        pub(crate) fn done(&mut self, _batch: &Batch, _is_key_known: bool) {
             match *self {}
         }
 
-        pub(crate) fn done_after_all(&mut self, _batch: &Batch, _key: &str) {
+        pub(crate) fn done_after_all(&mut self, _batch: &Batch) {
             match *self {}
         }
 

@@ -91,12 +91,7 @@ impl Journal {
     }
 
     /// Writes those events of the batch that are in no file yet, and the key that it is sent under, if that is known.
-    pub(super) fn write(
-        &mut self,
-        batch: &mut Batch,
-        key: Option<&str>,
-        folder: &Folder,
-    ) -> Result<(), KeepError> {
+    pub(super) fn write(&mut self, batch: &mut Batch, folder: &Folder) -> Result<(), KeepError> {
         self.lines.clear();
         let (base, begin) = (self.base, self.base + self.end);
         let lines = &mut self.lines;
@@ -110,7 +105,7 @@ impl Journal {
             fresh += 1;
             place
         });
-        if let (Some(key), Some((first, last))) = (key, batch.places()) {
+        if let (Some(key), Some((first, last))) = (batch.key(), batch.places()) {
             line::put_batch(key, first - base, last - base, lines);
         }
         if lines.is_empty() {

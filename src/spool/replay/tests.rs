@@ -72,7 +72,9 @@ impl Scene {
         let envelope = Envelope::new(&Protocol::default(), "session", Uuid::nil());
         let mut keeper = Keeper::new(self.store(), &envelope, false, Replays::new(|| Ok(Seen::default())));
         for (key, events) in batches {
-            keeper.write(&mut Batch::of(events.iter().map(|event| event.as_bytes())), *key).unwrap();
+            let mut batch = Batch::of(events.iter().map(|event| event.as_bytes()));
+            batch.set_key(key.map(str::to_owned));
+            keeper.write(&mut batch).unwrap();
         }
     }
 

@@ -7,6 +7,8 @@ use crate::queue::admission::Load;
 pub(crate) struct Batch {
     json: Vec<u8>,
     marks: Vec<EventMark>,
+    /// The idempotency key that it is sent under, once one is chosen.
+    key: Option<String>,
 }
 
 /// Where an event ends in the batch's JSON, and how many bytes of the queue it holds.
@@ -34,6 +36,14 @@ impl Batch {
         self.json = json;
     }
 
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    pub(crate) fn set_key(&mut self, key: Option<String>) {
+        self.key = key;
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.marks.len()
     }
@@ -46,7 +56,7 @@ impl Batch {
         Load { events: self.len() as u64, bytes: self.marks.iter().map(|mark| mark.weight).sum() }
     }
 
-    /// Two halves in the same order. `None` for a single event.
+    /// Two halves in the same order, which are requests of their own. `None` for a single event.
     pub(crate) fn split(&self) -> Option<[Self; 2]> {
         let middle = self.len() / 2;
         let cut = self.marks[..middle].last()?.end;
@@ -54,8 +64,8 @@ impl Batch {
         let after_comma = cut + 1;
         let second = second.iter().map(|mark| EventMark { end: mark.end - after_comma, ..*mark });
         Some([
-            Self { json: self.json[..cut].to_vec(), marks: first.to_vec() },
-            Self { json: self.json[after_comma..].to_vec(), marks: second.collect() },
+            Self { json: self.json[..cut].to_vec(), marks: first.to_vec(), key: None },
+            Self { json: self.json[after_comma..].to_vec(), marks: second.collect(), key: None },
         ])
     }
 

@@ -25,11 +25,6 @@ impl<'a> ClaimedBatch<'a> {
         Self { batch, claim }
     }
 
-    /// The key that the worker has chosen, if it has.
-    pub(super) fn key(&self) -> Option<String> {
-        self.claim.entry.and_then(|(outstanding, id)| outstanding.key(id))
-    }
-
     /// An attempt is about to begin. `false`: the worker has kept the events, and there is to be no attempt.
     pub(super) fn attempt_begins(&self, key: &str) -> bool {
         self.claim.entry.is_none_or(|(outstanding, id)| outstanding.attempt_begins(id, key))

@@ -195,8 +195,8 @@ impl<T: Transport> Delivery<T> {
     }
 
     fn attempt_until_decided(&mut self, claimed: &mut ClaimedBatch<'_>, report: Report<'_>) -> BatchOutcome {
-        let key = claimed.key().or_else(|| self.keys.next().map(idempotency_key).ok());
-        let Some(key) = key else {
+        let key = claimed.batch.key().map(str::to_owned);
+        let Some(key) = key.or_else(|| self.keys.next().map(idempotency_key).ok()) else {
             return BatchOutcome::Fate(Fate::Dropped(DropReason::Internal));
         };
         let request = self.envelope.seal(&mut claimed.batch, key);

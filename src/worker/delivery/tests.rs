@@ -109,10 +109,10 @@ fn what_the_worker_has_kept_is_not_reported_as_dropped_when_the_server_refuses_i
         let mut batcher = Batcher::new(1, usize::MAX);
         let batch = batcher.push(b"1", 10).unwrap();
         let outstanding = Outstanding::default();
-        let id = outstanding.add(batch.clone(), None, false);
+        let id = outstanding.add(batch.clone(), false);
         let claimed = ClaimedBatch::new(batch, &ledger, Some((&outstanding, id)));
         if is_kept {
-            let (id, kept, _) = outstanding.take_over(Due::All).remove(0);
+            let (id, kept) = outstanding.take_over(Due::All).remove(0);
             ledger.claim(kept.load()).settle(Fate::Spooled);
             outstanding.put_back(id, kept);
         }

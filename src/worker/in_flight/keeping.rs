@@ -32,7 +32,6 @@ pub(super) struct Keeping {
 /// A batch to keep, and how it comes to that.
 struct ToKeep<'a> {
     batch: Batch,
-    key: Option<String>,
     claim: Claim<'a>,
     reason: DropReason,
     /// Its sender may still wait for an answer.
@@ -41,8 +40,8 @@ struct ToKeep<'a> {
 
 impl<'a> ToKeep<'a> {
     /// Claims the batch. If it cannot be kept, its events are dropped for this reason.
-    fn new(ledger: &'a Ledger, batch: Batch, key: Option<String>, reason: DropReason) -> Self {
-        Self { claim: ledger.claim(batch.load()), batch, key, reason, on_its_way: None }
+    fn new(ledger: &'a Ledger, batch: Batch, reason: DropReason) -> Self {
+        Self { claim: ledger.claim(batch.load()), batch, reason, on_its_way: None }
     }
 }
 
@@ -65,24 +64,24 @@ impl Keeping {
     }
 
     /// Lists a batch that is about to be sent, and writes it first if that is wanted.
-    pub(super) fn list(&mut self, batch: &Batch, log: &mut OutageLog) -> EntryId {
+    pub(super) fn list(&mut self, batch: &mut Batch, log: &mut OutageLog) -> EntryId {
         let mut copy = batch.clone();
-        let mut key = None;
         let is_fatal = self.ledger.is_fatal();
         if self.keeper.is_write_ahead() || is_fatal {
-            key = self.keys.next().ok().map(idempotency_key);
-            let written = self.keeper.write(&mut copy, key.as_deref());
+            copy.set_key(self.keys.next().ok().map(idempotency_key));
+            let written = self.keeper.write(&mut copy);
             let written = if is_fatal { written.and_then(|()| self.keeper.sync()) } else { written };
             // Where the disk is waited for, what it has not synced yet says nothing about it.
             if written.is_err() || is_fatal || !self.keeper.is_synced() {
                 self.note_error(written.as_ref().err(), log);
             }
             if written.is_err() {
-                key = None;
+                copy.set_key(None);
             }
         }
+        batch.set_key(copy.key().map(str::to_owned));
         let is_written = self.keeper.has(&copy);
-        self.outstanding.add(copy, key, is_written)
+        self.outstanding.add(copy, is_written)
     }
 
     /// Writes events that are not sent yet.
@@ -97,7 +96,7 @@ impl Keeping {
         }
         let mut written = Ok(());
         for batch in batches {
-            written = written.and(self.keeper.write(batch, None));
+            written = written.and(self.keeper.write(batch));
         }
         let written = written.and(self.keeper.sync());
         self.note_error(written.as_ref().err(), log);
@@ -112,22 +111,16 @@ impl Keeping {
     pub(super) fn do_what_is_left(&mut self, log: &mut OutageLog) {
         for note in self.outstanding.take_notes() {
             match note {
-                Note::Over(entry) => {
-                    if let Some(key) = &entry.key {
-                        self.keeper.done(&entry.batch, key, entry.is_key_written);
-                    }
-                }
+                Note::Over(entry) => self.keeper.done(&entry.batch, entry.is_key_written),
                 Note::DeliveredAfterAll(entry, fate) => {
                     self.ledger.deliver_spooled(entry.batch.len() as u64, fate);
-                    if let Some(key) = &entry.key {
-                        self.keeper.done_after_all(&entry.batch, key);
-                    }
+                    self.keeper.done_after_all(&entry.batch);
                 }
             }
         }
         let ledger = Arc::clone(&self.ledger);
         let given_up = self.outstanding.take_given_up().into_iter();
-        let to_keep = given_up.map(|(entry, reason)| ToKeep::new(&ledger, entry.batch, entry.key, reason));
+        let to_keep = given_up.map(|(entry, reason)| ToKeep::new(&ledger, entry.batch, reason));
         self.keep(to_keep.collect(), true, log);
         self.keep_due(Due::Offered, log);
     }
@@ -151,8 +144,8 @@ impl Keeping {
     fn keep_due(&mut self, due: Due, log: &mut OutageLog) {
         let ledger = Arc::clone(&self.ledger);
         let taken = self.outstanding.take_over(due).into_iter();
-        let to_keep = taken.map(|(id, batch, key)| {
-            let to_keep = ToKeep::new(&ledger, batch, key, DropReason::Deadline);
+        let to_keep = taken.map(|(id, batch)| {
+            let to_keep = ToKeep::new(&ledger, batch, DropReason::Deadline);
             ToKeep { on_its_way: Some(id), ..to_keep }
         });
         self.keep(to_keep.collect(), matches!(due, Due::All), log);
@@ -161,8 +154,7 @@ impl Keeping {
     /// Keeps batches that were not sent.
     pub(super) fn keep_unsent(&mut self, batches: Vec<Batch>, log: &mut OutageLog) {
         let ledger = Arc::clone(&self.ledger);
-        let to_keep =
-            batches.into_iter().map(|batch| ToKeep::new(&ledger, batch, None, DropReason::Deadline));
+        let to_keep = batches.into_iter().map(|batch| ToKeep::new(&ledger, batch, DropReason::Deadline));
         self.keep(to_keep.collect(), true, log);
     }
 
@@ -172,8 +164,7 @@ impl Keeping {
             return;
         }
         self.last_kept = Some(Instant::now());
-        let mut batches: Vec<_> =
-            to_keep.iter_mut().map(|to_keep| (&mut to_keep.batch, to_keep.key.as_deref())).collect();
+        let mut batches: Vec<_> = to_keep.iter_mut().map(|to_keep| &mut to_keep.batch).collect();
         let kept = self.keeper.keep_all(&mut batches);
         for (to_keep, kept) in to_keep.into_iter().zip(kept) {
             self.note_error(kept.error.as_ref(), log);

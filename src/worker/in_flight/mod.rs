@@ -110,8 +110,8 @@ impl<T: Transport + Send + 'static> InFlight<T> {
     }
 
     /// Sends a batch on this thread and returns when each of its events has its fate. See [`Delivery::deliver`].
-    pub(super) fn deliver(&mut self, batch: Batch) -> Option<usize> {
-        let entry = self.list(&batch);
+    pub(super) fn deliver(&mut self, mut batch: Batch) -> Option<usize> {
+        let entry = self.list(&mut batch);
         let Self { ledger, outage_log, own, keeping, .. } = self;
         let too_large = own.deliver(batch, entry, &mut |progress| match (progress, &mut *keeping) {
             (Progress::BatchOffered, Some(keeping)) => keeping.do_what_is_left(outage_log),
@@ -122,7 +122,7 @@ impl<T: Transport + Send + 'static> InFlight<T> {
     }
 
     /// The batch's entry, if there is a spool.
-    fn list(&mut self, batch: &Batch) -> Option<EntryId> {
+    fn list(&mut self, batch: &mut Batch) -> Option<EntryId> {
         let Self { outage_log, keeping, .. } = self;
         keeping.as_mut().map(|keeping| keeping.list(batch, outage_log))
     }
@@ -154,7 +154,7 @@ impl<T: Transport + Send + 'static> InFlight<T> {
     }
 
     /// Sends a batch on a sender's thread. Gives it back if there is no thread to be had, or no second transport.
-    pub(super) fn hand_over(&mut self, batch: Batch) -> Result<(), Batch> {
+    pub(super) fn hand_over(&mut self, mut batch: Batch) -> Result<(), Batch> {
         // A panic of the HTTP client must not cost the batch, which has no claim yet.
         let another = || catch_panic(|| self.own.another()).flatten();
         let Some(delivery) = self.idle.pop().or_else(another) else { return Err(batch) };
@@ -163,7 +163,7 @@ impl<T: Transport + Send + 'static> InFlight<T> {
             self.idle.push(delivery);
             return Err(batch);
         }
-        let entry = self.list(&batch);
+        let entry = self.list(&mut batch);
         let Some(senders) = &mut self.senders else { return Err(batch) };
         senders.send(delivery, batch, entry).inspect_err(|_| {
             if let Some((keeping, entry)) = self.keeping.as_ref().zip(entry) {

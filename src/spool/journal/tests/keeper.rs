@@ -13,8 +13,8 @@ fn a_batch_that_was_delivered_after_all_is_not_among_the_kept_ones() {
     let (_outer, mut keeper) = keeper(Durability::Process);
     let (mut late, mut on_its_way) = (batch(&["1", "2"]), batch(&["3"]));
     keep(&mut keeper, &mut late, KEY).unwrap();
-    keeper.write(&mut on_its_way, Some("on its way")).unwrap();
-    keeper.done_after_all(&late, KEY);
+    write(&mut keeper, &mut on_its_way, Some("on its way")).unwrap();
+    keeper.done_after_all(&late);
     assert!(!keeper.release());
     assert!(keeper.has(&on_its_way), "of its file nothing is kept");
 }
@@ -39,7 +39,7 @@ fn a_folder_that_was_counted_early_is_used_without_another_look() {
 fn events_of_a_broken_file_are_kept_although_the_file_after_it_is_removed_with_the_folder() {
     let (outer, mut keeper) = keeper(Durability::Process);
     let mut ahead = batch(&["1", "2"]);
-    keeper.write(&mut ahead, None).unwrap();
+    write(&mut keeper, &mut ahead, None).unwrap();
     keeper.break_journals();
     keep(&mut keeper, &mut batch(&["3"]), "other").unwrap();
     fs::remove_dir_all(outer.path().join("spool")).unwrap();

@@ -56,8 +56,22 @@ fn store(outer: &TempDir, below: &str, durability: Durability) -> Store {
 }
 
 /// Keeps one batch.
+/// Writes a batch that is sent under this key.
+fn write(keeper: &mut Keeper, batch: &mut Batch, key: Option<&str>) -> Result<(), KeepError> {
+    batch.set_key(key.map(str::to_owned));
+    keeper.write(batch)
+}
+
+/// The batch that was sent under this key has its fate.
+fn done(keeper: &mut Keeper, batch: &Batch, key: &str, is_key_known: bool) {
+    let mut batch = batch.clone();
+    batch.set_key(Some(key.to_owned()));
+    keeper.done(&batch, is_key_known);
+}
+
 fn keep(keeper: &mut Keeper, batch: &mut Batch, key: &str) -> Result<(), KeepError> {
-    keeper.keep_all(&mut [(batch, Some(key))]).remove(0).error.map_or(Ok(()), Err)
+    batch.set_key(Some(key.to_owned()));
+    keeper.keep_all(&mut [batch]).remove(0).error.map_or(Ok(()), Err)
 }
 
 /// The files, each with what is left in it.
@@ -98,8 +112,8 @@ fn what_is_kept_is_in_the_file_under_its_key() {
 fn an_event_is_written_once_however_often_its_batch_is() {
     let (outer, mut keeper) = keeper(Durability::Process);
     let mut batch = batch(&["1", "2"]);
-    keeper.write(&mut batch, None).unwrap();
-    keeper.write(&mut batch, Some(KEY)).unwrap();
+    write(&mut keeper, &mut batch, None).unwrap();
+    write(&mut keeper, &mut batch, Some(KEY)).unwrap();
     keep(&mut keeper, &mut batch, KEY).unwrap();
     assert_eq!(left(&outer), [[kept(KEY, &["1", "2"])]]);
 }
@@ -108,13 +122,13 @@ fn an_event_is_written_once_however_often_its_batch_is() {
 fn a_file_whose_events_have_their_fate_is_removed() {
     let (outer, mut keeper) = keeper(Durability::Process);
     let mut whole = batch(&["1", "2", "3"]);
-    keeper.write(&mut whole, Some(KEY)).unwrap();
+    write(&mut keeper, &mut whole, Some(KEY)).unwrap();
     let [mut first, mut second] = whole.split().unwrap();
-    keeper.write(&mut first, Some("first")).unwrap();
-    keeper.write(&mut second, Some("second")).unwrap();
-    keeper.done(&first, "first", true);
+    write(&mut keeper, &mut first, Some("first")).unwrap();
+    write(&mut keeper, &mut second, Some("second")).unwrap();
+    done(&mut keeper, &first, "first", true);
     assert_eq!(left(&outer), [[kept("second", &["2", "3"])]]);
-    keeper.done(&second, "second", true);
+    done(&mut keeper, &second, "second", true);
     assert!(left(&outer).is_empty());
 }
 
@@ -122,15 +136,15 @@ fn a_file_whose_events_have_their_fate_is_removed() {
 fn halves_that_the_file_does_not_know_have_their_fate_there_too() {
     let (outer, mut keeper) = keeper(Durability::Process);
     let mut whole = batch(&["1", "2", "3"]);
-    keeper.write(&mut whole, Some(KEY)).unwrap();
+    write(&mut keeper, &mut whole, Some(KEY)).unwrap();
     let [first, second] = whole.split().unwrap();
-    keeper.done(&first, "first", false);
+    done(&mut keeper, &first, "first", false);
     assert_eq!(
         left(&outer),
         [[(None, vec!["2".to_owned(), "3".to_owned()])]],
         "of the whole, the key no longer fits"
     );
-    keeper.done(&second, "second", false);
+    done(&mut keeper, &second, "second", false);
     assert!(left(&outer).is_empty());
 }
 
@@ -140,7 +154,7 @@ fn a_batch_that_was_kept_and_then_delivered_is_not_there_any_more() {
     let (mut late, mut lost) = (batch(&["1"]), batch(&["2"]));
     keep(&mut keeper, &mut late, KEY).unwrap();
     keep(&mut keeper, &mut lost, "other").unwrap();
-    keeper.done_after_all(&late, KEY);
+    keeper.done_after_all(&late);
     assert_eq!(left(&outer), [[kept("other", &["2"])]]);
 }
 
@@ -195,7 +209,7 @@ fn a_file_that_is_large_gets_no_more_events_and_each_is_removed_when_its_own_hav
     let texts = [[&large, "a"], [&large, "b"], [&medium, "c"], ["3", "d"]];
     let mut batches = texts.map(|events| batch(&events));
     for (batch, key) in batches.iter_mut().zip(["1", "2", "3", "4"]) {
-        keeper.write(batch, Some(key)).unwrap();
+        write(&mut keeper, batch, Some(key)).unwrap();
     }
     let files = left(&outer);
     assert_eq!(files.len(), 3);
@@ -203,13 +217,13 @@ fn a_file_that_is_large_gets_no_more_events_and_each_is_removed_when_its_own_hav
     assert!(files.contains(&vec![kept("3", &texts[2]), kept("4", &texts[3])]));
     // The file does not know the halves. That of the second one begins behind the first file's places.
     let [first, second] = batches[1].split().unwrap();
-    keeper.done(&first, "half", false);
+    done(&mut keeper, &first, "half", false);
     assert!(left(&outer).contains(&vec![(None, vec!["b".to_owned()])]));
-    keeper.done(&second, "other half", false);
-    keeper.done(&batches[3], "4", true);
-    keeper.done(&batches[0], "1", true);
+    done(&mut keeper, &second, "other half", false);
+    done(&mut keeper, &batches[3], "4", true);
+    done(&mut keeper, &batches[0], "1", true);
     assert_eq!(left(&outer), [[kept("3", &texts[2])]]);
-    keeper.done(&batches[2], "3", true);
+    done(&mut keeper, &batches[2], "3", true);
     assert!(left(&outer).is_empty());
 }
 
@@ -237,14 +251,14 @@ fn a_file_with_only_kept_events_is_released_for_a_replay_and_no_other_is() {
     let (outer, mut keeper) = keeper(Durability::Process);
     let (mut on_its_way, mut lost) = (batch(&["1"]), batch(&["2"]));
     assert!(!keeper.has(&on_its_way));
-    keeper.write(&mut on_its_way, Some(KEY)).unwrap();
+    write(&mut keeper, &mut on_its_way, Some(KEY)).unwrap();
     assert!(keeper.has(&on_its_way));
     assert!(!keeper.release());
     assert!(holds_its_files(&outer), "nothing in it is kept");
     keep(&mut keeper, &mut lost, "other").unwrap();
     assert!(!keeper.release());
     assert!(holds_its_files(&outer), "a batch in it is on its way");
-    keeper.done(&on_its_way, KEY, true);
+    done(&mut keeper, &on_its_way, KEY, true);
     assert!(keeper.release());
     assert!(!holds_its_files(&outer));
     assert!(!keeper.release(), "there was nothing to release");
@@ -254,8 +268,8 @@ fn a_file_with_only_kept_events_is_released_for_a_replay_and_no_other_is() {
 fn a_folder_that_was_removed_is_made_again_for_the_first_file_too() {
     let (outer, mut keeper) = keeper(Durability::Process);
     let mut delivered = batch(&["1"]);
-    keeper.write(&mut delivered, Some(KEY)).unwrap();
-    keeper.done(&delivered, KEY, true);
+    write(&mut keeper, &mut delivered, Some(KEY)).unwrap();
+    done(&mut keeper, &delivered, KEY, true);
     fs::remove_dir_all(outer.path().join("spool")).unwrap();
     keep(&mut keeper, &mut batch(&["2"]), "other").unwrap();
     assert_eq!(left(&outer), [[kept("other", &["2"])]]);
@@ -280,9 +294,9 @@ fn of_a_batch_that_finds_no_room_the_events_that_were_written_before_are_kept() 
     let mut keeper = another(&outer, Durability::Process, no_replays());
     let mut batcher = Batcher::new(usize::MAX, usize::MAX);
     assert!(batcher.push(b"2", 20).is_none());
-    keeper.write(batcher.open_mut(), None).unwrap();
+    write(&mut keeper, batcher.open_mut(), None).unwrap();
     assert!(batcher.push(large.as_bytes(), 300).is_none());
-    let kept = keeper.keep_all(&mut [(&mut batcher.take().unwrap(), Some(KEY))]).remove(0);
+    let kept = keeper.keep_all(&mut [&mut batcher.take().unwrap()]).remove(0);
     assert_eq!(
         (kept.load, matches!(kept.error, Some(KeepError::Full))),
         (Load { events: 1, bytes: 20 }, true)
@@ -296,12 +310,12 @@ fn what_is_written_again_after_the_disk_has_failed_is_in_one_file_only() {
     for durability in [Durability::Process, Durability::Power] {
         let (outer, mut keeper) = keeper(durability);
         let mut ahead = batch(&["1", "2"]);
-        keeper.write(&mut ahead, None).unwrap();
+        write(&mut keeper, &mut ahead, None).unwrap();
         keeper.sync().unwrap();
         keeper.break_journals();
         keep(&mut keeper, &mut ahead, KEY).unwrap();
         assert_eq!(left(&outer), [[kept(KEY, &["1", "2"])]]);
-        keeper.done_after_all(&ahead, KEY);
+        keeper.done_after_all(&ahead);
         assert!(left(&outer).is_empty(), "the next run would send it again");
     }
 }

@@ -19,12 +19,12 @@ fn each_of_several_large_files_is_removed_with_its_own_events_and_no_other_is() 
     let texts = keys.map(|key| key.repeat(MIB));
     let mut batches = texts.each_ref().map(|text| batch(&[text]));
     for (batch, key) in batches.iter_mut().zip(keys) {
-        keeper.write(batch, Some(key)).unwrap();
+        write(&mut keeper, batch, Some(key)).unwrap();
     }
     assert_eq!(left(&outer).len(), 6);
     for at in [5, 2, 4, 0, 3, 1] {
         assert!(left(&outer).contains(&vec![kept(keys[at], &[&texts[at]])]));
-        keeper.done(&batches[at], keys[at], true);
+        done(&mut keeper, &batches[at], keys[at], true);
         assert!(!left(&outer).contains(&vec![kept(keys[at], &[&texts[at]])]));
         assert!(!keeper.has(&batches[at]));
     }
@@ -35,11 +35,11 @@ fn each_of_several_large_files_is_removed_with_its_own_events_and_no_other_is() 
 fn a_file_of_exactly_a_mebibyte_gets_no_more_events() {
     let (outer, mut keeper) = keeper(Durability::Process);
     let size = || files_below(&outer).map(|path| fs::metadata(path).unwrap().len()).max().unwrap();
-    keeper.write(&mut batch(&["1"]), None).unwrap();
+    write(&mut keeper, &mut batch(&["1"]), None).unwrap();
     let rest = MIB - usize::try_from(size()).unwrap() - LINE;
-    keeper.write(&mut batch(&[&"2".repeat(rest)]), None).unwrap();
+    write(&mut keeper, &mut batch(&[&"2".repeat(rest)]), None).unwrap();
     assert_eq!((size(), files_below(&outer).count()), (MIB as u64, 1));
-    keeper.write(&mut batch(&["3"]), None).unwrap();
+    write(&mut keeper, &mut batch(&["3"]), None).unwrap();
     assert_eq!(files_below(&outer).count(), 2);
 }
 
@@ -53,7 +53,7 @@ fn a_line_that_takes_all_the_room_there_is_needs_no_second_look_at_the_folder() 
     let locked = folder.create().unwrap();
     locked.cut(2 * MIB as u64).unwrap(); // with it a second look would find no room, and remove the first file
     let text = "1".repeat(usize::try_from(journal.room).unwrap() - LINE);
-    journal.write(&mut batch(&[&text]), None, &folder).unwrap();
+    journal.write(&mut batch(&[&text]), &folder).unwrap();
     assert_eq!((journal.room, folder.files().unwrap().len()), (0, 3));
 }
 
@@ -67,8 +67,8 @@ fn what_is_written_is_known_to_be_on_the_disk_after_a_sync_and_not_before() {
     };
     journal.sync(&folder).unwrap();
     assert_eq!(known(&journal), (0, 0, false), "there was nothing to wait for");
-    journal.write(&mut batch(&["1", "2"]), None, &folder).unwrap();
-    journal.write(&mut batch(&["3"]), None, &folder).unwrap();
+    journal.write(&mut batch(&["1", "2"]), &folder).unwrap();
+    journal.write(&mut batch(&["3"]), &folder).unwrap();
     assert_eq!((known(&journal), journal.open), ((3, 0, false), 3));
     journal.sync(&folder).unwrap();
     assert_eq!(known(&journal), (0, journal.end, true));

@@ -40,10 +40,8 @@ pub(crate) struct EntryId(u64);
 
 pub(crate) struct Entry {
     id: EntryId,
-    /// The worker's copy, with its places in the spool.
+    /// The worker's copy, with its places in the spool, and the key of the request as soon as one is chosen.
     pub(crate) batch: Batch,
-    /// The idempotency key of the request, as soon as one is chosen.
-    pub(crate) key: Option<String>,
     /// Whether the events are in the spool's file.
     pub(crate) is_written: bool,
     /// Whether the file knows the key.
@@ -102,9 +100,9 @@ pub(crate) enum Decision {
 
 impl Outstanding {
     /// Adds a batch that a sender is about to get.
-    pub(crate) fn add(&self, batch: Batch, key: Option<String>, is_written: bool) -> EntryId {
-        let is_key_written = is_written && key.is_some();
-        self.list().add(batch, key, is_written, is_key_written)
+    pub(crate) fn add(&self, batch: Batch, is_written: bool) -> EntryId {
+        let is_key_written = is_written && batch.key().is_some();
+        self.list().add(batch, is_written, is_key_written)
     }
 
     /// Removes a batch that no sender got.
@@ -112,17 +110,12 @@ impl Outstanding {
         self.list().entries.retain(|entry| entry.id != id);
     }
 
-    /// The key that the worker has chosen for the first attempt.
-    pub(super) fn key(&self, id: EntryId) -> Option<String> {
-        self.list().entry(id).and_then(|entry| entry.key.clone())
-    }
-
     /// An attempt is about to begin. `false`: the worker has kept the events meanwhile, and there is to be no attempt.
     pub(super) fn attempt_begins(&self, id: EntryId, key: &str) -> bool {
         let mut list = self.list_without_taken(id);
         let Some(entry) = list.entry(id).filter(|entry| entry.state == State::OnItsWay) else { return false };
         entry.since = Some(Instant::now());
-        entry.key.get_or_insert_with(|| key.to_owned());
+        entry.batch.set_key(Some(key.to_owned()));
         true
     }
 
@@ -154,7 +147,7 @@ impl Outstanding {
         let mut list = self.list_without_taken(id);
         let halves = list.entry(id).filter(|entry| entry.state == State::OnItsWay)?.batch.split()?;
         let whole = list.take(id)?;
-        Some(halves.map(|half| list.add(half, None, whole.is_written, false)))
+        Some(halves.map(|half| list.add(half, whole.is_written, false)))
     }
 
     /// Whether its sender decides.
@@ -207,7 +200,7 @@ impl Outstanding {
 
     /// The worker decides about these batches from now on. It gives each back with [`put_back`](Self::put_back) when it is
     /// kept, or with [`keep_failed`](Self::keep_failed).
-    pub(crate) fn take_over(&self, due: Due) -> Vec<(EntryId, Batch, Option<String>)> {
+    pub(crate) fn take_over(&self, due: Due) -> Vec<(EntryId, Batch)> {
         let mut list = self.list();
         let is_mute = |entry: &Entry| matches!(due, Due::UnansweredSince(since) if entry.since.is_some_and(|began| began <= since));
         let has_mute = list.entries.iter().any(|entry| entry.is_senders() && is_mute(entry));
@@ -219,7 +212,7 @@ impl Outstanding {
         let due = list.entries.iter_mut().filter(|entry| entry.is_senders() && is_due(entry));
         due.map(|entry| {
             entry.state = State::Taken;
-            (entry.id, mem::take(&mut entry.batch), entry.key.clone())
+            (entry.id, mem::take(&mut entry.batch))
         })
         .collect()
     }
@@ -227,8 +220,8 @@ impl Outstanding {
     /// The batch is in the file, under its key if it had one. Its sender may find out later that it was delivered.
     pub(crate) fn put_back(&self, id: EntryId, batch: Batch) {
         if let Some(entry) = self.list().entry(id) {
+            (entry.is_written, entry.is_key_written) = (true, batch.key().is_some());
             entry.batch = batch;
-            (entry.is_written, entry.is_key_written) = (true, entry.key.is_some());
             if entry.state == State::Taken {
                 entry.state = State::Kept;
             }
@@ -309,11 +302,11 @@ impl Entry {
 }
 
 impl List {
-    fn add(&mut self, batch: Batch, key: Option<String>, is_written: bool, is_key_written: bool) -> EntryId {
+    fn add(&mut self, batch: Batch, is_written: bool, is_key_written: bool) -> EntryId {
         let id = EntryId(self.next);
         self.next += 1;
         let (since, state) = (None, State::OnItsWay);
-        self.entries.push(Entry { id, batch, key, is_written, is_key_written, since, state });
+        self.entries.push(Entry { id, batch, is_written, is_key_written, since, state });
         id
     }
 

@@ -9,6 +9,12 @@ fn batch(events: usize) -> Batch {
     batcher.take().unwrap()
 }
 
+fn batch_with_key(events: usize, key: &str) -> Batch {
+    let mut batch = batch(events);
+    batch.set_key(Some(key.to_owned()));
+    batch
+}
+
 fn far() -> Instant {
     Instant::now() + Duration::from_secs(30)
 }
@@ -16,11 +22,13 @@ fn far() -> Instant {
 #[test]
 fn the_first_to_decide_about_a_batch_is_the_only_one() {
     let outstanding = Outstanding::default();
-    let (by_sender, by_worker) =
-        (outstanding.add(batch(2), None, false), outstanding.add(batch(2), None, false));
+    let (by_sender, by_worker) = (outstanding.add(batch(2), false), outstanding.add(batch(2), false));
     assert!(outstanding.settle(by_sender, Fate::Delivered));
     let taken = outstanding.take_over(Due::All);
-    assert_eq!(taken.iter().map(|(id, ..)| *id).collect::<Vec<_>>(), [by_worker]);
+    assert_eq!(taken.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [by_worker]);
+    for (id, batch) in taken {
+        outstanding.put_back(id, batch);
+    }
     assert!(!outstanding.attempt_begins(by_worker, "key"), "no attempt after the keep");
     assert!(outstanding.split(by_worker).is_none(), "nor of its halves");
     assert!(!outstanding.settle(by_worker, Fate::Dropped(DropReason::Rejected)));
@@ -30,29 +38,26 @@ fn the_first_to_decide_about_a_batch_is_the_only_one() {
 #[test]
 fn an_entry_knows_its_key_and_whether_the_file_does() {
     let outstanding = Outstanding::default();
-    let key = |text: &str| Some(text.to_owned());
-    let written = outstanding.add(batch(1), key("written"), true);
-    let unwritten = outstanding.add(batch(2), key("unwritten"), false);
-    let without_key = outstanding.add(batch(3), None, true);
-    let no_sender = outstanding.add(batch(4), None, true);
+    let written = outstanding.add(batch_with_key(1, "written"), true);
+    let unwritten = outstanding.add(batch_with_key(2, "unwritten"), false);
+    let without_key = outstanding.add(batch(3), true);
+    let no_sender = outstanding.add(batch(4), true);
     outstanding.remove(no_sender);
-    let keys = [written, unwritten, without_key].map(|id| outstanding.key(id));
-    assert_eq!(keys, [key("written"), key("unwritten"), None]);
     for id in [written, unwritten, without_key] {
         assert!(outstanding.settle(id, Fate::Delivered));
     }
     let notes = outstanding.take_notes();
     let known = notes.iter().map(|note| match note {
-        Note::Over(entry) => (entry.batch.len(), entry.is_key_written),
+        Note::Over(entry) => (entry.batch.len(), entry.batch.key(), entry.is_key_written),
         Note::DeliveredAfterAll(..) => panic!("it was not kept"),
     });
-    assert_eq!(known.collect::<Vec<_>>(), [(1, true), (3, false)]);
+    assert_eq!(known.collect::<Vec<_>>(), [(1, Some("written"), true), (3, None, false)]);
 }
 
 #[test]
 fn a_batch_that_the_worker_has_kept_cannot_be_given_up() {
     let outstanding = Outstanding::default();
-    let id = outstanding.add(batch(3), None, false);
+    let id = outstanding.add(batch(3), false);
     assert_eq!(outstanding.take_over(Due::All).len(), 1);
     outstanding.give_up(id, DropReason::RetriesExhausted);
     assert!(outstanding.take_given_up().is_empty());
@@ -61,10 +66,10 @@ fn a_batch_that_the_worker_has_kept_cannot_be_given_up() {
 #[test]
 fn what_was_kept_and_then_delivered_is_noted_with_the_key_and_the_batch() {
     let outstanding = Outstanding::default();
-    let id = outstanding.add(batch(3), None, false);
+    let id = outstanding.add(batch(3), false);
     assert!(outstanding.attempt_begins(id, "key"));
-    let (taken, batch, key) = outstanding.take_over(Due::UnansweredSince(Instant::now())).remove(0);
-    assert_eq!((taken, key.as_deref()), (id, Some("key")));
+    let (taken, batch) = outstanding.take_over(Due::UnansweredSince(Instant::now())).remove(0);
+    assert_eq!((taken, batch.key()), (id, Some("key")));
     outstanding.put_back(taken, batch);
     assert!(outstanding.has_any_kept(), "its sender waits for an answer");
     assert!(!outstanding.settle(id, Fate::Delivered));
@@ -72,7 +77,7 @@ fn what_was_kept_and_then_delivered_is_noted_with_the_key_and_the_batch() {
     let [Note::DeliveredAfterAll(entry, Fate::Delivered)] = &outstanding.take_notes()[..] else {
         panic!("no such note")
     };
-    assert_eq!((entry.batch.len(), entry.key.as_deref()), (3, Some("key")));
+    assert_eq!((entry.batch.len(), entry.batch.key()), (3, Some("key")));
     assert!(!outstanding.has_any_kept());
 }
 
@@ -81,16 +86,16 @@ fn a_batch_that_could_not_be_kept_is_its_senders_again_unless_the_time_is_over()
     let outstanding = Outstanding::default();
     let take = |id| {
         assert!(outstanding.attempt_begins(id, "key"));
-        let (taken, batch, _) = outstanding.take_over(Due::UnansweredSince(Instant::now())).remove(0);
+        let (taken, batch) = outstanding.take_over(Due::UnansweredSince(Instant::now())).remove(0);
         assert_eq!(taken, id);
         batch
     };
-    let id = outstanding.add(batch(3), None, false);
+    let id = outstanding.add(batch(3), false);
     let taken = take(id);
     assert_eq!(outstanding.keep_failed(id, taken, false, false), Decision::Sender);
     assert!(outstanding.settle(id, Fate::Delivered));
 
-    let id = outstanding.add(batch(3), None, false);
+    let id = outstanding.add(batch(3), false);
     let taken = take(id);
     assert_eq!(outstanding.keep_failed(id, taken, true, true), Decision::Worker);
     assert!(!outstanding.settle(id, Fate::Delivered));
@@ -101,9 +106,9 @@ fn a_batch_that_could_not_be_kept_is_its_senders_again_unless_the_time_is_over()
 fn a_batch_that_is_delivered_while_it_cannot_be_kept_counts_as_delivered() {
     for is_written in [false, true] {
         let outstanding = Outstanding::default();
-        let id = outstanding.add(batch(3), None, false);
+        let id = outstanding.add(batch(3), false);
         assert!(outstanding.attempt_begins(id, "key"));
-        let (_, taken, _) = outstanding.take_over(Due::All).remove(0);
+        let (_, taken) = outstanding.take_over(Due::All).remove(0);
         assert!(!outstanding.settle(id, Fate::Delivered));
         assert_eq!(outstanding.keep_failed(id, taken, is_written, true), Decision::Fate(Fate::Delivered));
         // Of its events, those that the file has are not to be sent again.
@@ -115,8 +120,8 @@ fn a_batch_that_is_delivered_while_it_cannot_be_kept_counts_as_delivered() {
 #[test]
 fn what_the_server_answers_while_a_batch_cannot_be_kept_is_its_fate() {
     let outstanding = Outstanding::default();
-    let id = outstanding.add(batch(3), None, false);
-    let (_, taken, _) = outstanding.take_over(Due::All).remove(0);
+    let id = outstanding.add(batch(3), false);
+    let (_, taken) = outstanding.take_over(Due::All).remove(0);
     let rejected = Fate::Dropped(DropReason::Rejected);
     assert!(!outstanding.settle(id, rejected));
     assert_eq!(outstanding.keep_failed(id, taken, false, true), Decision::Fate(rejected));
@@ -127,9 +132,9 @@ fn what_the_server_answers_while_a_batch_cannot_be_kept_is_its_fate() {
 fn a_sender_goes_on_with_what_it_offered_if_the_worker_cannot_keep_it() {
     for is_kept in [true, false] {
         let outstanding = Outstanding::default();
-        let id = outstanding.add(batch(3), None, false);
+        let id = outstanding.add(batch(3), false);
         let ask = || {
-            let (taken, batch, _) = outstanding.take_over(Due::Offered).remove(0);
+            let (taken, batch) = outstanding.take_over(Due::Offered).remove(0);
             assert_eq!(taken, id);
             if is_kept {
                 outstanding.put_back(id, batch);
@@ -145,7 +150,7 @@ fn a_sender_goes_on_with_what_it_offered_if_the_worker_cannot_keep_it() {
 #[test]
 fn an_offer_that_the_worker_has_no_time_for_is_over_at_its_time() {
     let outstanding = Outstanding::default();
-    let id = outstanding.add(batch(3), None, false);
+    let id = outstanding.add(batch(3), false);
     assert!(outstanding.take_over(Due::Offered).is_empty());
     assert!(outstanding.offer(id, Instant::now(), || ()));
     assert!(outstanding.take_over(Due::Offered).is_empty());
@@ -155,10 +160,10 @@ fn an_offer_that_the_worker_has_no_time_for_is_over_at_its_time() {
 #[test]
 fn what_was_offered_is_kept_at_the_end() {
     let outstanding = Outstanding::default();
-    let id = outstanding.add(batch(3), None, false);
+    let id = outstanding.add(batch(3), false);
     let ask = || {
         assert!(outstanding.has_any_without_fate());
-        let (taken, batch, _) = outstanding.take_over(Due::All).remove(0);
+        let (taken, batch) = outstanding.take_over(Due::All).remove(0);
         assert_eq!(outstanding.keep_failed(taken, batch, false, true), Decision::Worker);
     };
     assert!(!outstanding.offer(id, far(), ask));
@@ -168,8 +173,8 @@ fn what_was_offered_is_kept_at_the_end() {
 fn while_a_batch_is_written_its_sender_neither_sends_nor_splits_it() {
     let outstanding = &Outstanding::default();
     let sender = |decide: fn(&Outstanding, EntryId) -> bool| {
-        let id = outstanding.add(batch(2), None, false);
-        let (_, taken, _) = outstanding.take_over(Due::All).remove(0);
+        let id = outstanding.add(batch(2), false);
+        let (_, taken) = outstanding.take_over(Due::All).remove(0);
         std::thread::scope(|scope| {
             let sender = scope.spawn(move || decide(outstanding, id));
             std::thread::yield_now();
@@ -185,7 +190,7 @@ fn while_a_batch_is_written_its_sender_neither_sends_nor_splits_it() {
 #[test]
 fn only_an_attempt_on_the_wire_waits_for_an_answer() {
     let outstanding = Outstanding::default();
-    let id = outstanding.add(batch(1), None, false);
+    let id = outstanding.add(batch(1), false);
     assert_eq!(outstanding.waits_since(), None);
     assert!(outstanding.attempt_begins(id, "key"));
     assert!(outstanding.waits_since().is_some());
@@ -196,7 +201,7 @@ fn only_an_attempt_on_the_wire_waits_for_an_answer() {
 #[test]
 fn a_half_that_waits_behind_an_attempt_without_an_answer_is_kept_with_it() {
     let outstanding = Outstanding::default();
-    let whole = outstanding.add(batch(4), None, false);
+    let whole = outstanding.add(batch(4), false);
     let [first, _second] = outstanding.split(whole).unwrap();
     assert!(outstanding.attempt_begins(first, "key"));
     assert_eq!(outstanding.take_over(Due::UnansweredSince(Instant::now())).len(), 2);
@@ -205,7 +210,7 @@ fn a_half_that_waits_behind_an_attempt_without_an_answer_is_kept_with_it() {
 #[test]
 fn halves_that_are_given_up_are_the_workers_and_know_whether_they_are_written() {
     let outstanding = Outstanding::default();
-    let whole = outstanding.add(batch(4), Some("key".to_owned()), true);
+    let whole = outstanding.add(batch_with_key(4, "key"), true);
     let [first, second] = outstanding.split(whole).unwrap();
     assert!(outstanding.settle(first, Fate::Delivered));
     outstanding.give_up(second, DropReason::RetriesExhausted);
