@@ -228,6 +228,8 @@ fn what_a_stop_keeps_for_a_power_cut_costs_one_wait_for_the_disk_and_not_one_a_b
     assert!(child.wait().unwrap().success());
     assert!(output.contains("<2002"), "{output}");
     // The flushes before the stop keep what they find, too.
-    let syncs = std::fs::read_to_string(trace).unwrap().lines().count();
+    let trace = std::fs::read_to_string(trace).unwrap();
+    let syncs = trace.lines().count();
     assert!((2..=12).contains(&syncs), "{syncs} for 21 batches");
+    assert_eq!(trace.matches(" fsync(").count(), 1, "the name of the file is on the disk too");
 }

@@ -73,7 +73,9 @@ fn links_fifos_folders_and_files_with_a_second_name_are_left_alone() {
     std::os::unix::net::UnixListener::bind(path("5555555555555555.tlm")).unwrap();
     assert!(folder.files().unwrap().is_empty());
     for digit in 1..=6 {
-        assert!(folder.lock(&format!("{}.tlm", digit.to_string().repeat(16))).unwrap().is_none(), "{digit}");
+        let name = format!("{}.tlm", digit.to_string().repeat(16));
+        assert!(folder.lock(&name).unwrap().is_none(), "{digit}");
+        assert!(folder.peek(&name).is_err(), "{digit}");
     }
 }
 
