@@ -202,7 +202,10 @@ impl Outstanding {
     /// kept, or with [`keep_failed`](Self::keep_failed).
     pub(crate) fn take_over(&self, due: Due) -> Vec<(EntryId, Batch)> {
         let mut list = self.list();
-        let is_mute = |entry: &Entry| matches!(due, Due::UnansweredSince(since) if entry.since.is_some_and(|began| began <= since));
+        let is_mute = |entry: &Entry| match due {
+            Due::UnansweredSince(since) => entry.since.is_some_and(|began| began <= since),
+            Due::Offered | Due::All => false,
+        };
         let has_mute = list.entries.iter().any(|entry| entry.is_senders() && is_mute(entry));
         let is_due = |entry: &Entry| match due {
             Due::Offered => entry.state == State::Offered,
