@@ -47,6 +47,7 @@ const NOT_IN_CI: &[(&str, &str)] = &[
     ("cargo tree -e normal,no-proc-macro", "prints a list for a reader"),
     ("cargo test --all-features --test it NAME", "runs one test"),
     ("cargo run --all-features --example sdk_client", "tests/examples runs it"),
+    ("cargo run --all-features --example next_run", "tests/examples runs it"),
     (
         "RUST_BACKTRACE=1 TINKER_TELEMETRY=print cargo run --all-features --example cli_tool -- src",
         "tests/examples runs it, and compares the output",

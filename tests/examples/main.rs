@@ -8,6 +8,8 @@ mod support;
 
 mod cli_tool;
 mod files;
+#[cfg(feature = "spool")]
+mod next_run;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod output;
