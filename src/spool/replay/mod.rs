@@ -73,6 +73,11 @@ impl<T: Transport> Replay<T> {
         Ok(seen)
     }
 
+    /// Whether there is time for another file, or another batch.
+    fn go_on(&self) -> Result<(), ReplayEnd> {
+        if self.ledger.is_closed() { Err(ReplayEnd::Later) } else { Ok(()) }
+    }
+
     /// One attempt a batch.
     fn once(&self) -> RetryPolicy {
         let table = AnswerTable::of(&self.protocol);
@@ -80,6 +85,7 @@ impl<T: Transport> Replay<T> {
     }
 
     fn send_found(&mut self, folder: &Folder, name: &str, seen: &mut Seen) -> Result<(), ReplayEnd> {
+        self.go_on()?; // or a reporter that has ended would keep a file from the next one
         if let Some(file) = folder.lock(name)? {
             return self.send_file(folder, &file);
         }
@@ -216,9 +222,7 @@ impl<T: Transport> FileSender<'_, T> {
 
     /// Makes the one attempt.
     fn attempt(&mut self, events: &[Event<'_>], key: Option<&str>) -> Result<Sent, ReplayEnd> {
-        if self.replay.ledger.is_closed() {
-            return Err(ReplayEnd::Later);
-        }
+        self.replay.go_on()?;
         let mut batch = Batch::of(events.iter().map(|(_, event)| *event));
         let envelope = &self.envelope;
         let request = if let Some(key) = key {

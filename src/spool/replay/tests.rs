@@ -263,6 +263,16 @@ fn a_reporter_that_is_stopped_sends_no_more_of_the_file() {
 }
 
 #[test]
+fn a_reporter_that_has_ended_locks_no_file() {
+    let scene = Scene::new();
+    scene.leave(&[(None, &["1"])]);
+    fs::File::create(&scene.files()[0]).unwrap(); // it is empty now: a replay that locks it removes it
+    scene.ledger.close(std::time::Instant::now());
+    assert!(matches!(scene.replay(NO_LIMITS), Err(ReplayEnd::Later)));
+    assert_eq!(scene.files().len(), 1);
+}
+
+#[test]
 fn only_a_disk_that_is_full_does_not_end_the_replay_of_a_file() {
     let has_no_room = |kind: io::ErrorKind| has_no_room(&kind.into());
     assert!(has_no_room(io::ErrorKind::StorageFull) && has_no_room(io::ErrorKind::QuotaExceeded));
