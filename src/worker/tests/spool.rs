@@ -86,5 +86,17 @@ fn what_the_spool_takes_a_program_does_not_wait_for() {
     assert!(waiter.wait_flushed(flush, Instant::now() + LIMIT));
     drop(waiter);
     assert_eq!(bench.ledger.stats().spooled, 1);
+    assert!(bench.attempts.try_recv().is_err(), "there was a second attempt");
+    bench.end();
+}
+
+#[test]
+fn without_a_program_that_waits_a_batch_has_all_its_attempts_before_it_is_kept() {
+    let (_folder, bench) = start("spool");
+    bench.log("first");
+    bench.flush();
+    let retries: Vec<_> = (0..4).map(|_| bench.answer_next(Reply::NoAnswer).retry).collect();
+    assert_eq!(retries, [0, 1, 2, 3]);
+    wait_until(&bench, |stats| stats.spooled == 1);
     bench.end();
 }

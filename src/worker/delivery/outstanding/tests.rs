@@ -43,6 +43,7 @@ fn an_entry_knows_its_key_and_whether_the_file_does() {
     let without_key = outstanding.add(batch(3), true);
     let no_sender = outstanding.add(batch(4), true);
     outstanding.remove(no_sender);
+    assert!(!outstanding.is_on_its_way(no_sender));
     for id in [written, unwritten, without_key] {
         assert!(outstanding.settle(id, Fate::Delivered));
     }
@@ -58,7 +59,9 @@ fn an_entry_knows_its_key_and_whether_the_file_does() {
 fn a_batch_that_the_worker_has_kept_cannot_be_given_up() {
     let outstanding = Outstanding::default();
     let id = outstanding.add(batch(3), false);
-    assert_eq!(outstanding.take_over(Due::All).len(), 1);
+    let (_, taken) = outstanding.take_over(Due::All).remove(0);
+    outstanding.put_back(id, taken);
+    assert!(!outstanding.offer(id, Instant::now(), || ()), "nor offered");
     outstanding.give_up(id, DropReason::RetriesExhausted);
     assert!(outstanding.take_given_up().is_empty());
 }

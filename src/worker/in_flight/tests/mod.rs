@@ -3,6 +3,8 @@
 
 mod senders;
 mod server;
+#[cfg(all(feature = "spool", unix))]
+mod spool;
 mod threads;
 
 use std::sync::mpsc;

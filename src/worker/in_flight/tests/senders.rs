@@ -3,7 +3,7 @@
 use super::*;
 
 /// Batches go to senders by hand, without a worker.
-fn in_flight(limit: usize) -> (Arc<Server>, Arc<Ledger>, InFlight<ToServer>) {
+pub(super) fn in_flight(limit: usize) -> (Arc<Server>, Arc<Ledger>, InFlight<ToServer>) {
     let server = Arc::<Server>::default();
     let limits = Load { events: 10, bytes: 1000 };
     let ledger = Arc::new(Ledger::new(Admission::new(limits, limits)));
@@ -13,7 +13,7 @@ fn in_flight(limit: usize) -> (Arc<Server>, Arc<Ledger>, InFlight<ToServer>) {
     (server, Arc::clone(&ledger), InFlight::new(ledger, delivery, log, limit))
 }
 
-fn batch(ledger: &Ledger) -> Batch {
+pub(super) fn batch(ledger: &Ledger) -> Batch {
     ledger.admit(1, Lane::Ordinary).unwrap();
     let event = br#"{"event":"SESSION_START","event_id":"00000000-0000-0000-0000-000000000000",
         "event_session_index":0,"severity":"INFO","timestamp":"2026-01-01T00:00:00.000000Z"}"#;
