@@ -27,6 +27,45 @@ fn an_attempt_that_the_systems_timers_prolong_is_no_pause() {
     assert!(!is_of_a_pause(&Verdict::Response(Response::default()), 2 * limit, limit));
 }
 
+/// Has no answer, as after a pause of the process: much later than the attempt's limit. Counts the attempts, of which it
+/// answers the last.
+struct Paused {
+    attempts: u32,
+    last: u32,
+}
+
+impl Transport for Paused {
+    fn post(&mut self, _: &Request, _: u32, limit: Duration) -> Verdict {
+        self.attempts += 1;
+        if self.attempts == self.last {
+            return Verdict::Response(Response { status: 200, ..Response::default() });
+        }
+        let (_open, nothing) = std::sync::mpsc::channel::<()>();
+        assert!(nothing.recv_timeout(limit + limit / TIMER_SLACK + 2 * PAUSE).is_err());
+        Verdict::NoAnswer("timed out".to_owned())
+    }
+
+    fn another(&self) -> Option<Self> {
+        None
+    }
+}
+
+#[test]
+fn so_many_attempts_may_be_left_out_of_the_count_and_no_more() {
+    let limits = Load { events: 1, bytes: 10 };
+    let ledger = Arc::new(Ledger::new(Admission::new(limits, limits)));
+    ledger.admit(1, Lane::Ordinary).unwrap();
+    let batch = Batcher::new(1, usize::MAX).push(b"1", 1).unwrap();
+    let envelope = Envelope::new(&Protocol::default(), "session-0001", Uuid::nil());
+    let policy = RetryPolicy { max_retries: 0, base_delay: Duration::ZERO, table: AnswerTable::default() };
+    let transport = Paused { attempts: 0, last: 2 * MAX_PAUSES };
+    let mut delivery =
+        Delivery::new(Arc::clone(&ledger), transport, envelope, policy, Duration::from_millis(1));
+    delivery.deliver(batch, None, &mut |_| ());
+    assert_eq!(delivery.transport.attempts, MAX_PAUSES + 1);
+    assert_eq!(ledger.stats().dropped.retries_exhausted, 1);
+}
+
 /// Answers a status if one of these events is in the request, else 200. Counts the requests.
 struct Picky {
     disliked: Vec<u64>,
