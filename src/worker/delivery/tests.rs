@@ -27,6 +27,33 @@ fn an_attempt_that_the_systems_timers_prolong_is_no_pause() {
     assert!(!is_of_a_pause(&Verdict::Response(Response::default()), 2 * limit, limit));
 }
 
+/// A batch of one event, which the ledger has admitted.
+fn one_event() -> (Arc<Ledger>, Batch) {
+    let limits = Load { events: 1, bytes: 10 };
+    let ledger = Arc::new(Ledger::new(Admission::new(limits, limits)));
+    ledger.admit(1, Lane::Ordinary).unwrap();
+    (ledger, Batcher::new(1, usize::MAX).push(b"1", 1).unwrap())
+}
+
+/// Claims a batch of one event for its sender. If `is_kept`, the worker has kept it since. Returns what `decide` makes of it, and
+/// the counts.
+fn claimed<T>(is_kept: bool, decide: impl FnOnce(ClaimedBatch<'_>) -> T) -> (T, Stats) {
+    let (ledger, batch) = one_event();
+    let outstanding = Outstanding::default();
+    let id = outstanding.add(batch.clone(), false);
+    let claimed = ClaimedBatch::new(batch, &ledger, Some((&outstanding, id)));
+    if is_kept {
+        let (id, kept) = outstanding.take_over(Due::All).remove(0);
+        ledger.claim(kept.load()).settle(Fate::Spooled);
+        outstanding.put_back(id, kept);
+    }
+    let decided = decide(claimed);
+    let stats = ledger.stats();
+    assert!(!outstanding.has_any_without_fate());
+    assert_eq!((stats.spooled, stats.pending), (u64::from(is_kept), 0));
+    (decided, stats)
+}
+
 /// Has no answer, as after a pause of the process: much later than the attempt's limit. Counts the attempts, of which it
 /// answers the last.
 struct Paused {
@@ -52,10 +79,7 @@ impl Transport for Paused {
 
 #[test]
 fn so_many_attempts_may_be_left_out_of_the_count_and_no_more() {
-    let limits = Load { events: 1, bytes: 10 };
-    let ledger = Arc::new(Ledger::new(Admission::new(limits, limits)));
-    ledger.admit(1, Lane::Ordinary).unwrap();
-    let batch = Batcher::new(1, usize::MAX).push(b"1", 1).unwrap();
+    let (ledger, batch) = one_event();
     let envelope = Envelope::new(&Protocol::default(), "session-0001", Uuid::nil());
     let policy = RetryPolicy { max_retries: 0, base_delay: Duration::ZERO, table: AnswerTable::default() };
     let transport = Paused { attempts: 0, last: 2 * MAX_PAUSES };
@@ -140,29 +164,32 @@ fn other_statuses_that_reject_isolate_nothing() {
 }
 
 #[test]
+fn a_batch_that_is_delivered_is_not_reported_as_dropped() {
+    let (ledger, batch) = one_event();
+    let mut reports = Vec::new();
+    end(ClaimedBatch::new(batch, &ledger, None), Fate::Delivered, &mut |progress| reports.push(progress));
+    assert!(reports.is_empty(), "{reports:?}");
+    assert_eq!(ledger.stats().delivered, 1);
+}
+
+#[test]
+fn a_panic_costs_a_batch_unless_the_worker_has_kept_it() {
+    let lost_if = |is_kept| claimed(is_kept, |claimed| drop(claimed)).1.dropped.internal;
+    assert_eq!((lost_if(true), lost_if(false)), (0, 1));
+}
+
+#[test]
 fn what_the_worker_has_kept_is_not_reported_as_dropped_when_the_server_refuses_it_late() {
-    let dropped_if = |is_kept: bool| {
-        let limits = Load { events: 1, bytes: 10 };
-        let ledger = Ledger::new(Admission::new(limits, limits));
-        ledger.admit(10, Lane::Ordinary).unwrap();
-        let mut batcher = Batcher::new(1, usize::MAX);
-        let batch = batcher.push(b"1", 10).unwrap();
-        let outstanding = Outstanding::default();
-        let id = outstanding.add(batch.clone(), false);
-        let claimed = ClaimedBatch::new(batch, &ledger, Some((&outstanding, id)));
-        if is_kept {
-            let (id, kept) = outstanding.take_over(Due::All).remove(0);
-            ledger.claim(kept.load()).settle(Fate::Spooled);
-            outstanding.put_back(id, kept);
-        }
+    let dropped_if = |is_kept| {
         let mut reported = 0;
-        give_up(claimed, DropReason::Rejected, 400, &mut |progress| {
-            if let Progress::EventsDropped(events) = progress {
-                reported += events;
-            }
-        });
-        let stats = ledger.stats();
-        assert_eq!((stats.spooled, stats.pending), (u64::from(is_kept), 0));
+        let refuse = |claimed: ClaimedBatch<'_>| {
+            give_up(claimed, DropReason::Rejected, 400, &mut |progress| {
+                if let Progress::EventsDropped(events) = progress {
+                    reported += events;
+                }
+            });
+        };
+        let ((), stats) = claimed(is_kept, refuse);
         (reported, stats.dropped.total())
     };
     assert_eq!(dropped_if(true), (0, 0));

@@ -189,10 +189,9 @@ impl Keeping {
         is_end: bool,
         log: &mut OutageLog,
     ) {
-        let is_written = kept.events > 0;
-        let decision = to_keep.on_its_way.map_or(Decision::Worker, |id| {
-            self.outstanding.keep_failed(id, to_keep.batch.clone(), is_written, is_end)
-        });
+        let decision = to_keep
+            .on_its_way
+            .map_or(Decision::Worker, |id| self.outstanding.keep_failed(id, to_keep.batch.clone(), is_end));
         match decision {
             Decision::Fate(fate) => self.end(to_keep.claim, fate, log),
             Decision::Sender => to_keep.claim.hand_over(),

@@ -234,7 +234,7 @@ impl Outstanding {
 
     /// The batch could not be kept. If its sender has found out the fate meanwhile, that is it. Else the events are the
     /// sender's again, if it goes on: with `is_end` it does not.
-    pub(crate) fn keep_failed(&self, id: EntryId, batch: Batch, is_written: bool, is_end: bool) -> Decision {
+    pub(crate) fn keep_failed(&self, id: EntryId, batch: Batch, is_end: bool) -> Decision {
         let mut list = self.list();
         self.decided.notify_all();
         let Some(mut entry) = list.take(id) else { return Decision::Worker };
@@ -245,7 +245,6 @@ impl Outstanding {
         };
         entry.state = if fate.is_some() { State::Over } else { State::OnItsWay };
         entry.batch = batch;
-        entry.is_written |= is_written;
         if fate.is_none() || entry.is_written {
             list.entries.push(entry);
         }

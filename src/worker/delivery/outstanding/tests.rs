@@ -95,12 +95,12 @@ fn a_batch_that_could_not_be_kept_is_its_senders_again_unless_the_time_is_over()
     };
     let id = outstanding.add(batch(3), false);
     let taken = take(id);
-    assert_eq!(outstanding.keep_failed(id, taken, false, false), Decision::Sender);
+    assert_eq!(outstanding.keep_failed(id, taken, false), Decision::Sender);
     assert!(outstanding.settle(id, Fate::Delivered));
 
     let id = outstanding.add(batch(3), false);
     let taken = take(id);
-    assert_eq!(outstanding.keep_failed(id, taken, true, true), Decision::Worker);
+    assert_eq!(outstanding.keep_failed(id, taken, true), Decision::Worker);
     assert!(!outstanding.settle(id, Fate::Delivered));
     assert!(outstanding.take_notes().is_empty());
 }
@@ -109,11 +109,11 @@ fn a_batch_that_could_not_be_kept_is_its_senders_again_unless_the_time_is_over()
 fn a_batch_that_is_delivered_while_it_cannot_be_kept_counts_as_delivered() {
     for is_written in [false, true] {
         let outstanding = Outstanding::default();
-        let id = outstanding.add(batch(3), false);
+        let id = outstanding.add(batch(3), is_written);
         assert!(outstanding.attempt_begins(id, "key"));
         let (_, taken) = outstanding.take_over(Due::All).remove(0);
         assert!(!outstanding.settle(id, Fate::Delivered));
-        assert_eq!(outstanding.keep_failed(id, taken, is_written, true), Decision::Fate(Fate::Delivered));
+        assert_eq!(outstanding.keep_failed(id, taken, true), Decision::Fate(Fate::Delivered));
         // Of its events, those that the file has are not to be sent again.
         let notes = outstanding.take_notes();
         assert_eq!(matches!(&notes[..], [Note::Over(entry)] if entry.batch.len() == 3), is_written);
@@ -127,7 +127,7 @@ fn what_the_server_answers_while_a_batch_cannot_be_kept_is_its_fate() {
     let (_, taken) = outstanding.take_over(Due::All).remove(0);
     let rejected = Fate::Dropped(DropReason::Rejected);
     assert!(!outstanding.settle(id, rejected));
-    assert_eq!(outstanding.keep_failed(id, taken, false, true), Decision::Fate(rejected));
+    assert_eq!(outstanding.keep_failed(id, taken, true), Decision::Fate(rejected));
     assert!(outstanding.take_notes().is_empty());
 }
 
@@ -142,7 +142,7 @@ fn a_sender_goes_on_with_what_it_offered_if_the_worker_cannot_keep_it() {
             if is_kept {
                 outstanding.put_back(id, batch);
             } else {
-                assert_eq!(outstanding.keep_failed(id, batch, false, false), Decision::Sender);
+                assert_eq!(outstanding.keep_failed(id, batch, false), Decision::Sender);
             }
         };
         assert_eq!(outstanding.offer(id, far(), ask), !is_kept);
@@ -167,7 +167,7 @@ fn what_was_offered_is_kept_at_the_end() {
     let ask = || {
         assert!(outstanding.has_any_without_fate());
         let (taken, batch) = outstanding.take_over(Due::All).remove(0);
-        assert_eq!(outstanding.keep_failed(taken, batch, false, true), Decision::Worker);
+        assert_eq!(outstanding.keep_failed(taken, batch, true), Decision::Worker);
     };
     assert!(!outstanding.offer(id, far(), ask));
 }
@@ -181,7 +181,7 @@ fn while_a_batch_is_written_its_sender_neither_sends_nor_splits_it() {
         std::thread::scope(|scope| {
             let sender = scope.spawn(move || decide(outstanding, id));
             std::thread::yield_now();
-            assert_eq!(outstanding.keep_failed(id, taken, false, false), Decision::Sender);
+            assert_eq!(outstanding.keep_failed(id, taken, false), Decision::Sender);
             sender.join().unwrap()
         })
     };
