@@ -2,6 +2,8 @@
 //! most the limit and 50 ms after the same program without telemetry.
 
 use std::process::{self, Command};
+#[cfg(feature = "spool")]
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, ThreadId};
@@ -174,7 +176,7 @@ fn a_program_ends_on_time_in_every_hang() {
 #[test]
 fn with_a_spool_a_program_ends_on_time_in_every_hang() {
     const TEST: &str = "exit_bound::programs::with_a_spool_a_program_ends_on_time_in_every_hang";
-    let folder = tempfile::tempdir().unwrap();
+    let folder = LazyLock::new(|| tempfile::tempdir().unwrap()); // a program that makes one would not remove it
     play(TEST, "Programs that end, with a spool", |command, number| {
         command.env(SPOOL, folder.path().join(number.to_string()));
     });
