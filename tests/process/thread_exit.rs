@@ -50,17 +50,18 @@ fn at_the_end_of_a_thread<T: Send + 'static>(
 }
 
 /// Leaves work to the destructor of a key. Keys with higher numbers are destroyed later. The standard library made its own
-/// key when the program started, and left number 0 free, which is therefore taken first.
+/// key when the first threads started, and it left lower numbers free, more than one if several threads made one at once.
+/// So the low numbers are taken first.
 #[expect(unsafe_code, reason = "keys are the C library's")]
 fn store(work: Work) {
-    static ZERO: Once = Once::new();
+    static LOW: Once = Once::new();
     let make_key = |destructor| {
         let mut key = 0;
         // SAFETY: it writes the key.
         assert_eq!(unsafe { libc::pthread_key_create(&raw mut key, destructor) }, 0);
         key
     };
-    ZERO.call_once(|| _ = make_key(None));
+    LOW.call_once(|| (0..16).for_each(|_| _ = make_key(None)));
     let key = make_key(Some(destroy));
     let work = Box::into_raw(Box::new(work));
     // SAFETY: the key was just made, and its destructor takes the box over.
