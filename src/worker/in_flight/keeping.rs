@@ -130,13 +130,13 @@ impl Keeping {
         self.outstanding.waits_since().filter(|_| !self.outstanding.is_spool_failing())
     }
 
-    /// Keeps what has waited for an answer since this moment or longer, unless that failed the last time; with `None` all
-    /// that is on its way. Returns whether that leaves no batch without a fate.
-    pub(super) fn keep_outstanding(&mut self, since: Option<Instant>, log: &mut OutageLog) -> bool {
-        if since.is_some() && self.outstanding.is_spool_failing() {
+    /// Keeps these of the batches that are on their way. If not all, then not if that failed the last time. Returns whether
+    /// that leaves no batch without a fate.
+    pub(super) fn keep_outstanding(&mut self, due: Due, log: &mut OutageLog) -> bool {
+        if !matches!(due, Due::All) && self.outstanding.is_spool_failing() {
             return false;
         }
-        self.keep_due(since.map_or(Due::All, Due::UnansweredSince), log);
+        self.keep_due(due, log);
         self.do_what_is_left(log); // a sender may have given up meanwhile
         !self.outstanding.has_any_without_fate()
     }

@@ -34,7 +34,7 @@ use crate::transport::abort::Abort;
 use crate::transport::retry::Verdict;
 use crate::wire::batch::Batch;
 use crate::worker::delivery::Delivery;
-use crate::worker::delivery::outstanding::EntryId;
+use crate::worker::delivery::outstanding::{Due, EntryId};
 use crate::worker::keeper::Keeper;
 use crate::worker::outage_log::{OutageLog, Progress};
 use keeping::Keeping;
@@ -262,7 +262,10 @@ impl<T: Transport + Send + 'static> InFlight<T> {
     /// With a spool: keeps what has waited for an answer since this moment or longer.
     pub(super) fn keep_unanswered(&mut self, since: Instant) {
         let Self { outage_log, keeping, .. } = self;
-        if keeping.as_mut().is_some_and(|keeping| keeping.keep_outstanding(Some(since), outage_log)) {
+        if keeping
+            .as_mut()
+            .is_some_and(|keeping| keeping.keep_outstanding(Due::UnansweredSince(since), outage_log))
+        {
             self.abandoned.extend(self.senders.take());
         }
     }
@@ -272,7 +275,7 @@ impl<T: Transport + Send + 'static> InFlight<T> {
         self.do_what_is_left();
         let Self { outage_log, keeping, .. } = self;
         let Some(keeping) = keeping else { return };
-        keeping.keep_outstanding(None, outage_log);
+        keeping.keep_outstanding(Due::All, outage_log);
         keeping.keep_unsent(unsent, outage_log);
         if self.senders.as_ref().is_some_and(|senders| senders.busy() > 0) {
             keeping.abort();
