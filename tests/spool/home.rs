@@ -1,7 +1,6 @@
 //! Keeps what the environment says about a spool: whose home it may be in, and that a machine without a next run waits longer.
 
 use std::fs;
-use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use tinker_telemetry::{Severity, Spool};
 
 use crate::Scene;
 use crate::files_below;
-use crate::killed::{builder_of_child, start_with};
+use crate::killed::{builder_of_child, output_of};
 use crate::support::LIMIT;
 
 /// Runs this test in a child, with these variables and no others of theirs, and gives what it prints.
@@ -20,11 +19,7 @@ fn run(test: &str, scene: &Scene, variables: &[(&str, &Path)]) -> String {
         command.env_remove(name);
     }
     command.envs(variables.iter().copied());
-    let (mut child, mut output) = start_with(command, test, scene);
-    let mut printed = String::new();
-    output.read_to_string(&mut printed).unwrap();
-    assert!(child.wait().unwrap().success(), "{printed}");
-    printed
+    output_of(command, test, scene)
 }
 
 #[test]

@@ -44,6 +44,15 @@ pub fn start_with(mut command: Command, test: &str, scene: &Scene) -> (Child, Bu
     (child, output)
 }
 
+/// Runs a child to its end, which must be a good one. Returns what it prints.
+pub fn output_of(command: Command, test: &str, scene: &Scene) -> String {
+    let started = format!("{command:?}");
+    let (mut child, output) = start_with(command, test, scene);
+    let output = std::io::read_to_string(output).unwrap();
+    assert!(child.wait().unwrap().success(), "{started}: {output}");
+    output
+}
+
 /// The settings and the spool of a child; `None` in the process that runs the tests.
 pub fn builder_of_child() -> Option<(Builder, Spool)> {
     let spool = Spool::at(env::var_os(FOLDER)?);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tinker_telemetry::{Durability, Severity};
 
 use crate::Scene;
-use crate::killed::{builder_of_child, missing, reporter_of_child, start_with};
+use crate::killed::{builder_of_child, missing, output_of, reporter_of_child, start_with};
 use crate::support::LIMIT;
 
 /// What touches files. Each thread's calls are counted apart.
@@ -120,9 +120,7 @@ fn a_disk_that_fails_costs_what_it_did_not_take_and_is_never_synced_again() {
         let Some(command) = traced(fault) else { return };
         let scene = Scene::new();
         let test = "traced::a_disk_that_fails_costs_what_it_did_not_take_and_is_never_synced_again";
-        let (mut child, output) = start_with(command, test, &scene);
-        let output = std::io::read_to_string(output).unwrap();
-        assert!(child.wait().unwrap().success(), "{fault}: {output}");
+        let output = output_of(command, test, &scene);
         assert!(output.contains("kept 0 of 2"), "{fault}: {output}");
         assert_eq!(scene.files(), Vec::<PathBuf>::new(), "{fault}");
     }
@@ -145,9 +143,7 @@ fn a_file_that_the_disk_has_stays_when_the_next_one_cannot_be_synced() {
     let Some(command) = traced(&format!("fdatasync:error=EIO:when={}+", FILE + 1)) else { return };
     let scene = Scene::new();
     let test = "traced::a_file_that_the_disk_has_stays_when_the_next_one_cannot_be_synced";
-    let (mut child, output) = start_with(command, test, &scene);
-    let output = std::io::read_to_string(output).unwrap();
-    assert!(child.wait().unwrap().success(), "{output}");
+    let output = output_of(command, test, &scene);
     assert!(output.contains(&format!("kept {FILE}\n")), "{output}");
     assert_eq!((scene.files().len(), scene.events().len()), (1, FILE + 1));
 }
@@ -168,9 +164,7 @@ fn a_disk_that_takes_lines_and_fails_to_sync_them_has_one_warning() {
     let Some(command) = traced("fdatasync:error=EIO") else { return };
     let scene = Scene::new();
     let test = "traced::a_disk_that_takes_lines_and_fails_to_sync_them_has_one_warning";
-    let (mut child, output) = start_with(command, test, &scene);
-    let output = std::io::read_to_string(output).unwrap();
-    assert!(child.wait().unwrap().success(), "{output}");
+    let output = output_of(command, test, &scene);
     assert!(output.contains("<1"), "{output}");
 }
 
@@ -194,9 +188,7 @@ fn a_healthy_run_looks_for_the_folder_once_and_makes_nothing() {
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-e", "trace=%file", "-o"]).arg(&trace).arg(env::current_exe().unwrap());
     let test = "traced::a_healthy_run_looks_for_the_folder_once_and_makes_nothing";
-    let (mut child, output) = start_with(command, test, &scene);
-    drop(std::io::read_to_string(output));
-    assert!(child.wait().unwrap().success());
+    output_of(command, test, &scene);
     let trace = std::fs::read_to_string(trace).unwrap();
     let folder = scene.folder().display().to_string();
     let calls: Vec<_> =
@@ -223,9 +215,7 @@ fn what_a_stop_keeps_for_a_power_cut_costs_one_wait_for_the_disk_and_not_one_a_b
     command.args(["-f", "-qq", "-e", "trace=fdatasync,fsync", "-o"]).arg(&trace);
     command.arg(env::current_exe().unwrap());
     let test = "traced::what_a_stop_keeps_for_a_power_cut_costs_one_wait_for_the_disk_and_not_one_a_batch";
-    let (mut child, output) = start_with(command, test, &scene);
-    let output = std::io::read_to_string(output).unwrap();
-    assert!(child.wait().unwrap().success());
+    let output = output_of(command, test, &scene);
     assert!(output.contains("<2002"), "{output}");
     // The flushes before the stop keep what they find, too.
     let trace = std::fs::read_to_string(trace).unwrap();
